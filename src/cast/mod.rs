@@ -1,0 +1,1 @@
+//! Reads a cast: a CSV or a folder of character art.

@@ -1,0 +1,1 @@
+//! Speaks the paid enrollment API: once, paced, or in doubt.

@@ -1,0 +1,80 @@
+//! Exit codes, each with its meaning. Scripts depend on them: never renumber.
+
+/// How the process ends, as seen by the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything asked for is done.
+    Done = 0,
+    /// An error inside castline, or of the machine (disk, memory).
+    Internal = 1,
+    /// What was typed or configured is wrong, or the cast can't be read.
+    Usage = 2,
+    /// Some characters are unsuitable, need review, were refused or failed; the others are done.
+    SomeFailed = 3,
+    /// The budget or a time limit was reached; what was done is kept.
+    LimitReached = 5,
+    /// At least one paid call has an unknown outcome: see `castline resolve`.
+    InDoubt = 6,
+    /// The API refused the key, or there are no funds or no quota left.
+    KeyOrFunds = 7,
+    /// The plan no longer fits the cast, the ledger or the price.
+    StalePlan = 8,
+    /// Another run holds the ledger.
+    Locked = 11,
+    /// Interrupted by Ctrl-C or SIGTERM after draining.
+    Interrupted = 130,
+}
+
+impl ExitCode {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Of two reasons to end, the one a script must hear about: money first, then the machine.
+    ///
+    /// In doubt outranks all, since it is the only one that may already have cost something unseen.
+    pub fn worst(self, other: Self) -> Self {
+        if other.rank() > self.rank() { other } else { self }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::SomeFailed => 1,
+            Self::LimitReached => 2,
+            Self::Interrupted => 3,
+            Self::KeyOrFunds => 4,
+            Self::StalePlan => 5,
+            Self::Locked => 6,
+            Self::Usage => 7,
+            Self::Internal => 8,
+            Self::InDoubt => 9,
+        }
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubt_outranks_every_other_end() {
+        for other in [
+            ExitCode::Done,
+            ExitCode::SomeFailed,
+            ExitCode::Internal,
+            ExitCode::Interrupted,
+        ] {
+            assert_eq!(other.worst(ExitCode::InDoubt), ExitCode::InDoubt);
+            assert_eq!(ExitCode::InDoubt.worst(other), ExitCode::InDoubt);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Looks at a picture: bytes in, verdict and prepared bytes out.

@@ -1,0 +1,1 @@
+//! What was seen, published, intended and paid: SQLite, durable.

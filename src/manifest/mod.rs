@@ -1,0 +1,1 @@
+//! Writes name → asset id, for people and for game engines.

@@ -1,0 +1,1 @@
+//! Gives a prepared picture a public HTTPS URL on S3.

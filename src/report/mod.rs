@@ -1,0 +1,1 @@
+//! Tells what happens: events for terminal, NDJSON and HTML.
