@@ -1,0 +1,381 @@
+//! The two paid calls, and the faults that befall them.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use futures_util::stream;
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+
+use super::reply::{self, ApiError, json_reply};
+use super::{MAX_BODY, Shared};
+use crate::sandbox::charges::Charge;
+use crate::sandbox::faults::FaultKind;
+use crate::sandbox::liveness::Stage;
+use crate::sandbox::log::Tag;
+use crate::sandbox::net::{Cut, Wire};
+use crate::sandbox::options::Dialect;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Paid {
+    Portrait,
+    RealFace,
+}
+
+pub(super) async fn portrait(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    paid(shared, Paid::Portrait, request).await
+}
+
+pub(super) async fn realface(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    paid(shared, Paid::RealFace, request).await
+}
+
+/// How an answer travels, and which charge is lost if it doesn't arrive.
+struct Answer {
+    how: How,
+    charge: Option<u64>,
+}
+
+enum How {
+    Reply(Response<Body>),
+    Cut(Cut),
+    /// Nothing for a long time, then this.
+    Late(Response<Body>),
+    /// So many bytes announced, half of them sent, then a reset or nothing more.
+    Half(Response<Body>, Option<Cut>),
+}
+
+async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let wire: Wire = parts
+        .extensions
+        .get()
+        .cloned()
+        .expect("every connection has its wire");
+    let tag: Tag = parts
+        .extensions
+        .get()
+        .cloned()
+        .expect("every request has its tag");
+    if shared.faults.before_read() {
+        tag.set(FaultKind::ResetBeforeRead);
+        return never(wire.cut(Cut::Reset).await);
+    }
+    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return shared.error(&ApiError::new(
+            413,
+            "request_too_large",
+            "the body must be under 64 KiB",
+        ));
+    };
+    // As at a real server, a call that has arrived is carried out although its caller has gone.
+    let (send, answer) = oneshot::channel();
+    let task = shared.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(task.faults.latency()).await;
+        let answer = task.answer(paid, &parts.headers, &bytes, &tag).await;
+        if let Err(Answer {
+            charge: Some(seq), ..
+        }) = send.send(answer)
+        {
+            task.book.lost(seq);
+        }
+    });
+    let Ok(answer) = answer.await else {
+        return shared.error(&ApiError::new(500, "internal", "the sandbox itself has failed"));
+    };
+    match answer.how {
+        How::Reply(reply) => reply,
+        How::Cut(how) => never(wire.cut(how).await),
+        How::Late(reply) => {
+            tokio::time::sleep(shared.faults.stall()).await;
+            reply
+        }
+        How::Half(reply, cut) => half(reply, cut, wire).await,
+    }
+}
+
+fn never(impossible: Infallible) -> Response<Body> {
+    match impossible {}
+}
+
+/// The head and the first half of the body; then the connection ends.
+async fn half(reply: Response<Body>, cut: Option<Cut>, wire: Wire) -> Response<Body> {
+    let (mut head, body) = reply.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    head.headers
+        .insert("content-length", HeaderValue::from(bytes.len()));
+    let first = bytes.slice(..bytes.len() / 2);
+    let body = stream::unfold(Some(first), move |first| {
+        let wire = wire.clone();
+        async move {
+            match (first, cut) {
+                (Some(bytes), _) => Some((Ok::<Bytes, io::Error>(bytes), None)),
+                (None, cut) => {
+                    // Let the first half leave before the connection goes.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    match cut {
+                        Some(cut) => match wire.cut(cut).await {},
+                        None => Some((Err(io::Error::other("cut short by a fault")), None)),
+                    }
+                }
+            }
+        }
+    });
+    Response::from_parts(head, Body::from_stream(body))
+}
+
+/// A call that has passed every check.
+struct Call<'a> {
+    name: &'a str,
+    image_url: &'a str,
+    group_id: Option<&'a str>,
+}
+
+impl Shared {
+    async fn answer(&self, paid: Paid, headers: &HeaderMap, bytes: &[u8], tag: &Tag) -> Answer {
+        let free = |reply| Answer {
+            how: How::Reply(reply),
+            charge: None,
+        };
+        if let Err(error) = self.authorize(headers) {
+            return free(self.error(&error));
+        }
+        let body = match reply::object(bytes) {
+            Ok(body) => body,
+            Err(error) => return free(self.error(&error)),
+        };
+        let call = match self.call(paid, &body) {
+            Ok(call) => call,
+            Err(error) => return free(self.error(&error)),
+        };
+        let fault = self.faults.of_call(call.name, self.book.count());
+        if fault != FaultKind::None {
+            tag.set(fault);
+        }
+        if let Err(wait) = self.faults.admit(Instant::now()) {
+            let mut retry = self.faults.retry_after();
+            retry.seconds = wait.as_secs() + 1;
+            let error = ApiError::new(429, "rate_limited", "more calls than allowed").retry_after(retry);
+            return free(self.error(&error));
+        }
+        if !fault.charged() {
+            return Answer {
+                how: self.uncharged(fault),
+                charge: None,
+            };
+        }
+        if let Err(error) = self.check(&call).await {
+            return free(self.error(&error));
+        }
+        match self.charge(paid, &call, fault) {
+            Ok(charge) => Answer {
+                charge: Some(charge.seq),
+                how: self.charged(fault, paid, &charge),
+            },
+            Err(error) => free(self.error(&error)),
+        }
+    }
+
+    /// The fields, as far as they can be judged by themselves.
+    fn call<'a>(&self, paid: Paid, body: &'a Map<String, Value>) -> Result<Call<'a>, ApiError> {
+        let name = reply::name(body)?;
+        let image_url = reply::text(body, "image_url")?;
+        let group_id = match paid {
+            Paid::Portrait => None,
+            Paid::RealFace => Some(reply::text(body, "group_id")?),
+        };
+        Ok(Call {
+            name,
+            image_url,
+            group_id,
+        })
+    }
+
+    /// The session and the picture.
+    async fn check(&self, call: &Call<'_>) -> Result<(), ApiError> {
+        if let Some(group_id) = call.group_id {
+            let mut sessions = self.sessions();
+            let (session, stage) = sessions
+                .get(Instant::now(), group_id)
+                .ok_or_else(|| ApiError::new(404, "group_not_found", "no such session"))?;
+            if session.name != call.name {
+                return Err(ApiError::new(
+                    400,
+                    "name_mismatch",
+                    "the name is not the one given at init",
+                ));
+            }
+            match stage {
+                Stage::Completed => {}
+                Stage::Pending | Stage::InProgress => {
+                    return Err(ApiError::new(425, "liveness_incomplete", "keep polling"));
+                }
+                Stage::Expired => return Err(ApiError::new(400, "session_expired", "init again")),
+                Stage::Failed => return Err(ApiError::new(422, "liveness_failed", "init again")),
+            }
+        }
+        let looked = self.fetcher.look(call.image_url).await;
+        looked.map_err(|why| ApiError::new(400, "invalid_image_url", format!("image_url {why}")))
+    }
+
+    /// The money moves here, and only here.
+    fn charge(&self, paid: Paid, call: &Call<'_>, fault: FaultKind) -> Result<Charge, ApiError> {
+        let kind = match paid {
+            Paid::Portrait => "pt",
+            Paid::RealFace => "rf",
+        };
+        let charge = Charge {
+            seq: 0,
+            time: jiff::Timestamp::now().to_string(),
+            endpoint: paid.path().to_owned(),
+            name: call.name.to_owned(),
+            image_url: call
+                .image_url
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            group_id: call.group_id.map(str::to_owned),
+            asset_id: format!("ta_{kind}_sandbox_{}", crate::sandbox::random_hex::<8>()),
+            price_usd: self.options.price,
+            payer: None,
+            tx_hash: None,
+            reply_lost: fault != FaultKind::None,
+        };
+        self.book
+            .add(charge)
+            .map_err(|e| ApiError::new(500, "internal", e.to_string()))
+    }
+
+    fn uncharged(&self, fault: FaultKind) -> How {
+        use FaultKind as F;
+        let error = |status, code, message: &str| ApiError::new(status, code, message);
+        let error = match fault {
+            F::Refuse | F::ResetBeforeRead | F::ResetBeforeCharge => return How::Cut(Cut::Reset),
+            F::CloseBeforeCharge => return How::Cut(Cut::Close),
+            F::Stall => return How::Late(self.error(&server_error(504))),
+            F::ErrorIn200 => return How::Reply(error_in_200()),
+            F::Redirect => return How::Reply(redirect()),
+            F::Http502 => server_error(502),
+            F::Http503 => server_error(503),
+            F::Http504 => server_error(504),
+            F::RateLimited => error(429, "rate_limited", "slow down").retry_after(self.faults.retry_after()),
+            F::Unauthorized => error(401, "unauthorized", "the API key was revoked"),
+            F::Forbidden => error(403, "forbidden", "the API key may not do this"),
+            F::InsufficientBalance => error(402, "insufficient_balance", "the account has no credit left"),
+            F::Quota => error(429, "quota_exceeded", "the account can hold no more assets"),
+            F::QuotaForbidden => error(403, "quota_exceeded", "the account can hold no more assets"),
+            F::InvalidImageUrl => error(400, "invalid_image_url", "image_url answered 403"),
+            F::ImageRejected => error(422, "image_rejected", "the picture was rejected"),
+            F::FaceMatchFailed => error(422, "face_match_failed", "the picture is of someone else"),
+            F::LivenessIncomplete => error(425, "liveness_incomplete", "keep polling"),
+            F::GroupNotFound => error(404, "group_not_found", "no such session"),
+            F::SessionExpired => error(400, "session_expired", "init again"),
+            // The others are charged.
+            _ => server_error(500),
+        };
+        How::Reply(self.error(&error))
+    }
+
+    fn charged(&self, fault: FaultKind, paid: Paid, charge: &Charge) -> How {
+        use FaultKind as F;
+        let reply = self.success(paid, charge);
+        let error = |error: &ApiError| How::Reply(self.error(error));
+        match fault {
+            F::Http500Charged => error(&server_error(500)),
+            F::Http502Charged => error(&server_error(502)),
+            F::Http503Charged => error(&server_error(503)),
+            F::Http504Charged => error(&server_error(504)),
+            F::ResetAfterCharge => How::Cut(Cut::Reset),
+            F::CloseAfterCharge => How::Cut(Cut::Close),
+            F::StallCharged => How::Late(reply),
+            F::ResetDuringReply => How::Half(reply, Some(Cut::Reset)),
+            F::Truncated => How::Half(reply, None),
+            F::Garbage => How::Reply(reply::html(StatusCode::OK, "<html><h1>It works!</h1></html>")),
+            F::Empty => How::Reply(Response::new(Body::empty())),
+            F::NoAssetId => How::Reply(json_reply(
+                StatusCode::OK,
+                &json!({ "name": charge.name, "status": "queued" }),
+            )),
+            F::ErrorIn200Charged => How::Reply(error_in_200()),
+            F::PaymentReplay => error(&ApiError::new(
+                402,
+                "PAYMENT_REPLAY",
+                "this payment was claimed already",
+            )),
+            F::ChainTimeout => error(&ApiError::new(
+                402,
+                "chain_timeout",
+                "the settlement was not seen",
+            )),
+            _ => How::Reply(reply),
+        }
+    }
+
+    fn success(&self, paid: Paid, charge: &Charge) -> Response<Body> {
+        let mut body = json!({ "asset_id": charge.asset_id, "name": charge.name });
+        let fields = body.as_object_mut().expect("an object, two lines above");
+        let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
+        if let Some(group_id) = &charge.group_id {
+            put("group_id", json!(group_id));
+        }
+        match self.dialect() {
+            Dialect::D2025 => {
+                put("liveness_verified", json!(paid == Paid::RealFace));
+                put("created_at", json!(charge.time));
+            }
+            Dialect::D2026 => {
+                if charge.group_id.is_none() {
+                    put("group_id", json!(format!("grp_sandbox_pt{}", charge.seq)));
+                }
+                put("price", json!(charge.price_usd));
+                if let Some(tx_hash) = &charge.tx_hash {
+                    put("settlement", json!({ "tx_hash": tx_hash }));
+                }
+            }
+        }
+        json_reply(StatusCode::OK, &body)
+    }
+}
+
+impl Paid {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Portrait => "portrait/enroll",
+            Self::RealFace => "realface/enroll",
+        }
+    }
+}
+
+fn server_error(status: u16) -> ApiError {
+    let code = match status {
+        502 => "bad_gateway",
+        503 => "service_unavailable",
+        504 => "gateway_timeout",
+        _ => "internal_error",
+    };
+    ApiError::new(status, code, "upstream failed")
+}
+
+fn error_in_200() -> Response<Body> {
+    // Nothing in it tells whether money moved: that is the point.
+    json_reply(
+        StatusCode::OK,
+        &json!({ "error": { "code": "upstream_error", "message": "try again" } }),
+    )
+}
+
+fn redirect() -> Response<Body> {
+    let mut reply = Response::new(Body::empty());
+    *reply.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let here = HeaderValue::from_static("/v1/marketplace/portrait/enroll");
+    reply.headers_mut().insert("location", here);
+    reply
+}

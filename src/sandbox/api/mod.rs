@@ -1,0 +1,128 @@
+//! The stand-in for the paid API: all endpoints of both dialects, and the sandbox's own under `/_sandbox`.
+
+mod control;
+mod enroll;
+mod realface;
+pub(super) mod reply;
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::charges::{Charge, ChargeBook};
+use super::faults::FaultBox;
+use super::liveness::Sessions;
+use super::log::RequestLog;
+use super::options::{Dialect, SandboxOptions};
+use super::picture::Fetcher;
+use reply::{ApiError, json_reply};
+
+/// Longer request bodies are refused.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What every handler sees.
+pub(super) struct Shared {
+    pub(super) options: SandboxOptions,
+    /// `https://localhost:PORT/`
+    pub(super) base: Url,
+    pub(super) api_key: String,
+    pub(super) faults: FaultBox,
+    pub(super) book: ChargeBook,
+    pub(super) log: Arc<RequestLog>,
+    pub(super) sessions: Mutex<Sessions>,
+    pub(super) fetcher: Fetcher,
+    pub(super) turn: AtomicUsize,
+}
+
+impl Shared {
+    fn dialect(&self) -> Dialect {
+        self.options.dialect
+    }
+
+    fn error(&self, error: &ApiError) -> Response<Body> {
+        error.render(self.options.error_shape(), &self.turn)
+    }
+
+    fn has_key(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .is_some_and(|key| key == self.api_key)
+    }
+
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        match self.has_key(headers) {
+            true => Ok(()),
+            false => Err(ApiError::new(
+                401,
+                "unauthorized",
+                "the API key is missing or wrong",
+            )),
+        }
+    }
+
+    fn sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
+        self.sessions
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// All routes.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let api = Router::new()
+        .route("/realface/init", post(realface::init))
+        .route("/realface/status", get(realface::status))
+        .route("/realface/enroll", post(enroll::realface))
+        .route("/portrait/enroll", post(enroll::portrait))
+        .route("/wallet/{address}/portraits", get(portraits));
+    Router::new()
+        .nest("/v1/marketplace", api.clone())
+        // BlockRun's base, and its listing as its documentation writes it.
+        .nest("/api/v1", api)
+        .route("/v1/wallet/{address}/portraits", get(portraits))
+        .merge(realface::pages())
+        .nest("/_sandbox", control::routes())
+        .fallback(unknown)
+        .with_state(shared)
+}
+
+async fn unknown(State(shared): State<Arc<Shared>>) -> Response<Body> {
+    shared.error(&ApiError::new(404, "not_found", "no such endpoint"))
+}
+
+/// BlockRun's listing: what an address has paid for; with the API key, also what the key has paid for.
+async fn portraits(
+    State(shared): State<Arc<Shared>>,
+    Path(address): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let by_key = shared.has_key(request.headers());
+    let paid_here = |charge: &Charge| match &charge.payer {
+        Some(payer) => payer.eq_ignore_ascii_case(&address),
+        None => by_key,
+    };
+    let charges = shared
+        .book
+        .filter(|charge| charge.endpoint == "portrait/enroll" && paid_here(charge));
+    let portraits: Vec<Value> = charges
+        .iter()
+        .map(|charge| {
+            json!({
+                "assetId": charge.asset_id,
+                "name": charge.name,
+                "imageUrl": charge.image_url,
+                "createdAt": charge.time,
+            })
+        })
+        .collect();
+    json_reply(StatusCode::OK, &json!({ "portraits": portraits }))
+}

@@ -1,0 +1,323 @@
+//! Faults by configuration: what goes wrong, how often, the same way for the same seed.
+//!
+//! ```toml
+//! seed = 7
+//! script = ["none", "500-charged"]        # the first calls, in order of arrival
+//! stall_s = 30.0
+//! [percent]                               # of all other paid calls
+//! "reset-charged" = 10
+//! "429" = 5
+//! [names]                                 # calls whose name contains the text
+//! "Doomed" = "face-match-failed"
+//! [stop_after]                            # every paid call after so many charges
+//! charges = 40
+//! kind = "402"
+//! [rate]                                  # the server's own limit: more is answered 429
+//! count = 3
+//! window_s = 60.0
+//! [retry_after]                           # how a 429 tells the wait
+//! form = "header-date"
+//! seconds = 2
+//! ```
+
+mod draw;
+mod kind;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use draw::{FaultBox, Window};
+pub use kind::FaultKind;
+
+/// A configuration of faults that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultsError {
+    /// No such kind.
+    #[error("{0:?} is not a kind of fault: use one of {kinds}", kinds = kind_names())]
+    Unknown(String),
+    /// A `--fault` that isn't `kind=percent`.
+    #[error("{0:?} is not a fault: write kind=percent, such as 500-charged=10")]
+    Flag(String),
+    /// Per cents outside 0 to 100, or of more than 100 together.
+    #[error("the per cents of all faults together are {0}: they must lie within 0 and 100")]
+    Percent(f64),
+    /// A length of time that is none.
+    #[error("{field} = {value} is not a length of time in seconds")]
+    Time {
+        /// Which setting.
+        field: &'static str,
+        /// What it was set to.
+        value: f64,
+    },
+    /// A file that can't be read as TOML or JSON of this shape.
+    #[error("{path}: {problem}")]
+    File {
+        /// Which one.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+fn kind_names() -> String {
+    FaultKind::ALL
+        .iter()
+        .map(|kind| kind.name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// How a 429 tells how long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryAfterForm {
+    /// `Retry-After: 2`.
+    #[default]
+    HeaderSeconds,
+    /// `Retry-After: Wed, 21 Oct 2026 07:28:00 GMT`.
+    HeaderDate,
+    /// `retry_after` in the body.
+    BodySnake,
+    /// `retryAfterSeconds` in the body.
+    BodyCamel,
+    /// `retry_after_seconds` in the body.
+    BodySeconds,
+    /// Not at all.
+    Absent,
+    /// A header that is no number and no date.
+    Nonsense,
+    /// Each of the above in turn.
+    Rotate,
+}
+
+/// What a 429 says about waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryAfter {
+    /// Where and how.
+    pub form: RetryAfterForm,
+    /// How long: 0 and absurd values are sent as they are.
+    pub seconds: u64,
+}
+
+impl Default for RetryAfter {
+    fn default() -> Self {
+        Self {
+            form: RetryAfterForm::default(),
+            seconds: 1,
+        }
+    }
+}
+
+/// The server's own limit on paid calls, in any window of that length.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// So many calls.
+    pub count: usize,
+    /// In so many seconds.
+    pub window_s: f64,
+}
+
+/// From so many charges on, every paid call fails in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopAfter {
+    /// So many charges go through.
+    pub charges: u64,
+    /// Then this: `402`, `401`, `403`, `quota`, …
+    pub kind: FaultKind,
+}
+
+/// What goes wrong, and how often. The default is: nothing.
+///
+/// Which fault a call gets depends on the seed, the character's name and how many calls with that name came
+/// before it, so it doesn't change with the order in which calls arrive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Another seed, other calls that fail.
+    pub seed: u64,
+    /// Faults of the first paid calls in order of arrival, one each, before anything else is looked at.
+    pub script: Vec<FaultKind>,
+    /// Calls whose name contains the text get the fault.
+    pub names: BTreeMap<String, FaultKind>,
+    /// From so many charges on, every paid call fails.
+    pub stop_after: Option<StopAfter>,
+    /// Per cent of paid calls, by kind; all together at most 100.
+    pub percent: BTreeMap<FaultKind, f64>,
+    /// The server's own limit on paid calls.
+    pub rate: Option<RateLimit>,
+    /// What a 429 says about waiting.
+    pub retry_after: RetryAfter,
+    /// How long a stall lasts before the reply comes after all, in seconds.
+    pub stall_s: f64,
+    /// Every API call takes at least so long, in milliseconds.
+    pub latency_ms: u64,
+    /// Per cent of S3 requests that are answered 503 `SlowDown`.
+    pub s3_percent: f64,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            script: Vec::new(),
+            names: BTreeMap::new(),
+            stop_after: None,
+            percent: BTreeMap::new(),
+            rate: None,
+            retry_after: RetryAfter::default(),
+            stall_s: 3600.0,
+            latency_ms: 0,
+            s3_percent: 0.0,
+        }
+    }
+}
+
+impl Faults {
+    /// From a `.json` or `.toml` file.
+    pub fn load(path: &Path) -> Result<Self, FaultsError> {
+        let wrong = |problem: String| FaultsError::File {
+            path: path.display().to_string(),
+            problem,
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        let faults: Self = if json {
+            serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?
+        } else {
+            toml::from_str(&text).map_err(|e| wrong(e.to_string()))?
+        };
+        faults.check()?;
+        Ok(faults)
+    }
+
+    /// One `--fault`: `kind=percent`, or `seed=N`, `s3=percent`, `latency_ms=N`, `stall_s=N`.
+    pub fn set(&mut self, flag: &str) -> Result<(), FaultsError> {
+        let wrong = || FaultsError::Flag(flag.to_owned());
+        let (key, value) = flag.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = (key.trim(), value.trim());
+        let number = value.trim_end_matches('%').parse::<f64>().map_err(|_| wrong())?;
+        let whole = || value.parse::<u64>().map_err(|_| wrong());
+        match key {
+            "seed" => self.seed = whole()?,
+            "latency_ms" => self.latency_ms = whole()?,
+            "stall_s" => self.stall_s = number,
+            "s3" => self.s3_percent = number,
+            kind => {
+                self.percent.insert(kind.parse()?, number);
+            }
+        }
+        self.check()
+    }
+
+    /// Whether the numbers make sense.
+    pub fn check(&self) -> Result<(), FaultsError> {
+        let percents = |values: &mut dyn Iterator<Item = f64>| {
+            let values: Vec<f64> = values.collect();
+            let sum = values.iter().sum::<f64>();
+            match values.iter().all(|p| (0.0..=100.0).contains(p)) && sum <= 100.0 + 1e-9 {
+                true => Ok(()),
+                false => Err(FaultsError::Percent(sum)),
+            }
+        };
+        percents(&mut self.percent.values().copied())?;
+        percents(&mut std::iter::once(self.s3_percent))?;
+        let time = |field, value: f64| match std::time::Duration::try_from_secs_f64(value) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(FaultsError::Time { field, value }),
+        };
+        time("stall_s", self.stall_s)?;
+        self.rate
+            .map_or(Ok(()), |rate| time("rate.window_s", rate.window_s))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_toml_says_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("faults.toml");
+        // The example of the module's own documentation.
+        let example: String = include_str!("mod.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! "))
+            .skip_while(|line| *line != "```toml")
+            .skip(1)
+            .take_while(|line| *line != "```")
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        std::fs::write(&path, example).unwrap();
+        let faults = Faults::load(&path).unwrap();
+        assert_eq!(faults.script, [FaultKind::None, FaultKind::Http500Charged]);
+        assert_eq!(faults.percent[&FaultKind::ResetAfterCharge], 10.0);
+        assert_eq!(faults.names["Doomed"], FaultKind::FaceMatchFailed);
+        assert_eq!(
+            faults.stop_after,
+            Some(StopAfter {
+                charges: 40,
+                kind: FaultKind::InsufficientBalance
+            })
+        );
+        assert_eq!(
+            faults.rate,
+            Some(RateLimit {
+                count: 3,
+                window_s: 60.0
+            })
+        );
+        assert_eq!(
+            faults.retry_after,
+            RetryAfter {
+                form: RetryAfterForm::HeaderDate,
+                seconds: 2
+            }
+        );
+        let json = dir.path().join("faults.json");
+        std::fs::write(&json, serde_json::to_vec(&faults).unwrap()).unwrap();
+        assert_eq!(Faults::load(&json).unwrap(), faults);
+    }
+
+    #[test]
+    fn flags_add_up() {
+        let mut faults = Faults::default();
+        for flag in [
+            "500-charged=10",
+            "429=5%",
+            "seed=3",
+            "stall_s=0.5",
+            "s3=1",
+            "latency_ms=20",
+        ] {
+            faults.set(flag).unwrap();
+        }
+        assert_eq!(faults.percent.len(), 2);
+        assert_eq!(
+            (faults.seed, faults.stall_s, faults.s3_percent, faults.latency_ms),
+            (3, 0.5, 1.0, 20)
+        );
+    }
+
+    #[test]
+    fn what_is_no_fault_is_refused_with_the_mend() {
+        let refused = |flag: &str| Faults::default().set(flag).unwrap_err().to_string();
+        assert!(
+            refused("explode=3").contains("reset-charged"),
+            "{}",
+            refused("explode=3")
+        );
+        assert!(refused("500").contains("kind=percent"));
+        assert!(refused("500=101").contains("100"));
+        assert!(refused("500=-1").contains("100"));
+        assert!(refused("stall_s=-1").contains("seconds"));
+        let mut faults = Faults::default();
+        faults.set("500=60").unwrap();
+        assert!(matches!(faults.set("502=60"), Err(FaultsError::Percent(_))));
+    }
+}

@@ -1,0 +1,163 @@
+//! What a sandbox can be asked to be.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::faults::Faults;
+use crate::money::Usd;
+
+/// Which of the two descriptions of the API the stand-in follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Dialect {
+    /// The 2025 reference: `verification_url`, `expires_at`, `completed`, `liveness_verified`.
+    #[serde(rename = "2025")]
+    D2025,
+    /// The 2026 documentation and BlockRun's gateway: `h5_link`, `expires_in_seconds`, `active`, `price`.
+    #[default]
+    #[serde(rename = "2026")]
+    D2026,
+}
+
+impl std::str::FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "2025" => Ok(Self::D2025),
+            "2026" => Ok(Self::D2026),
+            _ => Err(format!("{text:?} is not a dialect: write 2025 or 2026")),
+        }
+    }
+}
+
+/// How the body of an error reply is built. Gateways differ, and a client must read them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorShape {
+    /// `{"error":{"code","message"}}`, the default of the 2025 dialect.
+    Nested,
+    /// `{"error","code","message"}`, the default of the 2026 dialect.
+    Flat,
+    /// `{"error":"code: message"}`.
+    Text,
+    /// `{"message":"code: message"}`.
+    Message,
+    /// `{"success":false,"message":"code: message"}`.
+    Success,
+    /// An HTML page, as a proxy in front of the API would send.
+    Plain,
+    /// Each of the above in turn, reply by reply.
+    Rotate,
+}
+
+/// How a liveness session of a real actor runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Liveness {
+    /// How long a link lives unless it is completed: 120 s at the real API.
+    pub expiry: Duration,
+    /// Complete by itself so long after `init`; otherwise only on demand, by the button on the page behind
+    /// the link or by `POST /_sandbox/liveness/{group_id}`.
+    pub complete_after: Option<Duration>,
+    /// `init` calls allowed in [`Self::init_window`]: 10 an hour at the real API.
+    pub init_limit: usize,
+    /// The window that [`Self::init_limit`] counts in.
+    pub init_window: Duration,
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        Self {
+            expiry: Duration::from_secs(120),
+            complete_after: None,
+            init_limit: 10,
+            init_window: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What a sandbox can be asked to be. [`SandboxOptions::new`] gives the defaults.
+#[derive(Debug, Clone)]
+pub struct SandboxOptions {
+    /// Where objects, `ca.pem`, `charges.ndjson` and `requests.ndjson` go. Created when missing. The charges
+    /// that an earlier sandbox left in it are kept: its assets are permanent, like the real ones.
+    pub dir: PathBuf,
+    /// TCP port of the API on loopback; 0 takes a free one.
+    pub api_port: u16,
+    /// TCP port of S3 on loopback; 0 takes a free one.
+    pub s3_port: u16,
+    /// The dialect of replies.
+    pub dialect: Dialect,
+    /// The shape of error bodies; the dialect's own when `None`.
+    pub errors: Option<ErrorShape>,
+    /// The price of one enrollment.
+    pub price: Usd,
+    /// Whether objects can be read without credentials. Off, only presigned URLs can.
+    pub anonymous_read: bool,
+    /// How liveness sessions run.
+    pub liveness: Liveness,
+    /// What goes wrong, and how often. Can be changed while it runs.
+    pub faults: Faults,
+    /// The request log, one NDJSON line each; `requests.ndjson` in [`Self::dir`] when `None`.
+    pub log: Option<PathBuf>,
+    /// The API key to expect; a random one when `None`.
+    pub api_key: Option<String>,
+}
+
+impl SandboxOptions {
+    /// The defaults, in a folder of one's own.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            api_port: 0,
+            s3_port: 0,
+            dialect: Dialect::default(),
+            errors: None,
+            price: Usd::from_micros(10_000),
+            anonymous_read: true,
+            liveness: Liveness::default(),
+            faults: Faults::default(),
+            log: None,
+            api_key: None,
+        }
+    }
+
+    pub(super) fn error_shape(&self) -> ErrorShape {
+        self.errors.unwrap_or(match self.dialect {
+            Dialect::D2025 => ErrorShape::Nested,
+            Dialect::D2026 => ErrorShape::Flat,
+        })
+    }
+}
+
+/// The sandbox could not be started, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// A file or folder of the sandbox.
+    #[error("sandbox: cannot use {}: {source}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A port that is taken, or no loopback interface.
+    #[error("sandbox: cannot listen on {addr}: {source} — choose another port, or 0 for a free one")]
+    Listen {
+        /// Where it was to listen.
+        addr: SocketAddr,
+        /// Why it can't.
+        source: std::io::Error,
+    },
+    /// The throw-away certificates.
+    #[error("sandbox: cannot make its certificates: {0}")]
+    Tls(String),
+    /// The folder of objects can't be served.
+    #[error("sandbox: cannot serve its objects: {0}")]
+    S3(String),
+    /// A list or file of faults that can't be read.
+    #[error("sandbox faults: {0}")]
+    Faults(#[from] super::faults::FaultsError),
+}
