@@ -35,6 +35,9 @@ pub struct Charge {
     /// The settlement, in wallet mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx_hash: Option<String>,
+    /// The nonce of the authorization that paid, in wallet mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     /// Whether the sandbox knows that the caller did not get the reply.
     pub reply_lost: bool,
 }
@@ -85,17 +88,11 @@ impl ChargeBook {
         Ok(charge)
     }
 
-    /// Notes that the caller was gone before the reply to charge `seq`.
-    pub(super) fn lost(&self, seq: u64) {
+    /// Notes that the caller was gone before the reply to charge `seq`, or has it after all.
+    pub(super) fn lost(&self, seq: u64, reply_lost: bool) {
         let mut inner = self.lock();
-        set_lost(&mut inner.charges, seq, true);
-        let _ = write_line(
-            &mut inner.file,
-            &Line::Lost {
-                seq,
-                reply_lost: true,
-            },
-        );
+        set_lost(&mut inner.charges, seq, reply_lost);
+        let _ = write_line(&mut inner.file, &Line::Lost { seq, reply_lost });
     }
 
     pub(super) fn all(&self) -> Vec<Charge> {
@@ -146,6 +143,7 @@ mod tests {
             price_usd: Usd::from_micros(10_000),
             payer: None,
             tx_hash: None,
+            nonce: None,
             reply_lost: false,
         }
     }
@@ -158,7 +156,7 @@ mod tests {
         for name in ["Ada", "Ada", "Bo"] {
             book.add(charge(name)).unwrap();
         }
-        book.lost(2);
+        book.lost(2, true);
         let before = book.all();
         assert_eq!(before.iter().map(|c| c.seq).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(

@@ -24,6 +24,8 @@ mod picture;
 mod s3;
 mod serve;
 mod tls;
+#[cfg(feature = "wallet")]
+pub mod x402;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
@@ -100,6 +102,11 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
             .map_err(|(addr, source)| SandboxError::Listen { addr, source })
     };
     let (api_sockets, s3_sockets) = (listen(options.api_port).await?, listen(options.s3_port).await?);
+    #[cfg(feature = "wallet")]
+    let bank = options
+        .wallet
+        .clone()
+        .map(|wallet| x402::Bank::new(wallet, options.price, &book));
     let shared = Arc::new(Shared {
         base: local_url(&api_sockets),
         api_key: options
@@ -112,6 +119,8 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
         sessions: Mutex::new(liveness::Sessions::new(options.liveness.clone())),
         fetcher: picture::Fetcher::new(&ca_pem).map_err(|e| SandboxError::Tls(e.to_string()))?,
         turn: AtomicUsize::new(0),
+        #[cfg(feature = "wallet")]
+        bank,
         options,
     });
     let s3_endpoint = local_url(&s3_sockets);
@@ -235,6 +244,15 @@ impl Sandbox {
     /// The last requests, in order of arrival.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.shared.log.recent()
+    }
+
+    /// What an address still holds; nothing where no wallets are taken.
+    #[cfg(feature = "wallet")]
+    pub fn balance(&self, address: alloy_primitives::Address) -> crate::money::Usd {
+        self.shared
+            .bank
+            .as_ref()
+            .map_or(crate::money::Usd::ZERO, |bank| bank.balance(address))
     }
 
     /// From now on these faults, with a script and counts that start over.

@@ -104,6 +104,9 @@ pub struct SandboxOptions {
     pub log: Option<PathBuf>,
     /// The API key to expect; a random one when `None`.
     pub api_key: Option<String>,
+    /// Payment from a wallet instead of an API key.
+    #[cfg(feature = "wallet")]
+    pub wallet: Option<super::x402::WalletOptions>,
 }
 
 impl SandboxOptions {
@@ -121,6 +124,8 @@ impl SandboxOptions {
             faults: Faults::default(),
             log: None,
             api_key: None,
+            #[cfg(feature = "wallet")]
+            wallet: None,
         }
     }
 

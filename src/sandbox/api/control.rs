@@ -19,12 +19,27 @@ use crate::sandbox::liveness::Stage;
 use crate::sandbox::log::RequestRecord;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
+    let routes = Router::new();
+    #[cfg(feature = "wallet")]
+    let routes = routes.route("/balances/{address}", get(balance));
+    routes
         .route("/", get(index))
         .route("/charges", get(charges))
         .route("/requests", get(requests))
         .route("/faults", get(faults).post(set_faults))
         .route("/liveness/{group_id}", post(liveness))
+}
+
+/// What an address still holds, in wallet mode.
+#[cfg(feature = "wallet")]
+async fn balance(
+    State(shared): State<Arc<Shared>>,
+    Path(address): Path<alloy_primitives::Address>,
+) -> Response<Body> {
+    match &shared.bank {
+        Some(bank) => json_reply(StatusCode::OK, &json!({ "balance_usd": bank.balance(address) })),
+        None => shared.error(&ApiError::new(404, "not_found", "this sandbox takes no wallets")),
+    }
 }
 
 async fn index() -> Json<serde_json::Value> {
@@ -33,6 +48,7 @@ async fn index() -> Json<serde_json::Value> {
         "GET /_sandbox/requests": "the last requests, with their time of arrival",
         "GET /_sandbox/faults": "the faults in force",
         "POST /_sandbox/faults": "other faults, as JSON; {} for none",
+        "GET /_sandbox/balances/{address}": "what a wallet still holds, in wallet mode",
         "POST /_sandbox/liveness/{group_id}": "{\"status\": \"completed\" | \"failed\" | \"expired\" | \"pending\"}",
     }))
 }

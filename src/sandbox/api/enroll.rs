@@ -84,7 +84,7 @@ async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Bod
             charge: Some(seq), ..
         }) = send.send(answer)
         {
-            task.book.lost(seq);
+            task.book.lost(seq, true);
         }
     });
     let Ok(answer) = answer.await else {
@@ -147,6 +147,14 @@ impl Shared {
         if let Err(error) = self.authorize(headers) {
             return free(self.error(&error));
         }
+        #[cfg(feature = "wallet")]
+        if let Some(quote) = self
+            .bank
+            .as_ref()
+            .and_then(|bank| bank.quote(headers, &self.resource(paid)))
+        {
+            return free(quote);
+        }
         let body = match reply::object(bytes) {
             Ok(body) => body,
             Err(error) => return free(self.error(&error)),
@@ -174,7 +182,7 @@ impl Shared {
         if let Err(error) = self.check(&call).await {
             return free(self.error(&error));
         }
-        match self.charge(paid, &call, fault) {
+        match self.charge(paid, &call, fault, headers) {
             Ok(charge) => Answer {
                 charge: Some(charge.seq),
                 how: self.charged(fault, paid, &charge),
@@ -226,7 +234,13 @@ impl Shared {
     }
 
     /// The money moves here, and only here.
-    fn charge(&self, paid: Paid, call: &Call<'_>, fault: FaultKind) -> Result<Charge, ApiError> {
+    fn charge(
+        &self,
+        paid: Paid,
+        call: &Call<'_>,
+        fault: FaultKind,
+        headers: &HeaderMap,
+    ) -> Result<Charge, ApiError> {
         let kind = match paid {
             Paid::Portrait => "pt",
             Paid::RealFace => "rf",
@@ -247,8 +261,15 @@ impl Shared {
             price_usd: self.options.price,
             payer: None,
             tx_hash: None,
+            nonce: None,
             reply_lost: fault != FaultKind::None,
         };
+        #[cfg(feature = "wallet")]
+        if let Some(bank) = &self.bank {
+            return bank.settle(headers, charge, &self.book);
+        }
+        #[cfg(not(feature = "wallet"))]
+        let _ = headers;
         self.book
             .add(charge)
             .map_err(|e| ApiError::new(500, "internal", e.to_string()))
@@ -341,7 +362,21 @@ impl Shared {
                 }
             }
         }
-        json_reply(StatusCode::OK, &body)
+        #[cfg_attr(
+            not(feature = "wallet"),
+            expect(unused_mut, reason = "only a wallet has receipts")
+        )]
+        let mut reply = json_reply(StatusCode::OK, &body);
+        #[cfg(feature = "wallet")]
+        if let Some(bank) = &self.bank {
+            bank.receipt(charge, &mut reply);
+        }
+        reply
+    }
+
+    #[cfg(feature = "wallet")]
+    fn resource(&self, paid: Paid) -> String {
+        format!("{}v1/marketplace/{}", self.base, paid.path())
     }
 }
 

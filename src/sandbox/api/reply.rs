@@ -30,6 +30,11 @@ impl ApiError {
         }
     }
 
+    #[cfg(all(test, feature = "wallet"))]
+    pub(in crate::sandbox) fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(super) fn retry_after(mut self, retry_after: RetryAfter) -> Self {
         self.retry_after = Some(retry_after);
         self
