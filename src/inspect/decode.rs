@@ -1,0 +1,178 @@
+//! Decodes untrusted pictures: what they are is seen from their content, their size is checked from the
+//! header before any pixel is decoded, and what comes out is upright sRGB with 8 bits a channel.
+
+use std::io::Cursor;
+
+use image::codecs::tga::TgaDecoder;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+
+/// What a picture may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caps {
+    pub(super) pixels: u64,
+    pub(super) bytes: u64,
+}
+
+/// The pixels of a picture.
+#[derive(Debug)]
+pub(super) enum Pixels {
+    /// Nothing shows through.
+    Opaque(RgbImage),
+    /// Something does.
+    Transparent(RgbaImage),
+}
+
+impl Pixels {
+    pub(super) fn dimensions(&self) -> (u32, u32) {
+        match self {
+            Self::Opaque(picture) => picture.dimensions(),
+            Self::Transparent(picture) => picture.dimensions(),
+        }
+    }
+}
+
+/// Why a picture can't be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DecodeError {
+    #[error("the file is empty")]
+    Empty,
+    #[error(
+        "this is no picture that castline knows; save it as PNG, JPEG or WebP (TGA, BMP and TIFF are read too)"
+    )]
+    Unknown,
+    #[error("{width} × {height} pixels are more than the {most} that are decoded; save it smaller")]
+    TooManyPixels { width: u32, height: u32, most: u64 },
+    #[error(
+        "decoding it would take more than the {0} bytes that are allowed; save it smaller or with 8 bits a channel"
+    )]
+    TooManyBytes(u64),
+    #[error("it can't be decoded ({0}); save it again")]
+    Broken(String),
+}
+
+/// Decodes a picture.
+pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    match image::guess_format(bytes) {
+        Ok(format) if known(format) => {
+            let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+            reader.limits(limits(caps));
+            read(reader.into_decoder().map_err(|e| broken(e, caps))?, caps)
+        }
+        Err(_) if looks_like_tga(bytes) => read(
+            TgaDecoder::new(Cursor::new(bytes)).map_err(|e| broken(e, caps))?,
+            caps,
+        ),
+        _ => Err(DecodeError::Unknown),
+    }
+}
+
+fn known(format: ImageFormat) -> bool {
+    use ImageFormat::{Bmp, Jpeg, Png, Tga, Tiff, WebP};
+    matches!(format, Jpeg | Png | WebP | Bmp | Tiff | Tga)
+}
+
+fn limits(caps: Caps) -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(caps.bytes);
+    limits
+}
+
+/// TGA has no magic number: its header must make sense.
+fn looks_like_tga(bytes: &[u8]) -> bool {
+    let [_, map, kind, _, _, _, _, _, _, _, _, _, w0, w1, h0, h1, depth, ..] = *bytes else {
+        return false;
+    };
+    let mapped = matches!(kind, 1 | 9);
+    let plain = matches!(kind, 2 | 3 | 10 | 11);
+    (mapped && map == 1 || plain && map <= 1)
+        && matches!(depth, 8 | 15 | 16 | 24 | 32)
+        && (w0, w1) != (0, 0)
+        && (h0, h1) != (0, 0)
+}
+
+fn read(mut decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeError> {
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > caps.pixels {
+        return Err(DecodeError::TooManyPixels {
+            width,
+            height,
+            most: caps.pixels,
+        });
+    }
+    if decoder.total_bytes() > caps.bytes {
+        return Err(DecodeError::TooManyBytes(caps.bytes));
+    }
+    decoder.set_limits(limits(caps)).map_err(|e| broken(e, caps))?;
+    // Orientation and profile are extras: without them the picture is still a picture.
+    let orientation = decoder.orientation().ok();
+    let profile = decoder.icc_profile().ok().flatten();
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e, caps))?;
+    if let Some(orientation) = orientation {
+        picture.apply_orientation(orientation);
+    }
+    let mut pixels = eight_bits(picture);
+    if let Some(profile) = profile {
+        to_srgb(&mut pixels, &profile);
+    }
+    Ok(pixels)
+}
+
+fn eight_bits(picture: DynamicImage) -> Pixels {
+    if !picture.color().has_alpha() {
+        return Pixels::Opaque(picture.into_rgb8());
+    }
+    let picture = picture.into_rgba8();
+    if picture
+        .as_raw()
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .all(|pixel| pixel[3] == 255)
+    {
+        Pixels::Opaque(DynamicImage::ImageRgba8(picture).into_rgb8())
+    } else {
+        Pixels::Transparent(picture)
+    }
+}
+
+/// Turns colours of an RGB profile into sRGB; a profile that makes no sense is left alone.
+fn to_srgb(pixels: &mut Pixels, profile: &[u8]) {
+    let Ok(profile) = ColorProfile::new_from_slice(profile) else {
+        return;
+    };
+    if profile.color_space != DataColorSpace::Rgb {
+        return;
+    }
+    let (layout, data) = match pixels {
+        Pixels::Opaque(picture) => (Layout::Rgb, &mut **picture),
+        Pixels::Transparent(picture) => (Layout::Rgba, &mut **picture),
+    };
+    let srgb = ColorProfile::new_srgb();
+    let Ok(transform) = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default())
+    else {
+        return;
+    };
+    let source = data.to_vec();
+    if transform.transform(&source, data).is_err() {
+        data.copy_from_slice(&source);
+    }
+}
+
+fn broken(error: ImageError, caps: Caps) -> DecodeError {
+    match error {
+        ImageError::Limits(_) => DecodeError::TooManyBytes(caps.bytes),
+        // Decoders quote the file: keep it short, and free of control characters.
+        other => DecodeError::Broken(
+            other
+                .to_string()
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(160)
+                .collect(),
+        ),
+    }
+}

@@ -1,0 +1,463 @@
+//! A small runner for convolutional networks: what two face networks need, and no more.
+//!
+//! Activations are `[height, width, channels]` in f32; weights come as fp16 from a `safetensors` file
+//! that `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions are
+//! matrix products (`matrixmultiply`, through `ndarray`); the depthwise ones are plain loops that `pulp`
+//! has compiled for the processor at hand.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+/// The slot of the picture that goes in.
+const PICTURE: i64 = -1;
+
+/// What stands in the file's metadata.
+#[derive(Deserialize)]
+struct Graph {
+    input: [usize; 3],
+    steps: Vec<RawStep>,
+    outputs: HashMap<String, i64>,
+}
+
+#[derive(Deserialize)]
+struct RawStep {
+    op: Op,
+    #[serde(rename = "in")]
+    inputs: Vec<i64>,
+    #[serde(default)]
+    kernel: usize,
+    #[serde(default)]
+    stride: usize,
+    #[serde(default)]
+    pad: [usize; 4],
+    #[serde(default)]
+    relu: bool,
+    #[serde(default)]
+    channels: usize,
+    weights: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Op {
+    /// Dense convolution.
+    Conv,
+    /// One filter per channel.
+    Depthwise,
+    /// Sum of two tensors.
+    Add,
+    /// max(x, 0).
+    Relu,
+    /// Zero channels appended.
+    PadChannels,
+    /// Twice the size, bilinear, half-pixel centres.
+    Double,
+    /// Blocks of 2 × 2 pixels out of the channels (DCR order).
+    DepthToSpace,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
+}
+
+struct Step {
+    raw: RawStep,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// A tensor `[height, width, channels]`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tensor {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) channels: usize,
+    pub(super) data: Vec<f32>,
+}
+
+impl Tensor {
+    /// The value at a pixel and channel.
+    pub(super) fn at(&self, y: usize, x: usize, channel: usize) -> f32 {
+        self.data[(y * self.width + x) * self.channels + channel]
+    }
+}
+
+/// A network that is ready to run; shared by all threads.
+pub(super) struct Network {
+    input: [usize; 3],
+    steps: Vec<Step>,
+    /// The step after which a tensor is needed no more.
+    last_use: Vec<usize>,
+    outputs: HashMap<String, usize>,
+    arch: pulp::Arch,
+}
+
+thread_local! {
+    /// Buffers of earlier runs: a run allocates nothing once its thread is warm.
+    static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn buffer(length: usize) -> Vec<f32> {
+    let mut data = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    data.clear();
+    data.resize(length, 0.0);
+    data
+}
+
+fn give_back(data: Vec<f32>) {
+    SPARE.with_borrow_mut(|spare| {
+        if spare.len() < 16 {
+            spare.push(data);
+        }
+    });
+}
+
+impl Network {
+    /// Reads a network that is embedded in the binary.
+    ///
+    /// # Panics
+    /// When the file is not what `models/convert.py` writes: tests hold that it is.
+    pub(super) fn embedded(file: &[u8]) -> Self {
+        let (_, metadata) =
+            SafeTensors::read_metadata(file).expect("an embedded model is a safetensors file");
+        let graph = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get("graph"))
+            .expect("it holds its graph");
+        let graph: Graph = serde_json::from_str(graph).expect("the graph is valid");
+        let tensors = SafeTensors::deserialize(file).expect("an embedded model is whole");
+        let read = |name: String| -> Vec<f32> {
+            let bytes = tensors.tensor(&name).expect("the graph names its weights").data();
+            let (halves, _) = bytes.as_chunks::<2>();
+            halves
+                .iter()
+                .map(|half| half::f16::from_le_bytes(*half).to_f32())
+                .collect()
+        };
+        let mut last_use = vec![0; graph.steps.len()];
+        for (at, step) in graph.steps.iter().enumerate() {
+            for &input in step.inputs.iter().filter(|i| **i != PICTURE) {
+                last_use[input as usize] = at;
+            }
+        }
+        let outputs: HashMap<String, usize> = graph
+            .outputs
+            .into_iter()
+            .map(|(name, slot)| (name, slot as usize))
+            .collect();
+        for &output in outputs.values() {
+            last_use[output] = usize::MAX;
+        }
+        let steps = graph.steps.into_iter().map(|raw| {
+            let (weights, bias) = match &raw.weights {
+                Some(key) => (read(format!("{key}.w")), read(format!("{key}.b"))),
+                None => Default::default(),
+            };
+            Step { raw, weights, bias }
+        });
+        Self {
+            input: graph.input,
+            steps: steps.collect(),
+            last_use,
+            outputs,
+            arch: pulp::Arch::new(),
+        }
+    }
+
+    /// Side of the square picture that goes in.
+    pub(super) fn side(&self) -> usize {
+        self.input[0]
+    }
+
+    /// Runs the network on a picture `[side, side, 3]`, and gives its outputs in the order of `names`.
+    pub(super) fn run<const N: usize>(&self, picture: Vec<f32>, names: [&str; N]) -> [Tensor; N] {
+        let [height, width, channels] = self.input;
+        assert_eq!(
+            picture.len(),
+            height * width * channels,
+            "the picture fits the network"
+        );
+        let picture = Tensor {
+            height,
+            width,
+            channels,
+            data: picture,
+        };
+        let mut slots: Vec<Option<Tensor>> = vec![None; self.steps.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            let input = |which: usize| match step.raw.inputs[which] {
+                PICTURE => &picture,
+                slot => slots[slot as usize].as_ref().expect("steps stand in order"),
+            };
+            let made = step.run(self.arch, input(0), (step.raw.inputs.len() > 1).then(|| input(1)));
+            slots[at] = Some(made);
+            for &used in step.raw.inputs.iter().filter(|i| **i != PICTURE) {
+                if self.last_use[used as usize] == at
+                    && let Some(done) = slots[used as usize].take()
+                {
+                    give_back(done.data);
+                }
+            }
+        }
+        names.map(|name| slots[self.outputs[name]].take().expect("an output was computed"))
+    }
+}
+
+impl Step {
+    fn run(&self, arch: pulp::Arch, x: &Tensor, other: Option<&Tensor>) -> Tensor {
+        match self.raw.op {
+            Op::Conv => self.conv(arch, x),
+            Op::Depthwise => self.depthwise(arch, x),
+            Op::Add => {
+                let other = other.expect("a sum has two terms");
+                let mut out = like(x);
+                let relu = self.raw.relu;
+                arch.dispatch(|| add(&x.data, &other.data, &mut out.data, relu));
+                out
+            }
+            Op::Relu => map(x, |v| v.max(0.0)),
+            Op::Sigmoid => map(x, |v| 1.0 / (1.0 + (-v).exp())),
+            Op::PadChannels => pad_channels(x, self.raw.channels),
+            Op::Double => double(x),
+            Op::DepthToSpace => depth_to_space(x),
+        }
+    }
+
+    /// Size of the output, from the size of the input.
+    fn size(&self, x: &Tensor) -> (usize, usize) {
+        let RawStep {
+            kernel,
+            stride,
+            pad: [top, left, bottom, right],
+            ..
+        } = self.raw;
+        (
+            (x.height + top + bottom - kernel) / stride + 1,
+            (x.width + left + right - kernel) / stride + 1,
+        )
+    }
+
+    fn conv(&self, arch: pulp::Arch, x: &Tensor) -> Tensor {
+        let (height, width) = self.size(x);
+        let RawStep {
+            kernel,
+            stride,
+            pad,
+            relu,
+            ..
+        } = self.raw;
+        let channels = self.bias.len();
+        let (rows, depth) = (height * width, kernel * kernel * x.channels);
+        let mut out = Tensor {
+            height,
+            width,
+            channels,
+            data: buffer(rows * channels),
+        };
+        let weights = ArrayView2::from_shape((depth, channels), &self.weights).expect("weights fit");
+        let mut product = ArrayViewMut2::from_shape((rows, channels), &mut out.data).expect("fits");
+        if kernel == 1 && stride == 1 && pad == [0; 4] {
+            let pixels = ArrayView2::from_shape((rows, depth), &x.data).expect("fits");
+            general_mat_mul(1.0, &pixels, &weights, 0.0, &mut product);
+        } else {
+            let padded = padded(x, pad);
+            let mut patches = buffer(rows * depth);
+            let line = kernel * x.channels;
+            for (row, patch) in patches.chunks_exact_mut(depth).enumerate() {
+                let (y, x) = (row / width * stride, row % width * stride);
+                for (dy, part) in patch.chunks_exact_mut(line).enumerate() {
+                    let from = ((y + dy) * padded.width + x) * padded.channels;
+                    part.copy_from_slice(&padded.data[from..from + line]);
+                }
+            }
+            let view = ArrayView2::from_shape((rows, depth), &patches).expect("fits");
+            general_mat_mul(1.0, &view, &weights, 0.0, &mut product);
+            give_back(patches);
+            give_back(padded.data);
+        }
+        arch.dispatch(|| bias(&mut out.data, &self.bias, relu));
+        out
+    }
+
+    fn depthwise(&self, arch: pulp::Arch, x: &Tensor) -> Tensor {
+        let (height, width) = self.size(x);
+        let padded = padded(x, self.raw.pad);
+        let mut out = Tensor {
+            height,
+            width,
+            channels: x.channels,
+            data: buffer(height * width * x.channels),
+        };
+        arch.dispatch(|| {
+            let mut from = 0;
+            // Wide blocks of channels keep their sums in registers; what is left goes in narrower ones.
+            while from + 32 <= x.channels {
+                self.filter::<32>(&padded, &mut out, from);
+                from += 32;
+            }
+            while from + 8 <= x.channels {
+                self.filter::<8>(&padded, &mut out, from);
+                from += 8;
+            }
+            while from < x.channels {
+                self.filter::<1>(&padded, &mut out, from);
+                from += 1;
+            }
+        });
+        give_back(padded.data);
+        out
+    }
+
+    /// Filters `N` channels, from channel `from` on.
+    #[inline(always)]
+    fn filter<const N: usize>(&self, padded: &Tensor, out: &mut Tensor, from: usize) {
+        let RawStep {
+            kernel, stride, relu, ..
+        } = self.raw;
+        let channels = out.channels;
+        let bias: &[f32; N] = self.bias[from..].first_chunk().expect("a block of channels");
+        for y in 0..out.height {
+            for x in 0..out.width {
+                let mut sum = *bias;
+                for dy in 0..kernel {
+                    let line = ((y * stride + dy) * padded.width + x * stride) * channels + from;
+                    for dx in 0..kernel {
+                        let pixel: &[f32; N] =
+                            padded.data[line + dx * channels..].first_chunk().expect("fits");
+                        let tap = (dy * kernel + dx) * channels + from;
+                        let weight: &[f32; N] = self.weights[tap..].first_chunk().expect("fits");
+                        for lane in 0..N {
+                            sum[lane] += pixel[lane] * weight[lane];
+                        }
+                    }
+                }
+                if relu {
+                    sum = sum.map(|v| v.max(0.0));
+                }
+                let to = (y * out.width + x) * channels + from;
+                out.data[to..to + N].copy_from_slice(&sum);
+            }
+        }
+    }
+}
+
+fn like(x: &Tensor) -> Tensor {
+    Tensor {
+        data: buffer(x.data.len()),
+        ..*x
+    }
+}
+
+fn map(x: &Tensor, f: impl Fn(f32) -> f32) -> Tensor {
+    let mut out = like(x);
+    for (to, from) in out.data.iter_mut().zip(&x.data) {
+        *to = f(*from);
+    }
+    out
+}
+
+#[inline(always)]
+fn add(a: &[f32], b: &[f32], out: &mut [f32], relu: bool) {
+    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+    for ((to, a), b) in out.iter_mut().zip(a).zip(b) {
+        *to = (a + b).max(least);
+    }
+}
+
+#[inline(always)]
+fn bias(data: &mut [f32], bias: &[f32], relu: bool) {
+    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+    for pixel in data.chunks_exact_mut(bias.len()) {
+        for (value, bias) in pixel.iter_mut().zip(bias) {
+            *value = (*value + bias).max(least);
+        }
+    }
+}
+
+/// The tensor with a border of zeros: `[top, left, bottom, right]`.
+fn padded(x: &Tensor, [top, left, bottom, right]: [usize; 4]) -> Tensor {
+    let (height, width, channels) = (x.height + top + bottom, x.width + left + right, x.channels);
+    let mut out = Tensor {
+        height,
+        width,
+        channels,
+        data: buffer(height * width * channels),
+    };
+    for (y, line) in x.data.chunks_exact(x.width * channels).enumerate() {
+        let to = ((y + top) * width + left) * channels;
+        out.data[to..to + line.len()].copy_from_slice(line);
+    }
+    out
+}
+
+fn pad_channels(x: &Tensor, more: usize) -> Tensor {
+    let channels = x.channels + more;
+    let mut out = Tensor {
+        channels,
+        data: buffer(x.height * x.width * channels),
+        ..*x
+    };
+    for (to, from) in out
+        .data
+        .chunks_exact_mut(channels)
+        .zip(x.data.chunks_exact(x.channels))
+    {
+        to[..x.channels].copy_from_slice(from);
+    }
+    out
+}
+
+/// Twice the size: each output lies a quarter pixel off an input's centre, so weights are ¾ and ¼.
+fn double(x: &Tensor) -> Tensor {
+    let (height, width, channels) = (x.height * 2, x.width * 2, x.channels);
+    let mut out = Tensor {
+        height,
+        width,
+        channels,
+        data: buffer(height * width * channels),
+    };
+    let sides = |at: usize, length: usize| {
+        let near = at / 2;
+        let far = if at.is_multiple_of(2) {
+            near.saturating_sub(1)
+        } else {
+            (near + 1).min(length - 1)
+        };
+        (near, far)
+    };
+    for y in 0..height {
+        let (near_y, far_y) = sides(y, x.height);
+        for px in 0..width {
+            let (near_x, far_x) = sides(px, x.width);
+            let to = (y * width + px) * channels;
+            for channel in 0..channels {
+                let near = 0.75 * x.at(near_y, near_x, channel) + 0.25 * x.at(near_y, far_x, channel);
+                let far = 0.75 * x.at(far_y, near_x, channel) + 0.25 * x.at(far_y, far_x, channel);
+                out.data[to + channel] = 0.75 * near + 0.25 * far;
+            }
+        }
+    }
+    out
+}
+
+fn depth_to_space(x: &Tensor) -> Tensor {
+    let (height, width, channels) = (x.height * 2, x.width * 2, x.channels / 4);
+    let mut out = Tensor {
+        height,
+        width,
+        channels,
+        data: buffer(x.data.len()),
+    };
+    for (at, pixel) in x.data.chunks_exact(x.channels).enumerate() {
+        let (y, px) = (at / x.width * 2, at % x.width * 2);
+        for (block, values) in pixel.chunks_exact(channels).enumerate() {
+            let to = ((y + block / 2) * width + px + block % 2) * channels;
+            out.data[to..to + channels].copy_from_slice(values);
+        }
+    }
+    out
+}

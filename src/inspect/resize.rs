@@ -1,0 +1,73 @@
+//! Smaller copies of pictures.
+
+use std::cell::RefCell;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::{RgbImage, RgbaImage};
+
+/// How carefully a copy is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quality {
+    /// Lanczos3, for what people see.
+    Fine,
+    /// Area means, for what networks see; bilinear when enlarging.
+    Quick,
+}
+
+thread_local! {
+    /// Keeps its buffers from picture to picture.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
+/// A copy of that size.
+pub(super) fn resized(picture: &RgbImage, width: u32, height: u32, quality: Quality) -> RgbImage {
+    if picture.dimensions() == (width, height) {
+        return picture.clone();
+    }
+    let enlarging = width > picture.width() || height > picture.height();
+    let data = resample(
+        picture.as_raw(),
+        picture.dimensions(),
+        (width, height),
+        PixelType::U8x3,
+        quality,
+        enlarging,
+    );
+    RgbImage::from_raw(width, height, data).expect("the size fits")
+}
+
+/// A copy of that size, with alpha: colours are weighed by their alpha, so that no fringe appears.
+pub(super) fn resized_with_alpha(picture: &RgbaImage, width: u32, height: u32) -> RgbaImage {
+    let data = resample(
+        picture.as_raw(),
+        picture.dimensions(),
+        (width, height),
+        PixelType::U8x4,
+        Quality::Fine,
+        false,
+    );
+    RgbaImage::from_raw(width, height, data).expect("the size fits")
+}
+
+fn resample(
+    data: &[u8],
+    (width, height): (u32, u32),
+    (to_width, to_height): (u32, u32),
+    pixel: PixelType,
+    quality: Quality,
+    enlarging: bool,
+) -> Vec<u8> {
+    let filter = match (quality, enlarging) {
+        (Quality::Fine, _) => FilterType::Lanczos3,
+        (Quality::Quick, true) => FilterType::Bilinear,
+        (Quality::Quick, false) => FilterType::Box,
+    };
+    let source = ImageRef::new(width, height, data, pixel).expect("the buffer fits the size");
+    let mut target = Image::new(to_width, to_height, pixel);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options))
+        .expect("both pictures have the same kind of pixels");
+    target.into_vec()
+}

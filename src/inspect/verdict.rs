@@ -1,0 +1,169 @@
+//! What was seen, and what it means.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a picture may be enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Exactly one clearly visible face, in a picture that the API takes.
+    Suitable,
+    /// Unsure: a person should look; enrolled only when approved.
+    Review,
+    /// The API would not take it, or it shows no face, or several.
+    Unsuitable,
+}
+
+impl Verdict {
+    /// The worse of two.
+    pub fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unsuitable, _) | (_, Self::Unsuitable) => Self::Unsuitable,
+            (Self::Review, _) | (_, Self::Review) => Self::Review,
+            _ => Self::Suitable,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Suitable => "suitable",
+            Self::Review => "review",
+            Self::Unsuitable => "unsuitable",
+        })
+    }
+}
+
+/// Why a picture is not simply suitable: fixed codes, for scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// No face, or none that is clearly visible.
+    NoFace,
+    /// More than one face.
+    SeveralFaces,
+    /// The face is a small part of the picture.
+    FaceTooSmall,
+    /// The face reaches the picture's edge.
+    FaceCutOff,
+    /// The face is covered.
+    FaceCovered,
+    /// A side under the API's 300 px.
+    TooSmall,
+    /// Width over height outside the API's 0.4–2.5.
+    BadRatio,
+    /// The face is out of focus, or enlarged from too few pixels.
+    Blurry,
+    /// The face is too dark.
+    TooDark,
+    /// The face is too bright.
+    TooBright,
+    /// The face hardly differs from itself.
+    LowContrast,
+    /// The file can't be read as a picture.
+    Unreadable,
+    /// More pixels or bytes than are decoded.
+    TooLarge,
+    /// The same picture, or nearly, stands under another name.
+    DuplicateOf(String),
+}
+
+/// `no_face`, `duplicate_of:NAME`, …
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = match self {
+            Self::NoFace => "no_face",
+            Self::SeveralFaces => "several_faces",
+            Self::FaceTooSmall => "face_too_small",
+            Self::FaceCutOff => "face_cut_off",
+            Self::FaceCovered => "face_covered",
+            Self::TooSmall => "too_small",
+            Self::BadRatio => "bad_ratio",
+            Self::Blurry => "blurry",
+            Self::TooDark => "too_dark",
+            Self::TooBright => "too_bright",
+            Self::LowContrast => "low_contrast",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::DuplicateOf(name) => return write!(f, "duplicate_of:{name}"),
+        };
+        f.write_str(code)
+    }
+}
+
+/// Why a picture is not simply suitable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// For scripts.
+    pub code: ReasonCode,
+    /// For people, with the mend.
+    pub message: String,
+}
+
+/// A face, in pixels of the picture as it is displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Face {
+    /// Left edge.
+    pub x: f32,
+    /// Top edge.
+    pub y: f32,
+    /// Width.
+    pub width: f32,
+    /// Height.
+    pub height: f32,
+    /// How sure the networks are, 0–1.
+    pub score: f32,
+}
+
+/// What was seen in a picture, and what it means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Whether it may be enrolled.
+    pub verdict: Verdict,
+    /// Why not, or not simply.
+    pub reasons: Vec<Reason>,
+    /// The faces that count, the surest first.
+    pub faces: Vec<Face>,
+    /// Width in pixels, as displayed; 0 when unreadable.
+    pub width: u32,
+    /// Height in pixels, as displayed; 0 when unreadable.
+    pub height: u32,
+    /// By which nearly equal pictures are found; `None` when unreadable.
+    pub likeness: Option<super::Likeness>,
+}
+
+impl Inspection {
+    /// What is known of a file that is no picture.
+    pub fn unreadable(code: ReasonCode, message: String) -> Self {
+        let reasons = vec![Reason { code, message }];
+        Self {
+            verdict: Verdict::Unsuitable,
+            reasons,
+            faces: Vec::new(),
+            width: 0,
+            height: 0,
+            likeness: None,
+        }
+    }
+
+    /// Adds a reason, and makes the verdict no better than `verdict`.
+    pub(super) fn object(&mut self, verdict: Verdict, code: ReasonCode, message: String) {
+        self.verdict = self.verdict.worse(verdict);
+        self.reasons.push(Reason { code, message });
+    }
+
+    /// Says that the same picture stands under another name: a case for review.
+    pub fn mark_duplicate(&mut self, other: &str) {
+        let message = format!(
+            "this is the same picture as that of {other}, or nearly; give each its own, or approve it"
+        );
+        self.object(
+            Verdict::Review,
+            ReasonCode::DuplicateOf(other.to_owned()),
+            message,
+        );
+    }
+}
