@@ -1,0 +1,190 @@
+//! One character of a cast: who, which picture, and what is known about it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::Name;
+
+/// How a character is enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Drawn or generated: the picture alone is enrolled.
+    #[default]
+    Portrait,
+    /// A real person, who proves by a liveness check that it is their own face.
+    RealFace,
+}
+
+impl Kind {
+    /// `portrait` or `realface`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Portrait => "portrait",
+            Self::RealFace => "realface",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What is typed is no kind of character.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kind of character: write portrait or realface")]
+pub struct ParseKindError(String);
+
+impl std::str::FromStr for Kind {
+    type Err = ParseKindError;
+
+    /// Without regard to case, and with `real_face`, `real-face` and `real face` for `realface`.
+    fn from_str(text: &str) -> Result<Self, ParseKindError> {
+        let letters: String = text
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '-' | '_'))
+            .flat_map(char::to_lowercase)
+            .collect();
+        match letters.as_str() {
+            "portrait" => Ok(Self::Portrait),
+            "realface" => Ok(Self::RealFace),
+            _ => Err(ParseKindError(text.to_owned())),
+        }
+    }
+}
+
+/// Where a character's picture is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file on this machine.
+    File {
+        /// As the cast gives it.
+        given: String,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A picture on the web.
+    Url {
+        /// As the cast gives it, but without a query that holds a signature.
+        given: String,
+        /// The whole address, signature and all: for the request only.
+        url: Url,
+    },
+}
+
+/// Keys of a query that make whoever has the address as trusted as whoever signed it: S3, Google Cloud
+/// Storage, CloudFront, Azure.
+const SIGNING: [&str; 7] = [
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-goog-signature",
+    "signature",
+    "sig",
+    "token",
+    "key-pair-id",
+];
+
+impl Source {
+    /// A file.
+    pub fn file(given: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self::File {
+            given: given.into(),
+            path: path.into(),
+        }
+    }
+
+    /// A picture on the web, and how the cast writes its address.
+    pub fn url(given: &str, url: Url) -> Self {
+        let signed = url
+            .query_pairs()
+            .any(|(key, _)| SIGNING.contains(&key.to_ascii_lowercase().as_str()));
+        let given = if signed {
+            given.split(['?', '#']).next().unwrap_or(given)
+        } else {
+            given
+        };
+        Self::Url {
+            given: given.to_owned(),
+            url,
+        }
+    }
+
+    /// As the cast gives it: what people, ledger and manifest see. Never a signature.
+    pub fn given(&self) -> &str {
+        match self {
+            Self::File { given, .. } | Self::Url { given, .. } => given,
+        }
+    }
+}
+
+/// Signatures stay out of logs.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { given, path } => f
+                .debug_struct("File")
+                .field("given", given)
+                .field("path", path)
+                .finish(),
+            Self::Url { given, .. } => f
+                .debug_struct("Url")
+                .field("given", given)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// One row of a CSV, or one picture of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Character {
+    /// What it is enrolled as.
+    pub name: Name,
+    /// Its picture.
+    pub source: Source,
+    /// How it is enrolled.
+    pub kind: Kind,
+    /// Whether a person approves the picture, should the check be unsure (`approve` = yes).
+    pub approved: bool,
+    /// Whether a real person agreed to be enrolled (`consent` = yes).
+    pub consent: bool,
+    /// What a person noted down.
+    pub note: Option<String>,
+    /// All other columns with their headers, in the order of the file; carried to the manifest.
+    pub extra: Vec<(String, String)>,
+    /// The line of the CSV on which its row begins, counted from 1.
+    pub line: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_as_people_write_them() {
+        for text in ["realface", "RealFace", "real_face", "REAL FACE", "real-face"] {
+            assert_eq!(text.parse(), Ok(Kind::RealFace), "{text}");
+        }
+        assert_eq!("Portrait".parse(), Ok(Kind::Portrait));
+        assert!("actor".parse::<Kind>().is_err());
+    }
+
+    #[test]
+    fn a_signature_is_neither_shown_nor_logged_but_still_requested() {
+        let signed = "https://cdn.example/a.png?X-Amz-Date=1&X-Amz-Signature=c0ffee";
+        let source = Source::url(signed, signed.parse().unwrap());
+        assert_eq!(source.given(), "https://cdn.example/a.png");
+        assert!(!format!("{source:?}").contains("c0ffee"));
+        assert!(matches!(&source, Source::Url { url, .. } if url.as_str() == signed));
+    }
+
+    #[test]
+    fn a_plain_query_is_part_of_the_address() {
+        let plain = "https://CDN.example/a?size=2048&format=png";
+        assert_eq!(Source::url(plain, plain.parse().unwrap()).given(), plain);
+    }
+}

@@ -1,0 +1,291 @@
+//! A cast as a CSV: one character a row.
+
+use std::path::{Path, PathBuf};
+
+use csv::{ReaderBuilder, StringRecord};
+
+use super::header::Header;
+use super::place::Place;
+use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, encoding, unique};
+
+/// Larger files are no casts: some 500 bytes a row, a million rows.
+const MAX_CSV_BYTES: u64 = 512 << 20;
+
+/// Reads the CSV at `path`. Pictures are looked for beside it.
+pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError> {
+    let unreadable = |error| CastError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_CSV_BYTES {
+        let (what, mend) = ("is larger than 512 MiB", "split it");
+        return Err(CastError::NotCsv {
+            path: path.to_owned(),
+            what,
+            mend,
+        });
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let root = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let place = Place::new(&root, options.allow_outside).map_err(unreadable)?;
+    let text = encoding::text(path, &bytes)?;
+    let (characters, bad_rows) = rows(path, text, &place)?;
+    if characters.is_empty() && bad_rows.is_empty() {
+        let mend = "write one character a line, such as: Ana,ana.png".to_owned();
+        return Err(CastError::Empty {
+            path: path.to_owned(),
+            what: "no rows below the header",
+            mend,
+        });
+    }
+    Ok(Cast {
+        path: path.to_owned(),
+        root,
+        characters,
+        bad_rows,
+    })
+}
+
+/// The rows of `text`, good and bad, each in the order of the file.
+fn rows(path: &Path, text: &str, place: &Place) -> Result<(Vec<Character>, Vec<RowError>), CastError> {
+    let mut rows = Rows::new(text);
+    let Some((line, first)) = rows.next() else {
+        let mend = "write a header line such as: name,image".to_owned();
+        return Err(CastError::Empty {
+            path: path.to_owned(),
+            what: "the file is empty",
+            mend,
+        });
+    };
+    let header = Header::read(&first).map_err(|bad| CastError::Header {
+        path: path.to_owned(),
+        line,
+        problem: bad.problem,
+        mend: bad.mend,
+    })?;
+    let (mut characters, mut bad_rows, mut names) = (Vec::new(), Vec::new(), unique::Names::default());
+    while let Some((line, row)) = rows.next() {
+        if row.iter().all(|field| field.trim().is_empty()) {
+            continue;
+        }
+        let mut reader = RowReader {
+            line,
+            row: &row,
+            header: &header,
+            bad: Vec::new(),
+        };
+        let character = match rows.unclosed() {
+            true => {
+                reader.bad(
+                    "row",
+                    "a quotation mark is opened and never closed",
+                    "close it, or remove it",
+                );
+                None
+            }
+            false => reader.character(place, &mut names),
+        };
+        let bad = reader.bad;
+        match character {
+            Some(character) if bad.is_empty() => characters.push(character),
+            _ => bad_rows.extend(bad),
+        }
+    }
+    unique::hold_back(&names, &mut characters, &mut bad_rows);
+    Ok((characters, bad_rows))
+}
+
+/// Rows with the lines of the file on which they begin: the csv crate's own count lags behind by one after
+/// CRLF and blank lines.
+struct Rows<'t> {
+    text: &'t str,
+    reader: csv::Reader<&'t [u8]>,
+    /// Up to here, lines are counted.
+    counted: usize,
+    line: u64,
+}
+
+impl<'t> Rows<'t> {
+    fn new(text: &'t str) -> Self {
+        let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| {
+            let mut header = StringRecord::new();
+            let read = reader(text, *delimiter).read_record(&mut header);
+            read.is_ok() && super::header::is_header(&header)
+        });
+        Self {
+            text,
+            reader: reader(text, delimiter.unwrap_or(b',')),
+            counted: 0,
+            line: 1,
+        }
+    }
+
+    fn next(&mut self) -> Option<(u64, StringRecord)> {
+        let from = self.reader.position().byte() as usize;
+        let mut row = StringRecord::new();
+        // Reading from memory what is known to be UTF-8, with rows of any width, does not fail.
+        if !self.reader.read_record(&mut row).unwrap_or(false) {
+            return None;
+        }
+        let blank = self.text[from..]
+            .bytes()
+            .take_while(|b| matches!(b, b'\r' | b'\n'))
+            .count();
+        let begins = (from + blank).min(self.text.len());
+        self.line += line_ends(&self.text.as_bytes()[self.counted..begins]);
+        self.counted = begins;
+        Some((self.line, row))
+    }
+
+    /// Whether the row just read runs to the end of the file because a quotation mark is never closed.
+    fn unclosed(&self) -> bool {
+        let raw = &self.text.as_bytes()[self.counted..];
+        self.reader.position().byte() as usize >= self.text.len()
+            && raw.iter().filter(|b| **b == b'"').count() % 2 == 1
+            && line_ends(raw.trim_ascii_end()) > 0
+    }
+}
+
+fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
+    ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(text.as_bytes())
+}
+
+/// How many lines end in `bytes`, by LF, CRLF or CR.
+fn line_ends(bytes: &[u8]) -> u64 {
+    let ends = bytes.iter().enumerate().filter(|(i, b)| match b {
+        b'\n' => true,
+        b'\r' => bytes.get(i + 1) != Some(&b'\n'),
+        _ => false,
+    });
+    ends.count() as u64
+}
+
+/// One row on its way to a character; all that is wrong with it is collected.
+struct RowReader<'r> {
+    line: u64,
+    row: &'r StringRecord,
+    header: &'r Header,
+    bad: Vec<RowError>,
+}
+
+impl RowReader<'_> {
+    fn bad(&mut self, field: &'static str, problem: impl Into<String>, mend: impl Into<String>) {
+        let name = self.field(Some(self.header.name)).trim();
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        self.bad.push(RowError {
+            line: Some(self.line),
+            field,
+            name,
+            problem: problem.into(),
+            mend: mend.into(),
+        });
+    }
+
+    /// The field in that column; empty when there is no such column.
+    fn field(&self, column: Option<usize>) -> &str {
+        column.and_then(|column| self.row.get(column)).unwrap_or_default()
+    }
+
+    fn character(&mut self, place: &Place, names: &mut unique::Names) -> Option<Character> {
+        let header = self.header;
+        let surplus = self
+            .row
+            .iter()
+            .skip(header.width)
+            .any(|field| !field.trim().is_empty());
+        if self.row.len() < header.width || surplus {
+            let problem = format!("{} fields, but the header has {}", self.row.len(), header.width);
+            self.bad(
+                "row",
+                problem,
+                "put fields that hold commas in quotation marks, and write empty fields as ,,",
+            );
+            return None;
+        }
+        if let Some(&column) = header
+            .nameless
+            .iter()
+            .find(|c| !self.field(Some(**c)).trim().is_empty())
+        {
+            let problem = format!(
+                "column {} holds {:?} but has no header",
+                column + 1,
+                self.field(Some(column))
+            );
+            self.bad("row", problem, "name the column in the first line, or empty it");
+        }
+        let name = match Name::new(self.field(Some(header.name))) {
+            Ok(name) => {
+                names.add(&name, unique::Place::Line(self.line));
+                Some(name)
+            }
+            Err(error) => {
+                self.bad("name", error.to_string(), error.mend());
+                None
+            }
+        };
+        let source = match place.find(self.field(Some(header.image))) {
+            Ok(source) => Some(source),
+            Err(wrong) => {
+                self.bad("image", wrong.problem, wrong.mend);
+                None
+            }
+        };
+        let kind = self.kind();
+        let approved = self.yes("approve", header.approve);
+        let consent = self.yes("consent", header.consent);
+        let note = self.field(header.note).trim();
+        let note = (!note.is_empty()).then(|| note.to_owned());
+        let extra = header
+            .extra
+            .iter()
+            .map(|(c, called)| (called.clone(), self.field(Some(*c)).to_owned()))
+            .collect();
+        let line = Some(self.line);
+        Some(Character {
+            name: name?,
+            source: source?,
+            kind,
+            approved,
+            consent,
+            note,
+            extra,
+            line,
+        })
+    }
+
+    fn kind(&mut self) -> Kind {
+        let text = self.field(self.header.kind).trim().to_owned();
+        if text.is_empty() {
+            return Kind::default();
+        }
+        text.parse().unwrap_or_else(|_| {
+            self.bad(
+                "kind",
+                format!("{text:?} is no kind of character"),
+                "write portrait, realface or nothing",
+            );
+            Kind::default()
+        })
+    }
+
+    fn yes(&mut self, field: &'static str, column: Option<usize>) -> bool {
+        let text = self.field(column).trim().to_owned();
+        match text.to_ascii_lowercase().as_str() {
+            "yes" | "true" | "1" => true,
+            "no" | "false" | "0" | "" => false,
+            _ => {
+                let mend = "write yes, no, true, false, 1, 0 or nothing";
+                self.bad(field, format!("{text:?} is neither yes nor no"), mend);
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A cast as a folder: one character a picture, named after its file.
+
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use walkdir::{DirEntry, WalkDir};
+
+use super::place::Place;
+use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, Source, unique};
+
+/// What a file must be called to be taken for a picture.
+pub const PICTURE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tga", "bmp", "tif", "tiff"];
+
+/// Reads the folder at `root`.
+pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError> {
+    let unreadable = |error| CastError::Unreadable {
+        path: root.to_owned(),
+        error,
+    };
+    let place = Place::new(root, options.allow_outside).map_err(unreadable)?;
+    let (include, exclude) = (globs(&options.include)?, globs(&options.exclude)?);
+    let (files, mut bad_rows) = pictures(root, &place);
+    let wanted = |relative: &&String| {
+        (options.include.is_empty() || include.is_match(relative)) && !exclude.is_match(relative)
+    };
+    let (mut characters, mut names) = (Vec::new(), unique::Names::default());
+    for relative in files.iter().filter(wanted) {
+        match Name::new(&name_of(relative)) {
+            Ok(name) => {
+                names.add(&name, unique::Place::File(relative.clone()));
+                characters.push(Character {
+                    name,
+                    source: Source::file(relative, root.join(relative)),
+                    kind: Kind::Portrait,
+                    approved: false,
+                    consent: false,
+                    note: None,
+                    extra: Vec::new(),
+                    line: None,
+                });
+            }
+            Err(error) => bad_rows.push(bad("name", format!("{relative:?}: {error}"), "rename the file")),
+        }
+    }
+    unique::hold_back(&names, &mut characters, &mut bad_rows);
+    if characters.is_empty() && bad_rows.is_empty() {
+        let mend = if files.is_empty() {
+            format!("pictures are files that end in {}", PICTURE_EXTENSIONS.join(", "))
+        } else {
+            format!(
+                "include and exclude leave none of the {} that are there",
+                files.len()
+            )
+        };
+        return Err(CastError::Empty {
+            path: root.to_owned(),
+            what: "no pictures in this folder",
+            mend,
+        });
+    }
+    Ok(Cast {
+        path: root.to_owned(),
+        root: root.to_owned(),
+        characters,
+        bad_rows,
+    })
+}
+
+fn bad(field: &'static str, problem: String, mend: &str) -> RowError {
+    RowError {
+        line: None,
+        field,
+        name: None,
+        problem,
+        mend: mend.to_owned(),
+    }
+}
+
+/// All pictures below `root`, relative to it with `/` between folders, in order; and what can't be read.
+fn pictures(root: &Path, place: &Place) -> (Vec<String>, Vec<RowError>) {
+    let (mut files, mut bad_rows) = (Vec::new(), Vec::new());
+    let relative = |path: &Path| slashed(path.strip_prefix(root).unwrap_or(path));
+    let mut walk = WalkDir::new(root).follow_links(true).into_iter();
+    while let Some(entry) = walk.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // A link to a folder above it: what it leads to is walked already.
+            Err(error) if error.loop_ancestor().is_some() => continue,
+            Err(error) => {
+                let path = error.path().map_or_else(PathBuf::new, Path::to_owned);
+                let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+                let why = error
+                    .io_error()
+                    .map_or_else(|| error.to_string(), ToString::to_string);
+                bad_rows.push(bad(
+                    "image",
+                    format!("{shown:?} can't be read: {why}"),
+                    "check its rights and links",
+                ));
+                continue;
+            }
+        };
+        let is_folder = entry.file_type().is_dir();
+        if entry.depth() == 0 {
+            continue;
+        }
+        if is_hidden(&entry) {
+            if is_folder {
+                walk.skip_current_dir();
+            }
+            continue;
+        }
+        if !is_folder && !is_picture(&entry) {
+            continue;
+        }
+        if entry.path_is_symlink() && !place.holds(entry.path()) {
+            if is_folder {
+                walk.skip_current_dir();
+            }
+            let shown = entry
+                .path()
+                .strip_prefix(root)
+                .unwrap_or(entry.path())
+                .display()
+                .to_string();
+            let problem = format!("the link {shown:?} leads out of the cast's folder");
+            bad_rows.push(bad(
+                "image",
+                problem,
+                "copy what it leads to into the folder, or allow this with --allow-outside",
+            ));
+        } else if is_folder {
+            // A linked folder inside of the cast is walked where it really is: each picture is found once.
+            if entry.path_is_symlink() && place.is_inside(entry.path()) {
+                walk.skip_current_dir();
+            }
+        } else {
+            match relative(entry.path()) {
+                Some(relative) => files.push(relative),
+                None => {
+                    let shown = entry.path().display().to_string();
+                    bad_rows.push(bad(
+                        "name",
+                        format!("the file name {shown:?} is not Unicode"),
+                        "rename the file",
+                    ));
+                }
+            }
+        }
+    }
+    files.sort();
+    (files, bad_rows)
+}
+
+/// With `/` between folders on every system; `None` when a part of it is not Unicode.
+fn slashed(path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = path.components().map(|c| c.as_os_str().to_str()).collect();
+    Some(parts?.join("/"))
+}
+
+/// Files of the system and of castline itself.
+fn is_hidden(entry: &DirEntry) -> bool {
+    let name = entry.file_name().as_encoded_bytes();
+    name.starts_with(b".") || name == b"__MACOSX"
+}
+
+fn is_picture(entry: &DirEntry) -> bool {
+    let extension = entry
+        .path()
+        .extension()
+        .map(|e| e.to_string_lossy().to_ascii_lowercase());
+    extension.is_some_and(|e| PICTURE_EXTENSIONS.contains(&e.as_str()))
+}
+
+/// Patterns as in `.gitignore`: one without `/` means files and folders of that name anywhere, one with `/`
+/// is relative to the cast's folder; a folder means all that is in it. Case does not count.
+fn globs(patterns: &[String]) -> Result<GlobSet, CastError> {
+    let wrong = |pattern: &str, error: globset::Error| CastError::Glob {
+        pattern: pattern.to_owned(),
+        problem: error.kind().to_string(),
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let path = pattern.trim().replace('\\', "/");
+        let path = path.strip_prefix("./").unwrap_or(&path).trim_end_matches('/');
+        let anywhere = if path.contains('/') { "" } else { "**/" };
+        let path = path.trim_start_matches('/');
+        for pattern_of in [format!("{anywhere}{path}"), format!("{anywhere}{path}/**")] {
+            let glob = GlobBuilder::new(&pattern_of)
+                .literal_separator(true)
+                .case_insensitive(true)
+                .build();
+            set.add(glob.map_err(|e| wrong(pattern, e))?);
+        }
+    }
+    set.build().map_err(|e| wrong(&patterns.join(" "), e))
+}
+
+/// What the character in that file is called: `art/cyber_knight.png` is `Cyber Knight`. A file name that a
+/// person has spaced or capitalized (`Jean-Luc.png`) is kept as it is, but for underscores.
+fn name_of(relative: &str) -> String {
+    let file = relative.rsplit('/').next().unwrap_or(relative);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    if stem.chars().any(|c| c.is_uppercase() || c.is_whitespace()) {
+        return stem.replace('_', " ");
+    }
+    let words = stem
+        .split(['_', '-'])
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let mut letters = word.chars();
+            letters
+                .next()
+                .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        });
+    words.collect::<Vec<String>>().join(" ")
+}

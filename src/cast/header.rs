@@ -1,0 +1,161 @@
+//! The first line of a CSV: which column is which.
+
+use csv::StringRecord;
+
+use super::text::printable;
+
+/// The columns that castline knows; all others are carried.
+const KNOWN: [&str; 6] = ["name", "image", "kind", "approve", "consent", "note"];
+
+/// What people call the two columns that must be there.
+const ALSO_CALLED: [(&str, &[&str]); 2] = [
+    (
+        "name",
+        &[
+            "character",
+            "charactername",
+            "displayname",
+            "actor",
+            "title",
+            "id",
+        ],
+    ),
+    (
+        "image",
+        &[
+            "picture",
+            "portrait",
+            "file",
+            "filename",
+            "path",
+            "img",
+            "art",
+            "photo",
+            "url",
+            "imagepath",
+            "imageurl",
+        ],
+    ),
+];
+
+/// Where each column stands in a row.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// How many fields a row has.
+    pub(super) width: usize,
+    pub(super) name: usize,
+    pub(super) image: usize,
+    pub(super) kind: Option<usize>,
+    pub(super) approve: Option<usize>,
+    pub(super) consent: Option<usize>,
+    pub(super) note: Option<usize>,
+    /// Columns that are carried, with their headers.
+    pub(super) extra: Vec<(usize, String)>,
+    /// Columns without a header: nothing may stand in them.
+    pub(super) nameless: Vec<usize>,
+}
+
+/// What is wrong with a header, and the mend.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadHeader {
+    pub(super) problem: String,
+    pub(super) mend: String,
+}
+
+/// What two headers have in common when they mean the same: letters without case, spaces or separators.
+fn plain(header: &str) -> String {
+    header
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Whether both columns that must be there are in `row`.
+pub(super) fn is_header(row: &StringRecord) -> bool {
+    ["name", "image"]
+        .iter()
+        .all(|known| row.iter().any(|h| plain(h) == *known))
+}
+
+impl Header {
+    pub(super) fn read(row: &StringRecord) -> Result<Self, BadHeader> {
+        let headers: Vec<String> = row
+            .iter()
+            .map(|h| h.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        let plain: Vec<String> = headers.iter().map(|h| plain(h)).collect();
+        let same = |a: usize, b: usize| {
+            headers[a] == headers[b] || (KNOWN.contains(&plain[a].as_str()) && plain[a] == plain[b])
+        };
+        for b in 1..headers.len() {
+            if let Some(a) = (0..b).find(|&a| !headers[a].is_empty() && same(a, b)) {
+                let problem = format!(
+                    "columns {} and {} are both called {:?}",
+                    a + 1,
+                    b + 1,
+                    printable(&headers[b])
+                );
+                return Err(BadHeader {
+                    problem,
+                    mend: "rename one of them".to_owned(),
+                });
+            }
+        }
+        let find = |known: &str| plain.iter().position(|h| h == known);
+        let must = |known: &str| find(known).ok_or_else(|| missing(known, &headers, &plain));
+        let is_extra = |i: &usize| !headers[*i].is_empty() && !KNOWN.contains(&plain[*i].as_str());
+        for known in ["kind", "approve", "consent"] {
+            let slip = plain
+                .iter()
+                .position(|h| strsim::damerau_levenshtein(h, known) == 1);
+            if let (None, Some(at)) = (find(known), slip) {
+                tracing::warn!(
+                    "column {:?} is carried as it is; did you mean {known:?}?",
+                    printable(&headers[at])
+                );
+            }
+        }
+        Ok(Self {
+            width: headers.len(),
+            name: must("name")?,
+            image: must("image")?,
+            kind: find("kind"),
+            approve: find("approve"),
+            consent: find("consent"),
+            note: find("note"),
+            extra: (0..headers.len())
+                .filter(is_extra)
+                .map(|i| (i, headers[i].clone()))
+                .collect(),
+            nameless: (0..headers.len()).filter(|&i| headers[i].is_empty()).collect(),
+        })
+    }
+}
+
+fn missing(known: &str, headers: &[String], plain: &[String]) -> BadHeader {
+    let also = ALSO_CALLED
+        .iter()
+        .find(|(name, _)| *name == known)
+        .map_or(&[][..], |(_, also)| also);
+    let near = |h: &&String| {
+        let slips = strsim::damerau_levenshtein(h, known);
+        slips <= 2 || also.contains(&h.as_str())
+    };
+    let mend = match plain.iter().filter(|h| !KNOWN.contains(&h.as_str())).find(near) {
+        Some(near) => {
+            let at = plain.iter().position(|h| h == near).unwrap_or_default();
+            format!("call the column {:?} \"{known}\"", printable(&headers[at]))
+        }
+        None => "begin the file with a line such as: name,image".to_owned(),
+    };
+    let named: Vec<String> = headers
+        .iter()
+        .take(12)
+        .map(|h| format!("{:?}", printable(h)))
+        .collect();
+    BadHeader {
+        problem: format!("no column is called \"{known}\" (there are {})", named.join(", ")),
+        mend,
+    }
+}
