@@ -38,7 +38,7 @@ pub struct Charge {
     /// The nonce of the authorization that paid, in wallet mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// Whether the sandbox knows that the caller did not get the reply.
+    /// Whether the sandbox knows that the caller was not told the asset id.
     pub reply_lost: bool,
 }
 

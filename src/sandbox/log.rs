@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -31,6 +31,15 @@ pub struct RequestRecord {
     pub ms: f64,
     /// The fault that was played.
     pub fault: Option<FaultKind>,
+}
+
+/// The most requests that arrived within any window of this length: what a client's pacing is measured by.
+pub fn busiest(requests: &[RequestRecord], window: Duration) -> usize {
+    let window = window.as_secs_f64() * 1e3;
+    let mut at: Vec<f64> = requests.iter().map(|request| request.at_ms).collect();
+    at.sort_by(f64::total_cmp);
+    let within = |first: usize| at[first..].partition_point(|later| *later < at[first] + window);
+    (0..at.len()).map(within).max().unwrap_or(0)
 }
 
 /// Where the lines go.
@@ -159,7 +168,7 @@ impl Arrival {
 
 impl Drop for Arrival {
     fn drop(&mut self) {
-        let ms = |d: std::time::Duration| (d.as_secs_f64() * 1e6).round() / 1e3;
+        let ms = |d: Duration| (d.as_secs_f64() * 1e6).round() / 1e3;
         self.log.write(RequestRecord {
             at_ms: ms(self.at.duration_since(self.log.start)),
             server: self.server,
@@ -169,5 +178,32 @@ impl Drop for Arrival {
             ms: ms(self.at.elapsed()),
             fault: self.fault.0.get().copied(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_window_may_lie_anywhere_and_is_half_open() {
+        let at = |times: &[f64]| {
+            let record = |at_ms: &f64| RequestRecord {
+                at_ms: *at_ms,
+                server: "api",
+                method: "POST".into(),
+                path: "/".into(),
+                status: Some(200),
+                ms: 1.0,
+                fault: None,
+            };
+            busiest(
+                &times.iter().map(record).collect::<Vec<_>>(),
+                Duration::from_secs(1),
+            )
+        };
+        assert_eq!(at(&[]), 0);
+        assert_eq!(at(&[0.0, 1000.0, 2000.0]), 1);
+        assert_eq!(at(&[2000.0, 0.0, 999.0, 1500.0, 1900.0]), 3);
     }
 }

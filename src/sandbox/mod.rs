@@ -41,7 +41,7 @@ use url::Url;
 
 pub use charges::Charge;
 pub use faults::{FaultKind, Faults};
-pub use log::RequestRecord;
+pub use log::{RequestRecord, busiest};
 pub use options::{Dialect, ErrorShape, Liveness, SandboxError, SandboxOptions};
 pub use serve::{ServeOptions, Shell, serve};
 pub use tls::install_provider;

@@ -78,11 +78,16 @@ async fn every_fault_shows_as_it_should_and_charges_as_it_says() {
         let before = bench.sandbox.charges().len();
         let patience = Duration::from_millis(if expected == Seen::TimedOut { 200 } else { 30_000 });
         assert_eq!(see(&bench, &url, patience).await, expected, "{fault}");
-        if *fault == StallCharged {
-            // The caller may have given up before the charge.
-            while bench.sandbox.charges().len() == before {
-                tokio::task::yield_now().await;
-            }
+        // The caller gives up on a stall, which the sandbox sees a little later.
+        let lost = || {
+            bench
+                .sandbox
+                .charges()
+                .get(before)
+                .is_some_and(|charge| charge.reply_lost)
+        };
+        while *fault == StallCharged && !lost() {
+            tokio::task::yield_now().await;
         }
         let charges = bench.sandbox.charges();
         assert_eq!(charges.len() - before, usize::from(fault.charged()), "{fault}");
@@ -201,6 +206,7 @@ async fn a_stall_ends_with_the_reply_after_all() {
     .await;
     let url = bench.picture("ada.jpg").await;
     assert_eq!(bench.enroll("Ada", &url).await.unwrap().status(), 200);
+    assert!(!bench.sandbox.charges()[0].reply_lost);
 }
 
 #[tokio::test]

@@ -166,3 +166,13 @@ async fn names_on_the_phone_page_stay_text() {
         "{page}"
     );
 }
+
+#[tokio::test]
+async fn the_free_calls_can_fail_too() {
+    let bench = Bench::with(|options| options.faults.free_percent = 100.0).await;
+    assert_eq!(init(&bench, "Mia").await.0, 503);
+    assert_eq!(
+        bench.get("/v1/marketplace/realface/status?groupId=x").await.0,
+        503
+    );
+}

@@ -94,10 +94,29 @@ async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Bod
         How::Reply(reply) => reply,
         How::Cut(how) => never(wire.cut(how).await),
         How::Late(reply) => {
+            let mut gone = Gone {
+                shared: &shared,
+                charge: answer.charge,
+            };
             tokio::time::sleep(shared.faults.stall()).await;
+            gone.charge = None;
             reply
         }
         How::Half(reply, cut) => half(reply, cut, wire).await,
+    }
+}
+
+/// Notes a lost reply when the connection, and this with it, ends first.
+struct Gone<'a> {
+    shared: &'a Shared,
+    charge: Option<u64>,
+}
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        if let Some(seq) = self.charge {
+            self.shared.book.lost(seq, true);
+        }
     }
 }
 
@@ -262,7 +281,8 @@ impl Shared {
             payer: None,
             tx_hash: None,
             nonce: None,
-            reply_lost: fault != FaultKind::None,
+            // Of a stall it is known later.
+            reply_lost: !matches!(fault, FaultKind::None | FaultKind::StallCharged),
         };
         #[cfg(feature = "wallet")]
         if let Some(bank) = &self.bank {

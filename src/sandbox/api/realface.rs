@@ -27,7 +27,9 @@ pub(super) fn pages() -> Router<Arc<Shared>> {
 pub(super) async fn init(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, MAX_BODY).await.unwrap_or_default();
-    tokio::time::sleep(shared.faults.latency()).await;
+    if let Some(fault) = shared.free_call().await {
+        return fault;
+    }
     shared
         .init(&parts.headers, &bytes)
         .unwrap_or_else(|error| shared.error(&error))
@@ -45,13 +47,22 @@ pub(super) async fn status(
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    tokio::time::sleep(shared.faults.latency()).await;
+    if let Some(fault) = shared.free_call().await {
+        return fault;
+    }
     shared
         .status(&headers, &asked.group_id)
         .unwrap_or_else(|error| shared.error(&error))
 }
 
 impl Shared {
+    /// The time that every call takes, and the fault that a free one may get.
+    async fn free_call(&self) -> Option<Response<Body>> {
+        tokio::time::sleep(self.faults.latency()).await;
+        let fault = || self.error(&ApiError::new(503, "service_unavailable", "upstream failed"));
+        self.faults.free().then(fault)
+    }
+
     fn init(&self, headers: &HeaderMap, bytes: &[u8]) -> Result<Response<Body>, ApiError> {
         self.authorize(headers)?;
         let body = reply::object(bytes)?;

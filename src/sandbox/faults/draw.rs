@@ -19,6 +19,7 @@ struct Inner {
     connections: u64,
     arrivals: u64,
     objects: u64,
+    free: u64,
     turns: usize,
     window: Window,
 }
@@ -34,6 +35,7 @@ impl FaultBox {
             connections: 0,
             arrivals: 0,
             objects: 0,
+            free: 0,
             turns: 0,
             window: Window::default(),
         })))
@@ -82,6 +84,13 @@ impl FaultBox {
         let mut inner = self.lock();
         inner.objects += 1;
         draw(inner.faults.seed, "object", inner.objects) < inner.faults.s3_percent
+    }
+
+    /// Whether to answer a free call with 503.
+    pub(in super::super) fn free(&self) -> bool {
+        let mut inner = self.lock();
+        inner.free += 1;
+        draw(inner.faults.seed, "free", inner.free) < inner.faults.free_percent
     }
 
     /// Whether to reset a paid call before its body is read: its name is unknown yet.

@@ -156,6 +156,8 @@ pub struct Faults {
     pub stall_s: f64,
     /// Every API call takes at least so long, in milliseconds.
     pub latency_ms: u64,
+    /// Per cent of the free calls, `realface/init` and `realface/status`, that are answered 503.
+    pub free_percent: f64,
     /// Per cent of S3 requests that are answered 503 `SlowDown`.
     pub s3_percent: f64,
 }
@@ -172,6 +174,7 @@ impl Default for Faults {
             retry_after: RetryAfter::default(),
             stall_s: 3600.0,
             latency_ms: 0,
+            free_percent: 0.0,
             s3_percent: 0.0,
         }
     }
@@ -195,7 +198,7 @@ impl Faults {
         Ok(faults)
     }
 
-    /// One `--fault`: `kind=percent`, or `seed=N`, `s3=percent`, `latency_ms=N`, `stall_s=N`.
+    /// One `--fault`: `kind=percent`, or `seed=N`, `s3=percent`, `free=percent`, `latency_ms=N`, `stall_s=N`.
     pub fn set(&mut self, flag: &str) -> Result<(), FaultsError> {
         let wrong = || FaultsError::Flag(flag.to_owned());
         let (key, value) = flag.split_once('=').ok_or_else(wrong)?;
@@ -206,6 +209,7 @@ impl Faults {
             "seed" => self.seed = whole()?,
             "latency_ms" => self.latency_ms = whole()?,
             "stall_s" => self.stall_s = number,
+            "free" => self.free_percent = number,
             "s3" => self.s3_percent = number,
             kind => {
                 self.percent.insert(kind.parse()?, number);
@@ -226,6 +230,7 @@ impl Faults {
         };
         percents(&mut self.percent.values().copied())?;
         percents(&mut std::iter::once(self.s3_percent))?;
+        percents(&mut std::iter::once(self.free_percent))?;
         let time = |field, value: f64| match std::time::Duration::try_from_secs_f64(value) {
             Ok(_) => Ok(()),
             Err(_) => Err(FaultsError::Time { field, value }),
