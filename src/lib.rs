@@ -22,5 +22,10 @@ pub mod publish;
 pub mod report;
 pub mod sandbox;
 
+pub mod cli;
+pub mod commands;
 pub mod exit;
 pub mod money;
+pub mod pipeline;
+pub mod plan;
+pub mod settings;

@@ -1,5 +1,7 @@
-//! The command-line tool. All of its logic lives in the library.
+//! The command-line tool: parse, hand over, exit. All logic lives in the library.
+
+use clap::Parser;
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    castline::commands::main(castline::cli::Cli::parse()).into()
 }

@@ -1,1 +1,42 @@
-//! Tells what happens: events for terminal, NDJSON and HTML.
+//! Tells what happens: events for the terminal, NDJSON and the log file.
+
+mod event;
+mod ndjson;
+mod summary;
+mod terminal;
+
+pub use event::{Event, SCHEMA, Stage, Summary};
+pub use ndjson::Ndjson;
+pub use terminal::{Style, Terminal};
+
+/// Consumes events. Called from many tasks at once; must not block for long.
+pub trait Reporter: Send + Sync {
+    /// One thing that happened.
+    fn event(&self, event: &Event);
+}
+
+/// Tells every event to several reporters, and counts them.
+pub struct Reporters {
+    all: Vec<Box<dyn Reporter>>,
+    count: std::sync::Mutex<Summary>,
+}
+
+impl Reporters {
+    /// Reporters for one command.
+    pub fn new(command: &'static str, all: Vec<Box<dyn Reporter>>) -> Self {
+        Self { all, count: std::sync::Mutex::new(Summary { command, ..Summary::default() }) }
+    }
+
+    /// Tells one event.
+    pub fn tell(&self, event: Event) {
+        self.count.lock().unwrap_or_else(std::sync::PoisonError::into_inner).count(&event);
+        for reporter in &self.all {
+            reporter.event(&event);
+        }
+    }
+
+    /// What was counted so far.
+    pub fn summary(&self) -> Summary {
+        self.count.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

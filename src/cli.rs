@@ -1,0 +1,184 @@
+//! What can be typed. What it means is in `settings` and in each command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Takes a cast of game characters to a manifest of asset ids for AI video.
+///
+/// It looks at every picture before any money moves, publishes it, enrolls it once, and never pays twice.
+#[derive(Debug, Parser)]
+#[command(name = "castline", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Try it, without an account and without paying:\n  castline run samples/cast.csv --sandbox\n\n\
+    Exit codes: 0 done · 1 internal error · 2 usage or configuration · 3 some characters failed · \
+    5 budget reached · 6 something is in doubt · 7 key or funds refused · 8 plan is stale · \
+    11 another run holds the ledger · 130 interrupted")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Configuration file; without it, castline.toml beside the cast
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set any setting: --set s3.bucket=my-cast (see `castline init`)
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The ledger, what was seen, published and paid [default: .castline/ledger.db beside the cast]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Work with stand-ins on this machine: no account, no money, a ledger of its own
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+    /// Events as NDJSON on stdout, and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Only errors on stderr
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// More of what happens inside, on stderr (-v, -vv)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// A cast, and how to read it.
+#[derive(Debug, Args, Clone)]
+pub struct CastArgs {
+    /// A CSV (name,image[,kind,approve,note,…]) or a folder of character art
+    pub cast: PathBuf,
+    /// Go on with the good rows when some are bad
+    #[arg(long)]
+    pub skip_bad_rows: bool,
+    /// Allow pictures outside the cast's folder
+    #[arg(long)]
+    pub allow_outside: bool,
+    /// Of a folder, only pictures that match this glob (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// Of a folder, no pictures that match this glob (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Pictures looked at in parallel [default: one per core]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Enroll this character although its picture is unsure (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub approve: Vec<String>,
+    /// A file with one name a line: enroll these although their pictures are unsure
+    #[arg(long, value_name = "FILE")]
+    pub approvals: Option<PathBuf>,
+}
+
+/// What decides about paid calls.
+#[derive(Debug, Args, Clone)]
+pub struct PayArgs {
+    /// What this run may cost, in US dollars; what is in doubt counts as spent
+    #[arg(long, value_name = "USD")]
+    pub max_cost: Option<String>,
+    /// Paid calls at most: 5/s, 3/min, 100/h [default: 1/s]
+    #[arg(long, value_name = "RATE")]
+    pub rate: Option<String>,
+    /// Pay again for characters whose picture has changed since they were enrolled
+    #[arg(long, value_name = "WHICH", value_parser = ["changed"])]
+    pub re_enroll: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look at every picture; nothing is uploaded, nothing is paid
+    #[command(after_help = "Examples:\n  castline check cast.csv\n  castline check art/ --exclude '*_back.png' --json")]
+    Check(CastArgs),
+    /// Tell what a run would do and cost; nothing is uploaded, nothing is paid
+    #[command(after_help = "Examples:\n  castline plan cast.csv\n  castline plan cast.csv --json | jq .")]
+    Plan {
+        /// The cast.
+        #[command(flatten)]
+        cast: CastArgs,
+        /// Paying.
+        #[command(flatten)]
+        pay: PayArgs,
+        /// Exit with 2 when a run would do something, with 0 when not
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Check, publish and enroll a cast, and write its manifest
+    #[command(after_help = "Examples:\n  castline run samples/cast.csv --sandbox\n  \
+        castline run cast.csv --max-cost 25 --rate 3/min\n  castline run cast.csv --yes --json > run.ndjson")]
+    Run {
+        /// The cast.
+        #[command(flatten)]
+        cast: CastArgs,
+        /// Paying.
+        #[command(flatten)]
+        pay: PayArgs,
+        /// Only tell what would be done and cost: the same as `plan`
+        #[arg(long)]
+        dry_run: bool,
+        /// Pay without asking; needed off a terminal
+        #[arg(long, short)]
+        yes: bool,
+        /// Where the manifest is written [default: manifest.json beside the cast]
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
+    },
+    /// Tell where every character stands
+    Status {
+        /// The cast, to find its ledger and to know its order; without it, the working folder's ledger
+        cast: Option<PathBuf>,
+    },
+    /// Write the manifest again, from the ledger, in any format
+    #[command(after_help = "Examples:\n  castline manifest cast.csv --format unreal-csv --out DT_Cast.csv\n  \
+        castline manifest --format map")]
+    Manifest {
+        /// The cast, to find its ledger; without it, the working folder's ledger
+        cast: Option<PathBuf>,
+        /// json, csv, map, unreal-csv, unreal-json or unity-json
+        #[arg(long, default_value = "json")]
+        format: String,
+        /// Where to write it; without it, stdout
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Serve stand-ins for the paid API and for S3 on this machine
+    Sandbox(SandboxArgs),
+    /// Write a commented castline.toml
+    Init {
+        /// The folder, usually the cast's
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// How the stand-ins behave.
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// Port of the API; 0: any free one
+    #[arg(long, default_value_t = 0)]
+    pub api_port: u16,
+    /// Port of S3; 0: any free one
+    #[arg(long, default_value_t = 0)]
+    pub s3_port: u16,
+    /// Folder for objects, certificate and charges; without it, a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The API's dialect: 2025 or 2026
+    #[arg(long, default_value = "2026")]
+    pub dialect: String,
+    /// What an enrollment costs, in US dollars
+    #[arg(long, default_value = "0.01")]
+    pub price: String,
+    /// A TOML file of faults to inject
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+}

@@ -1,0 +1,71 @@
+//! `castline check` and `castline plan`: look at every picture, write nothing anywhere but here.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use super::Context;
+use super::context::{cast_flags, pay_flags};
+use crate::cli::{CastArgs, Common, PayArgs};
+use crate::exit::ExitCode;
+use crate::inspect::Verdict;
+use crate::ledger::LedgerView;
+use crate::pipeline::{Duplicates, tell};
+use crate::plan::Policy;
+use crate::report::Event;
+
+/// Looks at every picture, and tells the verdicts.
+pub async fn check(common: &Common, args: CastArgs) -> anyhow::Result<ExitCode> {
+    let context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
+    let cast = context.read_cast(&args, "check")?;
+    let look = context.look(&cast, &args, Policy::default(), false, None, None)?;
+    let mut seen = Duplicates::default();
+    let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
+    while let Some(mut looked) = looked.next().await {
+        seen.judge(&mut looked);
+        let (name, source) = (looked.character.name.as_str(), looked.character.source.given());
+        if let Some(inspection) = &looked.inspection {
+            context.reporters.tell(Event::checked(name, source, inspection));
+            if !common.json && inspection.verdict != Verdict::Suitable {
+                let reasons: Vec<String> = inspection.reasons.iter().map(|r| r.message.clone()).collect();
+                let told = format!("{}\t{name}\t{source}\t{}", inspection.verdict, reasons.join("; "));
+                println(&told)?;
+            }
+        }
+    }
+    Ok(context.end(None, None))
+}
+
+/// Tells what a run would do and cost.
+pub async fn plan(common: &Common, args: CastArgs, pay: PayArgs, detailed: bool) -> anyhow::Result<ExitCode> {
+    let mut flags = cast_flags(&args);
+    flags.extend(pay_flags(&pay));
+    let context = Context::new(common, "plan", Some(&args.cast), flags)?;
+    let cast = context.read_cast(&args, "plan")?;
+    let policy = Policy { re_enroll_changed: pay.re_enroll.is_some(), ..Policy::default() };
+    let view = LedgerView::open(&context.settings.ledger)?;
+    let ledger = view.map(|view| Arc::new(view) as Arc<dyn crate::ledger::Reader>);
+    let look = context.look(&cast, &args, policy, false, ledger, None)?;
+    let mut seen = Duplicates::default();
+    let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
+    while let Some(mut looked) = looked.next().await {
+        seen.judge(&mut looked);
+        tell(&context.reporters, &looked, context.settings.api.price);
+    }
+    let exit = context.end(None, None);
+    let changes = context.reporters.summary().to_enroll > 0;
+    Ok(match (detailed, changes) {
+        (true, true) => ExitCode::Usage,
+        (true, false) => ExitCode::Done,
+        (false, _) => exit,
+    })
+}
+
+/// A line on stdout; a reader that went away ends the command in peace.
+pub fn println(line: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => other,
+    }
+}

@@ -1,0 +1,225 @@
+//! What most commands begin with: settings, the cast, the reporters.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::UsageError;
+use crate::cast::{self, Cast, CastOptions, Name, NameKey};
+use crate::cli::{CastArgs, Common, PayArgs};
+use crate::money::Usd;
+use crate::pipeline::Look;
+use crate::plan::Policy;
+use crate::report::{Event, Ndjson, Reporter, Reporters, SCHEMA, Style, Terminal};
+use crate::settings::Settings;
+
+/// Pairs of a key, its text, and the flag that said it.
+pub type Flags = Vec<(String, String, String)>;
+
+/// What most commands begin with.
+pub struct Context {
+    /// What was typed, written and exported.
+    pub settings: Settings,
+    /// Where events go.
+    pub reporters: Arc<Reporters>,
+    /// When the command began.
+    pub started: std::time::Instant,
+}
+
+/// The folder that settings and ledger stand in: the cast's own, or a CSV's.
+pub fn root_of(cast: Option<&Path>) -> PathBuf {
+    match cast {
+        None => PathBuf::from("."),
+        Some(cast) if cast.is_dir() => cast.to_owned(),
+        Some(cast) => match cast.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        },
+    }
+}
+
+/// Settings for a command on that cast.
+pub fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
+    if let Some(ledger) = &common.ledger {
+        flags.push(("ledger.path".to_owned(), ledger.display().to_string(), "--ledger".to_owned()));
+    }
+    for set in &common.set {
+        let (key, text) = set.split_once('=').ok_or_else(|| {
+            UsageError(format!("--set {set:?}: write --set KEY=VALUE, such as --set api.rate=3/min"))
+        })?;
+        flags.push((key.trim().to_owned(), text.to_owned(), "--set".to_owned()));
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut settings = Settings::load(&root_of(cast), common.config.as_deref(), variable, flags)?;
+    if common.sandbox {
+        for_sandbox(&mut settings);
+    }
+    Ok(settings)
+}
+
+/// The sandbox has its own ledger, and no reason to be slow.
+fn for_sandbox(settings: &mut Settings) {
+    if !matches!(settings.layers.value("ledger.path").origin, crate::settings::Origin::Flag(_)) {
+        settings.ledger.set_file_name("sandbox.db");
+    }
+    if settings.is_default("api.rate") {
+        settings.api.rate = "20/s".parse().expect("a rate");
+    }
+}
+
+/// Flags that are settings.
+pub fn cast_flags(cast: &CastArgs) -> Flags {
+    let mut flags = Flags::new();
+    let mut flag = |key: &str, text: String, flag: &str| {
+        flags.push((key.to_owned(), text, flag.to_owned()));
+    };
+    let list = |items: &[String]| items.iter().map(|i| format!("{i}\n")).collect::<String>();
+    if let Some(jobs) = cast.jobs {
+        flag("inspect.jobs", jobs.to_string(), "--jobs");
+    }
+    if !cast.include.is_empty() {
+        flag("cast.include", list(&cast.include), "--include");
+    }
+    if !cast.exclude.is_empty() {
+        flag("cast.exclude", list(&cast.exclude), "--exclude");
+    }
+    if cast.allow_outside {
+        flag("cast.allow_outside", "true".to_owned(), "--allow-outside");
+    }
+    flags
+}
+
+/// Flags about paying that are settings.
+pub fn pay_flags(pay: &PayArgs) -> Flags {
+    let mut flags = Flags::new();
+    if let Some(cost) = &pay.max_cost {
+        let plain = cost.trim_start_matches('$').to_owned();
+        flags.push(("api.max_cost_usd".to_owned(), plain, "--max-cost".to_owned()));
+    }
+    if let Some(rate) = &pay.rate {
+        flags.push(("api.rate".to_owned(), rate.clone(), "--rate".to_owned()));
+    }
+    flags
+}
+
+impl Context {
+    /// Settings and reporters for `command`.
+    pub fn new(
+        common: &Common,
+        command: &'static str,
+        cast: Option<&Path>,
+        flags: Flags,
+    ) -> anyhow::Result<Self> {
+        let started = std::time::Instant::now();
+        let settings = settings(common, cast, flags)?;
+        let reporters = reporters(common, command, settings.api.max_cost, settings.log_file.as_deref())?;
+        Ok(Self { settings, reporters: Arc::new(reporters), started })
+    }
+
+    /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
+    pub fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
+        let of = &self.settings.cast;
+        let options = CastOptions {
+            allow_outside: of.allow_outside,
+            include: of.include.clone(),
+            exclude: of.exclude.clone(),
+        };
+        let cast = cast::read(&args.cast, &options)?;
+        let characters = cast.characters.len();
+        let version = env!("CARGO_PKG_VERSION");
+        self.reporters.tell(Event::Castline { schema: SCHEMA, version, command, characters });
+        for bad in &cast.bad_rows {
+            let (line, field) = (bad.line, bad.field.to_owned());
+            self.reporters.tell(Event::BadRow { line, field, message: bad.to_string() });
+        }
+        if !cast.bad_rows.is_empty() && !args.skip_bad_rows {
+            let count = cast.bad_rows.len();
+            let told = format!(
+                "{count} of the cast's rows can't be used; mend them, or go on without them: --skip-bad-rows"
+            );
+            return Err(UsageError(told).into());
+        }
+        Ok(cast)
+    }
+
+    /// The first station.
+    pub fn look(
+        &self,
+        cast: &Cast,
+        args: &CastArgs,
+        policy: Policy,
+        prepare: bool,
+        ledger: Option<Arc<dyn crate::ledger::Reader>>,
+        ca_pem: Option<&[u8]>,
+    ) -> anyhow::Result<Look> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.settings.jobs).build()?;
+        let allow_private = self.settings.publish.allow_private_hosts;
+        Ok(Look {
+            inspector: Arc::new(crate::inspect::Inspector::new(self.settings.inspect.clone())),
+            ledger,
+            fetcher: crate::publish::Fetcher::new(allow_private, ca_pem)?,
+            approved: approved(cast, args)?,
+            policy,
+            prepare,
+            pool,
+            jobs: self.settings.jobs,
+        })
+    }
+
+    /// The root certificate of `tls.ca_file`.
+    pub fn ca_pem(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(file) = &self.settings.ca_file else { return Ok(None) };
+        let pem = std::fs::read(file).with_context(|| format!("tls.ca_file {} can't be read", file.display()))?;
+        Ok(Some(pem))
+    }
+
+    /// The last event, and the exit code: `stop` is why the command ended early, if it did.
+    pub fn end(&self, stop: Option<crate::exit::ExitCode>, manifest: Option<&Path>) -> crate::exit::ExitCode {
+        let mut summary = self.reporters.summary();
+        let exit = stop.map_or(summary.exit(), |stop| summary.exit().worst(stop));
+        summary.seconds = self.started.elapsed().as_secs_f64();
+        summary.manifest = manifest.map(|m| m.display().to_string());
+        summary.exit_code = exit.code();
+        self.reporters.tell(Event::Summary(summary));
+        exit
+    }
+}
+
+fn reporters(
+    common: &Common,
+    command: &'static str,
+    budget: Option<Usd>,
+    log_file: Option<&Path>,
+) -> anyhow::Result<Reporters> {
+    let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(Terminal::new(Style::choose(common.quiet), command, budget))];
+    if common.json {
+        all.push(Box::new(Ndjson::new(std::io::stdout())));
+    }
+    if let Some(path) = log_file {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let file = file.with_context(|| format!("the log file {} can't be written", path.display()))?;
+        all.push(Box::new(Ndjson::stamped(file)));
+    }
+    Ok(Reporters::new(command, all))
+}
+
+/// The names that were approved by flag or file; one that the cast doesn't have is a mistake.
+fn approved(cast: &Cast, args: &CastArgs) -> anyhow::Result<HashSet<NameKey>> {
+    let mut names = args.approve.clone();
+    if let Some(file) = &args.approvals {
+        let text = std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
+        names.extend(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+    }
+    let known: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
+    let mut approved = HashSet::new();
+    for name in names {
+        let key = Name::new(&name).map_err(|e| UsageError(format!("approved name {name:?}: {e}")))?.key();
+        if !known.contains(&key) {
+            return Err(UsageError(format!("the approved name {name:?} is not in the cast")).into());
+        }
+        approved.insert(key);
+    }
+    Ok(approved)
+}

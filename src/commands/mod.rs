@@ -1,0 +1,83 @@
+//! The commands, one file each: thin, they put stations together and tell what happens.
+
+mod check;
+mod context;
+mod init;
+mod manifest;
+mod run;
+mod sandbox;
+mod status;
+
+use crate::cast::CastError;
+use crate::cli::{Cli, Command};
+use crate::exit::ExitCode;
+use crate::ledger::LedgerError;
+use crate::settings::SettingsError;
+
+pub use context::Context;
+
+/// What was typed can't be done as typed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Runs what was typed, tells errors on stderr, and gives the exit code.
+pub fn main(cli: Cli) -> ExitCode {
+    log(cli.common.verbose, cli.common.quiet);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("castline: the runtime can't start: {error}");
+            return ExitCode::Internal;
+        }
+    };
+    let ended = runtime.block_on(dispatch(cli));
+    // A blocking read that hangs (a dead network drive) must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    ended.unwrap_or_else(|error| {
+        eprintln!("castline: {error:#}");
+        exit_code(&error)
+    })
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let common = cli.common;
+    match cli.command {
+        Command::Check(cast) => check::check(&common, cast).await,
+        Command::Plan { cast, pay, detailed_exitcode } => check::plan(&common, cast, pay, detailed_exitcode).await,
+        Command::Run { cast, pay, dry_run: true, .. } => check::plan(&common, cast, pay, false).await,
+        Command::Run { cast, pay, yes, manifest, .. } => run::run(&common, cast, pay, yes, manifest).await,
+        Command::Status { cast } => status::status(&common, cast.as_deref()),
+        Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
+        Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
+        Command::Init { folder, force } => init::init(&folder, force),
+    }
+}
+
+/// The exit code of an error, from the kind of error that began it.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    for cause in error.chain() {
+        if cause.is::<UsageError>() || cause.is::<SettingsError>() || cause.is::<CastError>() {
+            return ExitCode::Usage;
+        }
+        match cause.downcast_ref::<LedgerError>() {
+            Some(LedgerError::Locked { .. }) => return ExitCode::Locked,
+            Some(LedgerError::Foreign { .. }) => return ExitCode::Usage,
+            _ => {}
+        }
+    }
+    ExitCode::Internal
+}
+
+fn log(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (_, 0) => "castline=warn,error",
+        (_, 1) => "castline=info,warn",
+        _ => "castline=debug,info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CASTLINE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // A second call (in tests) keeps the first subscriber.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

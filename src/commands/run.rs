@@ -1,0 +1,265 @@
+//! `castline run`: the whole way of a cast.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::context::{Flags, cast_flags, pay_flags};
+use super::{Context, UsageError};
+use crate::cast::Cast;
+use crate::cli::{CastArgs, Common, PayArgs};
+use crate::enroll::{ApiKey, ApiSettings, Client, Pace};
+use crate::exit::ExitCode;
+use crate::ledger::{Budget, Ledger, OpenOptions};
+use crate::manifest::{self, Manifest, ManifestFormat};
+use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop};
+use crate::plan::Policy;
+use crate::publish::{PublishSettings, Publisher, StaticCredentials};
+use crate::report::Event;
+use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::settings::Settings;
+
+/// Takes a cast the whole way.
+pub async fn run(
+    common: &Common,
+    args: CastArgs,
+    pay: PayArgs,
+    yes: bool,
+    manifest: Option<PathBuf>,
+) -> anyhow::Result<ExitCode> {
+    let mut flags: Flags = cast_flags(&args);
+    flags.extend(pay_flags(&pay));
+    if let Some(path) = manifest {
+        flags.push(("manifest.path".to_owned(), path.display().to_string(), "--manifest".to_owned()));
+    }
+    let context = Context::new(common, "run", Some(&args.cast), flags)?;
+    if !common.sandbox {
+        consent(yes)?;
+    }
+    let cast = context.read_cast(&args, "run")?;
+    let provider = provider(&context.settings, common.sandbox);
+    let ledger = Ledger::open(&context.settings.ledger, OpenOptions::new(&provider, common.sandbox, "run"))?;
+    let manifest_path = manifest_path(&context.settings, common.sandbox)?;
+    lost_ledger(&ledger, &manifest_path)?;
+    let sandbox = if common.sandbox { Some(start_sandbox(&context.settings).await?) } else { None };
+    let parts = Parts::new(&context, sandbox.as_ref())?;
+
+    let stop = Stop::default();
+    let signals = tokio::spawn(drain_on_signal(stop.clone()));
+    let checkpoint = Arc::new(ManifestFile { ledger: ledger.clone(), path: manifest_path.clone() });
+    let policy = Policy { re_enroll_changed: pay.re_enroll.is_some(), ..Policy::default() };
+    let pipeline = assemble(&context, &cast, &args, policy, &ledger, parts, &stop, checkpoint.clone()).await?;
+    pipeline.run(cast).await;
+    signals.abort();
+
+    let written = tokio::task::spawn_blocking(move || checkpoint.write()).await?;
+    if let Some(reason) = stop.reason() {
+        context.reporters.tell(Event::Stopping { code: reason.code.to_owned(), message: reason.message });
+    }
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    let path = written.context("everything is safe in the ledger, but the manifest can't be written")?;
+    Ok(context.end(stop.reason().map(|r| r.exit), Some(&path)))
+}
+
+/// A run that pays asks first; off a terminal it needs `--yes`.
+fn consent(yes: bool) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let told = "a run pays for what it enrolls, and that can't be undone: see the cost with `castline plan`, \
+                then run with --yes (or try it with --sandbox, which costs nothing)";
+    Err(UsageError(told.to_owned()).into())
+}
+
+fn provider(settings: &Settings, sandbox: bool) -> String {
+    if sandbox { "sandbox".to_owned() } else { settings.api.base_url.to_string() }
+}
+
+/// Where the manifest is written. A sandbox's never takes the place of a real one.
+fn manifest_path(settings: &Settings, sandbox: bool) -> anyhow::Result<PathBuf> {
+    let path = settings.manifest.clone();
+    let there = if path.is_file() { Manifest::read(&path).ok() } else { None };
+    match there {
+        Some(there) if sandbox && !there.sandbox => {
+            let beside = path.with_extension("sandbox.json");
+            tracing::warn!("{} is a real manifest and stays; writing {}", path.display(), beside.display());
+            Ok(beside)
+        }
+        _ => Ok(path),
+    }
+}
+
+/// An empty ledger beside a manifest with real ids is how people pay twice.
+fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()> {
+    if !manifest.is_file() || !ledger.is_empty()? {
+        return Ok(());
+    }
+    let there = Manifest::read(manifest)
+        .with_context(|| format!("{} is there, but can't be read as a manifest", manifest.display()))?;
+    let enrolled = there.entries.iter().filter(|e| !e.asset_id.is_empty()).count();
+    if there.sandbox || enrolled == 0 {
+        return Ok(());
+    }
+    let told = format!(
+        "the ledger {} is empty, but {} holds {enrolled} asset ids that were paid for: a run would pay for them \
+         again. Bring the ledger back, or build it again with `castline adopt {}`",
+        ledger.path().display(),
+        manifest.display(),
+        manifest.display()
+    );
+    Err(UsageError(told).into())
+}
+
+async fn start_sandbox(settings: &Settings) -> anyhow::Result<Sandbox> {
+    let options = SandboxOptions { price: settings.api.price, ..SandboxOptions::default() };
+    Ok(crate::sandbox::start(options).await?)
+}
+
+/// What the settings or the sandbox say about the servers.
+struct Parts {
+    api: ApiSettings,
+    publish: PublishSettings,
+    credentials: Option<StaticCredentials>,
+    ca_pem: Option<Vec<u8>>,
+}
+
+impl Parts {
+    fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
+        let settings = &context.settings;
+        let ca_pem = match sandbox {
+            Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
+            None => context.ca_pem()?,
+        };
+        let s3 = &settings.s3;
+        let bucket = match (sandbox, &s3.bucket) {
+            (Some(sandbox), _) => sandbox.bucket().to_owned(),
+            (None, Some(bucket)) => bucket.clone(),
+            (None, None) => {
+                let told = "no bucket: set s3.bucket in castline.toml, or export CASTLINE_S3_BUCKET";
+                return Err(UsageError(told.to_owned()).into());
+            }
+        };
+        let publish = PublishSettings {
+            bucket,
+            prefix: s3.prefix.clone(),
+            region: sandbox.map(|s| s.region().to_owned()).or_else(|| s3.region.clone()),
+            endpoint: sandbox.map(Sandbox::s3_endpoint).or_else(|| s3.endpoint.clone()),
+            force_path_style: sandbox.is_some() || s3.force_path_style,
+            public_base_url: if sandbox.is_some() { None } else { s3.public_base_url.clone() },
+            presign_expiry: s3.presign_expiry,
+            cache_control: s3.cache_control.clone(),
+            allow_private_hosts: sandbox.is_some() || settings.publish.allow_private_hosts,
+            retries: s3.retries,
+            ca_pem: ca_pem.clone(),
+        };
+        let api = ApiSettings {
+            base_url: sandbox.map_or_else(|| settings.api.base_url.clone(), Sandbox::api_base_url),
+            key: match sandbox {
+                Some(sandbox) => ApiKey::new(sandbox.api_key())?,
+                None => ApiKey::from_env_or_file(settings.api.key_file.as_deref())?,
+            },
+            timeout: settings.api.timeout,
+            ca_pem: ca_pem.clone(),
+        };
+        let credentials = sandbox.map(|s| StaticCredentials::new(s.access_key(), s.secret_key()));
+        Ok(Self { api, publish, credentials, ca_pem })
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "this is the one place that joins all stations")]
+async fn assemble(
+    context: &Context,
+    cast: &Cast,
+    args: &CastArgs,
+    policy: Policy,
+    ledger: &Ledger,
+    parts: Parts,
+    stop: &Stop,
+    checkpoint: Arc<dyn Checkpoint>,
+) -> anyhow::Result<Pipeline> {
+    let settings = &context.settings;
+    let reporters = Arc::clone(&context.reporters);
+    let reader = Arc::new(ledger.clone());
+    let look: Arc<Look> =
+        Arc::new(context.look(cast, args, policy, true, Some(reader), parts.ca_pem.as_deref())?);
+    let prefix = parts.publish.prefix.clone();
+    let publisher = Publisher::new(parts.publish, parts.credentials).await?;
+    let publish = Publish {
+        publisher,
+        ledger: ledger.clone(),
+        reporters: Arc::clone(&reporters),
+        stop: stop.clone(),
+        prefix,
+        uploads: settings.publish.uploads,
+        probe: settings.publish.probe,
+    };
+    let enroll = Enroll {
+        client: Client::new(parts.api)?,
+        pace: Pace::new(settings.api.rate, settings.api.in_flight),
+        ledger: ledger.clone(),
+        reporters: Arc::clone(&reporters),
+        stop: stop.clone(),
+        price: settings.api.price,
+        budget: Budget { run: settings.api.max_cost, life: settings.api.max_total_cost },
+        in_flight: settings.api.in_flight,
+        retries: settings.api.retries,
+        max_doubts_in_row: settings.api.max_doubts_in_row,
+        doubts_in_row: AtomicU32::new(0),
+    };
+    Ok(Pipeline {
+        look,
+        publish: Arc::new(publish),
+        enroll: Arc::new(enroll),
+        ledger: ledger.clone(),
+        reporters,
+        stop: stop.clone(),
+        price: settings.api.price,
+        checkpoint,
+        checkpoint_every: settings.manifest_every,
+    })
+}
+
+/// The manifest as a view of the ledger.
+struct ManifestFile {
+    ledger: Ledger,
+    path: PathBuf,
+}
+
+impl Checkpoint for ManifestFile {
+    fn write(&self) -> anyhow::Result<PathBuf> {
+        let manifest = super::manifest::from_ledger(&self.ledger.view()?)?;
+        manifest::write_file(&self.path, &manifest, ManifestFormat::Json)?;
+        Ok(self.path.clone())
+    }
+}
+
+/// Ctrl-C or SIGTERM drains: nothing new begins, what is under way is awaited. The second aborts.
+async fn drain_on_signal(stop: Stop) {
+    signal().await;
+    stop.throw(ExitCode::Interrupted, "interrupted", "interrupted; waiting for what is under way (again: abort)");
+    signal().await;
+    // An intent without outcome is found, and in doubt, at the next start.
+    std::process::exit(ExitCode::Interrupted.code().into());
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

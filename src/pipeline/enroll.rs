@@ -1,0 +1,194 @@
+//! The third station: the paid call. Intent before it leaves, outcome before it is shown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::{Published, Stop, failed, ledger_broke};
+use crate::cast::Character;
+use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind};
+use crate::exit::ExitCode;
+use crate::ledger::{Budget, Ledger, LedgerError, Transition};
+use crate::money::Usd;
+use crate::report::{Event, Reporters, Stage};
+
+/// The third station.
+pub struct Enroll {
+    /// Speaks the API.
+    pub client: Client,
+    /// Keeps to the rate.
+    pub pace: Pace,
+    /// What is durable.
+    pub ledger: Ledger,
+    /// Where events go.
+    pub reporters: Arc<Reporters>,
+    /// The switch.
+    pub stop: Stop,
+    /// What one enrollment costs, as far as known beforehand.
+    pub price: Usd,
+    /// What may be spent.
+    pub budget: Budget,
+    /// Calls under way at once.
+    pub in_flight: usize,
+    /// How often a call that provably cost nothing is tried again.
+    pub retries: u32,
+    /// Stop after so many doubts in a row.
+    pub max_doubts_in_row: u32,
+    /// How many there are now.
+    pub doubts_in_row: AtomicU32,
+}
+
+/// What to do after a call.
+enum Next {
+    Done,
+    Again { after: Duration, code: String, message: String },
+}
+
+impl Enroll {
+    /// Enrolls what comes in, and ends with its input or when the run stops.
+    pub async fn run(self: Arc<Self>, input: mpsc::Receiver<Published>) {
+        let input = Arc::new(Mutex::new(input));
+        let callers = (0..self.in_flight).map(|_| {
+            let (station, input) = (Arc::clone(&self), Arc::clone(&input));
+            tokio::spawn(async move { station.caller(&input).await })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            if caller.await.is_err() {
+                self.stop.throw(ExitCode::Internal, "internal", "a paid call broke; this is a bug");
+            }
+        }
+    }
+
+    async fn caller(&self, input: &Mutex<mpsc::Receiver<Published>>) {
+        loop {
+            let next = async { input.lock().await.recv().await };
+            let published = tokio::select! {
+                biased;
+                () = self.stop.wait() => return,
+                published = next => published,
+            };
+            let Some(published) = published else { return };
+            self.one(published).await;
+        }
+    }
+
+    /// Calls until the outcome is known, unknown, or the tries are used up.
+    async fn one(&self, Published { character, url }: Published) {
+        let request = EnrollRequest { name: character.name.as_str().to_owned(), image_url: url };
+        let mut last = (String::new(), String::new());
+        for _ in 0..=self.retries {
+            let turn = tokio::select! {
+                biased;
+                () = self.stop.wait() => return,
+                turn = self.pace.turn() => turn,
+            };
+            let next = self.call(&character, &request).await;
+            drop(turn);
+            match next {
+                Next::Done => return,
+                Next::Again { after, code, message } => {
+                    last = (code, message);
+                    tokio::select! {
+                        () = self.stop.wait() => return,
+                        () = tokio::time::sleep(after) => {}
+                    }
+                }
+            }
+        }
+        let (code, message) = last;
+        failed(&self.reporters, &character, Stage::Enroll, &code, message);
+    }
+
+    /// One paid call, with its intent before and its outcome after.
+    async fn call(&self, character: &Character, request: &EnrollRequest) -> Next {
+        if self.stop.thrown() {
+            return Next::Done;
+        }
+        let intent = Transition::intend(request.digest(), self.price, self.budget);
+        match self.ledger.write(&character.name, intent).await {
+            Ok(_) => {}
+            Err(LedgerError::BudgetReached { message, .. }) => {
+                self.stop.throw(ExitCode::LimitReached, "budget_reached", message);
+                return Next::Done;
+            }
+            Err(error) => {
+                ledger_broke(&self.stop, &error);
+                return Next::Done;
+            }
+        }
+        // From here to the written outcome nothing may drop this future: the run awaits it even
+        // when it stops.
+        let outcome = self.client.enroll_portrait(request).await;
+        self.settle(character, outcome).await
+    }
+
+    async fn settle(&self, character: &Character, outcome: Outcome) -> Next {
+        if !matches!(outcome, Outcome::InDoubt { .. }) {
+            self.doubts_in_row.store(0, Ordering::Relaxed);
+        }
+        let name = character.name.as_str().to_owned();
+        match outcome {
+            Outcome::Enrolled { asset_id, price, settlement, .. } => {
+                let cost_usd = price.unwrap_or(self.price);
+                let write = Transition::enrolled(&asset_id, cost_usd, settlement);
+                if self.write(character, write).await {
+                    self.reporters.tell(Event::Enrolled { name, asset_id, cost_usd });
+                }
+                Next::Done
+            }
+            Outcome::Refused { code, message } => {
+                if self.write(character, Transition::refuse(&code, &message)).await {
+                    failed(&self.reporters, character, Stage::Enroll, &code, message);
+                }
+                Next::Done
+            }
+            Outcome::Retry { code, message, after } => {
+                if !self.write(character, Transition::release(&code, &message)).await {
+                    return Next::Done;
+                }
+                if let Some(after) = after {
+                    self.pace.pause(after);
+                    self.reporters.tell(Event::Paused { seconds: after.as_secs_f64(), reason: code.clone() });
+                }
+                Next::Again { after: after.unwrap_or(Duration::from_secs(1)), code, message }
+            }
+            Outcome::Stop { kind, code, message } => {
+                self.write(character, Transition::release(&code, &message)).await;
+                let (reason, mend) = match kind {
+                    StopKind::Key => ("key_refused", "check the API key"),
+                    StopKind::Funds => ("no_funds", "top up the account"),
+                    StopKind::Quota => ("quota_exceeded", "ask the provider for a larger quota"),
+                };
+                self.stop.throw(ExitCode::KeyOrFunds, reason, format!("{code}: {message}; {mend}"));
+                Next::Done
+            }
+            Outcome::InDoubt { code, message } => {
+                if self.write(character, Transition::doubt(&code, &message)).await {
+                    self.reporters.tell(Event::InDoubt { name, code, message, cost_usd: self.price });
+                }
+                let in_row = self.doubts_in_row.fetch_add(1, Ordering::Relaxed) + 1;
+                if in_row >= self.max_doubts_in_row {
+                    let told = format!(
+                        "the outcomes of {in_row} paid calls in a row are unknown; look at the provider, then \
+                         settle them with `castline resolve`"
+                    );
+                    self.stop.throw(ExitCode::InDoubt, "too_many_doubts", told);
+                }
+                Next::Done
+            }
+        }
+    }
+
+    /// Writes an outcome; tells whether it is durable.
+    async fn write(&self, character: &Character, outcome: Transition) -> bool {
+        match self.ledger.write(&character.name, outcome).await {
+            Ok(_) => true,
+            Err(error) => {
+                ledger_broke(&self.stop, &error);
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The first station: reads a character's picture, asks the ledger, and looks at it if it must.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt, stream};
+use sha2::{Digest, Sha256};
+
+use crate::cast::{Character, Kind, Source};
+use crate::inspect::{Inspection, Inspector, Prepared, Reason, ReasonCode, Verdict};
+use crate::ledger::Reader;
+use crate::plan::{self, Action, Approval, Policy};
+use crate::publish::Fetcher;
+
+/// Larger source files are refused unread.
+const MAX_SOURCE_BYTES: u64 = 256 << 20;
+
+/// A character whose picture was looked at, and what is to be done with it.
+#[derive(Debug)]
+pub struct Looked {
+    /// The character.
+    pub character: Character,
+    /// SHA-256 of its picture, in hex; empty when it could not be read.
+    pub sha256: String,
+    /// What is to be done.
+    pub action: Action,
+    /// What was seen; `None` when the ledger made looking needless.
+    pub inspection: Option<Inspection>,
+    /// Whether the inspection came out of the ledger's cache.
+    pub cached: bool,
+    /// The picture as it is published; only when asked for, and only of what will be enrolled.
+    pub prepared: Option<Prepared>,
+}
+
+/// What looking needs.
+pub struct Look {
+    /// Judges and prepares pictures.
+    pub inspector: Arc<Inspector>,
+    /// What is known from earlier runs; `None` when there is no ledger yet.
+    pub ledger: Option<Arc<dyn Reader>>,
+    /// Fetches pictures that a row names by `https://`.
+    pub fetcher: Fetcher,
+    /// Names that were approved on the command line or in a file, as keys.
+    pub approved: std::collections::HashSet<crate::cast::NameKey>,
+    /// What the run is asked to do beyond the ordinary.
+    pub policy: Policy,
+    /// Whether pictures that will be enrolled are prepared too.
+    pub prepare: bool,
+    /// The threads that decode, judge and encode.
+    pub pool: rayon::ThreadPool,
+    /// How many pictures are under way at once.
+    pub jobs: usize,
+}
+
+impl Look {
+    /// Looks at all characters in parallel; they come out in the order of the cast, and no more than
+    /// a few per core are held in memory.
+    pub fn all(self: Arc<Self>, characters: Vec<Character>) -> impl Stream<Item = Looked> {
+        let ahead = self.jobs * 2;
+        stream::iter(characters)
+            .map(move |character| {
+                let look = Arc::clone(&self);
+                async move { look.one(character).await }
+            })
+            .buffered(ahead)
+    }
+
+    /// Looks at one character.
+    pub async fn one(self: Arc<Self>, character: Character) -> Looked {
+        let fetched = match &character.source {
+            Source::File { .. } => None,
+            Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.map_err(|e| e.to_string())),
+        };
+        let (reply, looked) = tokio::sync::oneshot::channel();
+        let look = Arc::clone(&self);
+        self.pool.spawn(move || {
+            // The receiver goes away when the run is aborted: nobody waits for the picture then.
+            let _ = reply.send(look.now(character, fetched));
+        });
+        looked.await.expect("looking at a picture does not panic")
+    }
+
+    /// Reads, hashes, judges and prepares; runs on the pool.
+    fn now(&self, character: Character, fetched: Option<Result<Vec<u8>, String>>) -> Looked {
+        let bytes = match (fetched, &character.source) {
+            (Some(fetched), _) => fetched,
+            (None, Source::File { path, .. }) => read(path),
+            (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
+        };
+        match bytes {
+            Ok(bytes) => self.judge(character, &bytes),
+            Err(problem) => Looked {
+                character,
+                sha256: String::new(),
+                action: Action::Unsuitable,
+                inspection: Some(unreadable(problem)),
+                cached: false,
+                prepared: None,
+            },
+        }
+    }
+
+    fn judge(&self, character: Character, bytes: &[u8]) -> Looked {
+        let sha256 = hex::encode(Sha256::digest(bytes));
+        let key = character.name.key();
+        let record = self.ledger.as_ref().and_then(|ledger| ledger.get(&key));
+        if let Some(action) = plan::before_looking(record.as_ref(), &sha256, self.policy) {
+            return Looked { character, sha256, action, inspection: None, cached: true, prepared: None };
+        }
+        let fingerprint = self.inspector.fingerprint();
+        let approval = self.approval(&character, &sha256);
+        let known = self.ledger.as_ref().and_then(|l| l.cached_inspection(&sha256, &fingerprint));
+        if let Some(inspection) = known {
+            let action = plan::after_looking(inspection.verdict, approval, character.kind);
+            // A run that must upload looks again, for the bytes; so do duplicates of nothing else.
+            if !(self.prepare && action == Action::Enroll) {
+                let inspection = Some(inspection);
+                return Looked { character, sha256, action, inspection, cached: true, prepared: None };
+            }
+        }
+        let (inspection, prepared) = if self.prepare {
+            self.inspector.inspect_and_prepare(bytes)
+        } else {
+            (self.inspector.inspect(bytes), None)
+        };
+        let action = plan::after_looking(inspection.verdict, approval, character.kind);
+        let prepared = prepared.filter(|_| action == Action::Enroll);
+        Looked { character, sha256, action, inspection: Some(inspection), cached: false, prepared }
+    }
+
+    fn approval(&self, character: &Character, sha256: &str) -> Approval {
+        if character.approved || self.approved.contains(&character.name.key()) {
+            return Approval::Approved;
+        }
+        self.ledger.as_ref().map_or(Approval::None, |l| l.approval(&character.name.key(), sha256))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let told = |e: std::io::Error| format!("{}: {e}", path.display());
+    let length = std::fs::metadata(path).map_err(told)?.len();
+    if length > MAX_SOURCE_BYTES {
+        return Err(format!("the file has {length} bytes; at most {MAX_SOURCE_BYTES} are read"));
+    }
+    std::fs::read(path).map_err(told)
+}
+
+fn unreadable(problem: String) -> Inspection {
+    Inspection {
+        verdict: Verdict::Unsuitable,
+        reasons: vec![Reason { code: ReasonCode::Unreadable, message: problem }],
+        faces: Vec::new(),
+        width: 0,
+        height: 0,
+        perceptual_hash: None,
+    }
+}
+
+/// Whether a character is enrolled by `run`, rather than by `castline realface`.
+pub fn by_run(kind: Kind) -> bool {
+    kind == Kind::Portrait
+}

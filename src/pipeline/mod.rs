@@ -1,0 +1,185 @@
+//! Wires the stations of a run: look → publish → enroll, with bounded channels, all under way at once.
+//!
+//! A run takes about as long as its slowest station. Memory is bounded by what is in flight.
+
+mod enroll;
+mod look;
+mod publish;
+mod stop;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use crate::cast::{Cast, Character};
+use crate::exit::ExitCode;
+use crate::inspect::near_duplicate;
+use crate::ledger::{Ledger, LedgerError, Transition};
+use crate::money::Usd;
+use crate::plan::Action;
+use crate::publish::PublicUrl;
+use crate::report::{Event, Reporters, Stage};
+
+pub use enroll::Enroll;
+pub use look::{Look, Looked};
+pub use publish::Publish;
+pub use stop::{Reason as StopReason, Stop};
+
+/// A character whose picture has its public address.
+#[derive(Debug)]
+pub struct Published {
+    /// The character.
+    pub character: Character,
+    /// Where its picture is seen.
+    pub url: PublicUrl,
+}
+
+/// What a run writes while it goes on.
+pub trait Checkpoint: Send + Sync {
+    /// Writes the manifest from the ledger, as it is now.
+    fn write(&self) -> anyhow::Result<PathBuf>;
+}
+
+/// All stations of one run.
+pub struct Pipeline {
+    /// The first station.
+    pub look: Arc<Look>,
+    /// The second.
+    pub publish: Arc<Publish>,
+    /// The third.
+    pub enroll: Arc<Enroll>,
+    /// What is durable.
+    pub ledger: Ledger,
+    /// Where events go.
+    pub reporters: Arc<Reporters>,
+    /// The switch.
+    pub stop: Stop,
+    /// What one enrollment costs, as far as known beforehand.
+    pub price: Usd,
+    /// Writes the manifest on the way.
+    pub checkpoint: Arc<dyn Checkpoint>,
+    /// How often.
+    pub checkpoint_every: Duration,
+}
+
+impl Pipeline {
+    /// Takes a cast the whole way, and comes back when nothing is under way any more.
+    pub async fn run(self, cast: Cast) {
+        let (to_publish, publishing) = mpsc::channel(self.publish.uploads * 2);
+        let (to_enroll, enrolling) = mpsc::channel(64);
+        let checkpoints = tokio::spawn(checkpoints(Arc::clone(&self.checkpoint), self.checkpoint_every));
+        let publish = tokio::spawn(Arc::clone(&self.publish).run(publishing, to_enroll));
+        let enroll = tokio::spawn(Arc::clone(&self.enroll).run(enrolling));
+        self.feed(cast, to_publish).await;
+        for station in [publish, enroll] {
+            if station.await.is_err() {
+                self.stop.throw(ExitCode::Internal, "internal", "a station of the run broke; this is a bug");
+            }
+        }
+        checkpoints.abort();
+    }
+
+    /// Looks at the cast and hands on what is to be enrolled.
+    async fn feed(&self, cast: Cast, to_publish: mpsc::Sender<Looked>) {
+        let mut seen = Duplicates::default();
+        let mut looked = std::pin::pin!(Arc::clone(&self.look).all(cast.characters));
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.stop.wait() => break,
+                next = looked.next() => next,
+            };
+            let Some(mut looked) = next else { break };
+            seen.judge(&mut looked);
+            if let Err(error) = self.note(&looked).await {
+                ledger_broke(&self.stop, &error);
+                break;
+            }
+            tell(&self.reporters, &looked, self.price);
+            if looked.action == Action::Enroll && to_publish.send(looked).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Writes what was seen into the ledger.
+    async fn note(&self, looked: &Looked) -> Result<(), LedgerError> {
+        if looked.sha256.is_empty() {
+            return Ok(());
+        }
+        let Looked { character, sha256, inspection, .. } = looked;
+        let see = Transition::see(character, sha256);
+        self.ledger.write(&character.name, see).await?;
+        if let Some(inspection) = inspection {
+            if !looked.cached {
+                let fingerprint = self.look.inspector.fingerprint();
+                self.ledger.put_inspection(sha256, &fingerprint, inspection).await?;
+            }
+            if matches!(looked.action, Action::Enroll | Action::Review | Action::Unsuitable | Action::Waiting) {
+                let judge = Transition::judge(inspection, looked.action != Action::Unsuitable);
+                self.ledger.write(&character.name, judge).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells what was seen and what is to be done.
+pub fn tell(reporters: &Reporters, looked: &Looked, price: Usd) {
+    let name = looked.character.name.as_str();
+    let source = looked.character.source.given();
+    if let Some(inspection) = &looked.inspection {
+        reporters.tell(Event::checked(name, source, inspection));
+    }
+    let cost_usd = if looked.action == Action::Enroll { price } else { Usd::ZERO };
+    reporters.tell(Event::Planned { name: name.to_owned(), action: looked.action, cost_usd });
+}
+
+/// Finds pictures that stand under two names.
+#[derive(Debug, Default)]
+pub struct Duplicates {
+    seen: Vec<(u64, String)>,
+}
+
+impl Duplicates {
+    /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
+    pub fn judge(&mut self, looked: &mut Looked) {
+        let Some(inspection) = &mut looked.inspection else { return };
+        let Some(hash) = inspection.perceptual_hash else { return };
+        let name = looked.character.name.as_str();
+        if let Some((_, other)) = self.seen.iter().find(|(seen, _)| near_duplicate(*seen, hash)) {
+            inspection.mark_duplicate(other);
+            if looked.action == Action::Enroll && !looked.character.approved {
+                looked.action = Action::Review;
+                looked.prepared = None;
+            }
+        }
+        self.seen.push((hash, name.to_owned()));
+    }
+}
+
+/// A ledger that can't be written stops all spending at once.
+fn ledger_broke(stop: &Stop, error: &LedgerError) {
+    stop.throw(ExitCode::Internal, "ledger_not_writable", format!("{error}; nothing more is paid"));
+}
+
+/// Tells a failure that cost nothing.
+fn failed(reporters: &Reporters, character: &Character, stage: Stage, code: &str, message: String) {
+    let name = character.name.as_str().to_owned();
+    reporters.tell(Event::Failed { name, stage, code: code.to_owned(), message });
+}
+
+async fn checkpoints(checkpoint: Arc<dyn Checkpoint>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let checkpoint = Arc::clone(&checkpoint);
+        let written = tokio::task::spawn_blocking(move || checkpoint.write()).await;
+        if let Ok(Err(error)) = written {
+            // The ledger holds everything; the end of the run writes the manifest again, and tells.
+            tracing::warn!("the manifest can't be written on the way: {error:#}");
+        }
+    }
+}

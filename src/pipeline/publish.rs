@@ -1,0 +1,107 @@
+//! The second station: gives each picture its public address, several at once.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use super::{Look, Looked, Published, Stop, failed, ledger_broke};
+use crate::exit::ExitCode;
+use crate::inspect::Prepared;
+use crate::ledger::{Ledger, Transition};
+use crate::publish::{PublicUrl, Publisher, object_key};
+use crate::report::{Event, Reporters, Stage};
+
+/// The second station.
+pub struct Publish {
+    /// Talks to S3.
+    pub publisher: Publisher,
+    /// What is durable.
+    pub ledger: Ledger,
+    /// Where events go.
+    pub reporters: Arc<Reporters>,
+    /// The switch.
+    pub stop: Stop,
+    /// Looks again at a picture whose earlier upload is gone.
+    pub look: Arc<Look>,
+    /// What object keys begin with.
+    pub prefix: String,
+    /// Uploads under way at once.
+    pub uploads: usize,
+    /// Whether each address is fetched once before it is paid for.
+    pub probe: bool,
+}
+
+/// Why a picture has no public address.
+struct Trouble {
+    code: &'static str,
+    message: String,
+    /// The whole run is concerned, not this picture alone.
+    fatal: bool,
+}
+
+impl Publish {
+    /// Publishes what comes in, hands on what is published, and ends with its input.
+    pub async fn run(self: Arc<Self>, input: mpsc::Receiver<Looked>, output: mpsc::Sender<Published>) {
+        let input = futures_util::stream::unfold(input, |mut input| async {
+            input.recv().await.map(|looked| (looked, input))
+        });
+        input
+            .for_each_concurrent(self.uploads, |looked| {
+                let station = Arc::clone(&self);
+                let output = output.clone();
+                async move {
+                    if station.stop.thrown() {
+                        return;
+                    }
+                    if let Some(published) = station.one(looked).await {
+                        // The next station only goes away when the run stops.
+                        let _ = output.send(published).await;
+                    }
+                }
+            })
+            .await;
+    }
+
+    async fn one(&self, looked: Looked) -> Option<Published> {
+        let Looked { character, prepared, .. } = looked;
+        let prepared = prepared.expect("what is to be enrolled was prepared");
+        match self.upload(&prepared).await {
+            Ok((key, url)) => {
+                let published = Transition::publish(&key, &url, &prepared.bytes);
+                if let Err(error) = self.ledger.write(&character.name, published).await {
+                    ledger_broke(&self.stop, &error);
+                    return None;
+                }
+                let name = character.name.as_str().to_owned();
+                self.reporters.tell(Event::Published { name, url: url.unsigned() });
+                Some(Published { character, url })
+            }
+            Err(trouble) => {
+                if trouble.fatal {
+                    self.stop.throw(ExitCode::Usage, trouble.code, trouble.message.clone());
+                }
+                failed(&self.reporters, &character, Stage::Publish, trouble.code, trouble.message);
+                None
+            }
+        }
+    }
+
+    async fn upload(&self, prepared: &Prepared) -> Result<(String, PublicUrl), Trouble> {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(&prepared.bytes).into();
+        let key = object_key(&self.prefix, &self.ledger.key_secret(), &digest, prepared.format.extension());
+        let url = self
+            .publisher
+            .publish(prepared.bytes.clone().into(), prepared.format.content_type(), &key)
+            .await
+            .map_err(|e| Trouble { code: e.code(), message: e.to_string(), fatal: e.is_fatal() })?;
+        if self.probe {
+            self.publisher
+                .probe(&url)
+                .await
+                .map_err(|e| Trouble { code: e.code(), message: e.to_string(), fatal: false })?;
+        }
+        Ok((key, url))
+    }
+}

@@ -1,0 +1,75 @@
+//! What a run would do with a character, and why: decided before any money moves.
+
+use serde::Serialize;
+
+use crate::cast::Kind;
+use crate::inspect::Verdict;
+use crate::ledger::{Record, State};
+
+/// What a run does with a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Publish and enroll it: this costs.
+    Enroll,
+    /// It has its asset id, and its picture is the one that was enrolled.
+    Keep,
+    /// It has its asset id, but its picture has changed since: paid again only when asked.
+    Hold,
+    /// Its picture is unsure: a person should look.
+    Review,
+    /// Its picture can't be enrolled.
+    Unsuitable,
+    /// A paid call for it has an unknown outcome: settled by `castline resolve`.
+    InDoubt,
+    /// The API refused exactly this picture before: sent again by `castline retry`.
+    Refused,
+    /// A real actor: waits for `castline realface`.
+    Waiting,
+}
+
+/// What people have said about a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Approval {
+    /// Nothing.
+    #[default]
+    None,
+    /// Enroll it, although it is unsure.
+    Approved,
+    /// Don't enroll it.
+    Rejected,
+}
+
+/// What a run is asked to do beyond the ordinary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Pay again for characters whose picture has changed.
+    pub re_enroll_changed: bool,
+    /// Send again what the API refused.
+    pub retry_refused: bool,
+}
+
+/// What the ledger alone says: `None` when the picture must be looked at first.
+///
+/// `sha256` is the picture's, as it is now.
+pub fn before_looking(record: Option<&Record>, sha256: &str, policy: Policy) -> Option<Action> {
+    let record = record?;
+    let changed = record.source_sha256.as_deref() != Some(sha256);
+    match record.state {
+        State::Intent | State::InDoubt => Some(Action::InDoubt),
+        State::Enrolled if !changed => Some(Action::Keep),
+        State::Enrolled if !policy.re_enroll_changed => Some(Action::Hold),
+        State::Refused if !changed && !policy.retry_refused => Some(Action::Refused),
+        _ => None,
+    }
+}
+
+/// What the verdict and people say, once the ledger has no objection.
+pub fn after_looking(verdict: Verdict, approval: Approval, kind: Kind) -> Action {
+    match (verdict, approval) {
+        (Verdict::Unsuitable, _) | (_, Approval::Rejected) => Action::Unsuitable,
+        (Verdict::Review, Approval::None) => Action::Review,
+        _ if kind == Kind::RealFace => Action::Waiting,
+        _ => Action::Enroll,
+    }
+}

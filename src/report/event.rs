@@ -1,0 +1,201 @@
+//! What happens, as a stream: the seam between doing and showing.
+//!
+//! The pipeline and the commands only emit these; the terminal, the NDJSON output and the log file
+//! only consume them. The serialized form is an interface: fields are added, never renamed.
+
+use serde::Serialize;
+
+use crate::inspect::{Inspection, Verdict};
+use crate::money::Usd;
+use crate::plan::Action;
+
+/// The version of the NDJSON form, told in its first line.
+pub const SCHEMA: u32 = 1;
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line: what speaks, in which version.
+    Castline {
+        /// [`SCHEMA`].
+        schema: u32,
+        /// The version of castline.
+        version: &'static str,
+        /// The command that runs.
+        command: &'static str,
+        /// How many characters the cast has.
+        characters: usize,
+    },
+    /// A row of the cast that can't be used.
+    BadRow {
+        /// Line in the file, from 1.
+        line: Option<u64>,
+        /// The column.
+        field: String,
+        /// What is wrong, and the mend.
+        message: String,
+    },
+    /// A picture was looked at.
+    Checked {
+        /// The character.
+        name: String,
+        /// The picture, as the cast gives it.
+        source: String,
+        /// Whether it may be enrolled.
+        verdict: Verdict,
+        /// How many faces were found.
+        faces: usize,
+        /// Why it is not suitable: fixed codes, `duplicate_of:NAME` among them.
+        reasons: Vec<String>,
+        /// The same for people, with the mend.
+        messages: Vec<String>,
+        /// Width in pixels, as displayed; 0 when unreadable.
+        width: u32,
+        /// Height in pixels, as displayed; 0 when unreadable.
+        height: u32,
+    },
+    /// What a run does with a character.
+    Planned {
+        /// The character.
+        name: String,
+        /// What is done.
+        action: Action,
+        /// What that costs, as far as known beforehand.
+        cost_usd: Usd,
+    },
+    /// A picture has its public address.
+    Published {
+        /// The character.
+        name: String,
+        /// The address, without signature.
+        url: String,
+    },
+    /// A character has its asset id, durably.
+    Enrolled {
+        /// The character.
+        name: String,
+        /// What the API calls it from now on.
+        asset_id: String,
+        /// What it cost.
+        cost_usd: Usd,
+    },
+    /// A character could not be done; nothing was charged for it.
+    Failed {
+        /// The character.
+        name: String,
+        /// Where it failed.
+        stage: Stage,
+        /// A fixed code.
+        code: String,
+        /// What happened, and the mend.
+        message: String,
+    },
+    /// The outcome of a paid call is unknown: it may have been charged.
+    InDoubt {
+        /// The character.
+        name: String,
+        /// A fixed code.
+        code: String,
+        /// What happened.
+        message: String,
+        /// What it may have cost.
+        cost_usd: Usd,
+    },
+    /// Paid calls wait, because the API asked for it.
+    Paused {
+        /// For so many seconds.
+        seconds: f64,
+        /// Why.
+        reason: String,
+    },
+    /// The run stops before its end.
+    Stopping {
+        /// A fixed code.
+        code: String,
+        /// Why, and the mend.
+        message: String,
+    },
+    /// The last line.
+    Summary(Summary),
+}
+
+/// Where a character failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Its picture could not be read or fetched, or is unsuitable.
+    Inspect,
+    /// Its picture could not be uploaded or is not publicly seen.
+    Publish,
+    /// The API refused it.
+    Enroll,
+}
+
+/// What happened in all: the counts of the events before it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// The command that ran.
+    pub command: &'static str,
+    /// How many characters the cast has.
+    pub characters: u64,
+    /// Rows of the cast that can't be used.
+    pub bad_rows: u64,
+    /// Pictures looked at and found suitable.
+    pub suitable: u64,
+    /// Pictures looked at and found unsure.
+    pub review: u64,
+    /// Pictures looked at and found unsuitable.
+    pub unsuitable: u64,
+    /// Characters that a run enrolls, at the price in `planned_usd`.
+    pub to_enroll: u64,
+    /// Enrolled before, with the same picture.
+    pub kept: u64,
+    /// Enrolled before, with a picture that has changed since.
+    pub held: u64,
+    /// Wait for a person to approve or reject them.
+    pub to_review: u64,
+    /// Unsuitable, or rejected by a person.
+    pub rejected: u64,
+    /// Real actors, who wait for `castline realface`.
+    pub waiting: u64,
+    /// Refused by the API in an earlier run, unchanged since.
+    pub refused_before: u64,
+    /// Uploaded, or found to be there already.
+    pub published: u64,
+    /// Enrolled in this run.
+    pub enrolled: u64,
+    /// Failed in this run: see the `failed` lines.
+    pub failed: u64,
+    /// In doubt, from this run and before.
+    pub in_doubt: u64,
+    /// What a run costs at the known price.
+    pub planned_usd: Usd,
+    /// What this run has cost.
+    pub cost_usd: Usd,
+    /// What this run's doubts may have cost on top.
+    pub in_doubt_usd: Usd,
+    /// Where the manifest was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Wall-clock time in seconds.
+    pub seconds: f64,
+    /// The exit code of the process.
+    pub exit_code: u8,
+}
+
+impl Event {
+    /// The event of a picture that was looked at.
+    pub fn checked(name: &str, source: &str, inspection: &Inspection) -> Self {
+        Self::Checked {
+            name: name.to_owned(),
+            source: source.to_owned(),
+            verdict: inspection.verdict,
+            faces: inspection.faces.len(),
+            reasons: inspection.reasons.iter().map(|r| r.code.to_string()).collect(),
+            messages: inspection.reasons.iter().map(|r| r.message.clone()).collect(),
+            width: inspection.width,
+            height: inspection.height,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! One JSON object a line: for scripts, and for the log file.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Event, Reporter};
+
+/// Writes each event as one line of JSON, flushed, so that a reader sees it at once.
+pub struct Ndjson<W> {
+    out: Mutex<W>,
+    stamped: bool,
+    failed: AtomicBool,
+}
+
+impl<W: Write + Send> Ndjson<W> {
+    /// Events alone, for stdout.
+    pub fn new(out: W) -> Self {
+        Self { out: Mutex::new(out), stamped: false, failed: AtomicBool::new(false) }
+    }
+
+    /// Events with the time of day in front (`"at"`, RFC 3339, UTC), for a log file.
+    pub fn stamped(out: W) -> Self {
+        Self { stamped: true, ..Self::new(out) }
+    }
+
+    fn line(&self, event: &Event) -> std::io::Result<()> {
+        let mut line = serde_json::to_value(event)?;
+        if self.stamped && let Some(object) = line.as_object_mut() {
+            object.insert("at".to_owned(), jiff::Timestamp::now().to_string().into());
+        }
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        out.write_all(&text)?;
+        out.flush()
+    }
+}
+
+impl<W: Write + Send> Reporter for Ndjson<W> {
+    fn event(&self, event: &Event) {
+        // A reader that went away is no reason to stop a run that pays; say it once and go on.
+        if let Err(error) = self.line(event)
+            && !self.failed.swap(true, Ordering::Relaxed)
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            tracing::warn!(%error, "events can't be written any more");
+        }
+    }
+}

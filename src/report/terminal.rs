@@ -1,0 +1,294 @@
+//! Progress for people, on stderr: a line per station on a terminal, a plain line every few seconds
+//! elsewhere, and at the end what happened, what it cost, and what needs a person.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use console::{Term, style};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Event, Reporter, Summary};
+use crate::cast::printable;
+use crate::money::Usd;
+use crate::plan::Action;
+
+/// How often a plain line is written when stderr is no terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+/// How many names are shown for one reason.
+const NAMES_SHOWN: usize = 12;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Bars that are drawn over and over.
+    Bars,
+    /// A plain line every few seconds.
+    Plain,
+    /// Nothing but errors.
+    Quiet,
+}
+
+impl Style {
+    /// Bars on a terminal, plain lines elsewhere, nothing when asked to be quiet.
+    pub fn choose(quiet: bool) -> Self {
+        match (quiet, Term::stderr().is_term()) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Bars,
+            (false, false) => Self::Plain,
+        }
+    }
+}
+
+/// Shows events on stderr.
+pub struct Terminal {
+    style: Style,
+    bars: Option<Bars>,
+    state: Mutex<State>,
+}
+
+struct Bars {
+    all: MultiProgress,
+    checked: ProgressBar,
+    published: ProgressBar,
+    enrolled: ProgressBar,
+}
+
+struct State {
+    count: Summary,
+    started: Instant,
+    plain_at: Instant,
+    /// What needs a person: heading → the mend and the names.
+    open: BTreeMap<(u8, String), (String, Vec<String>)>,
+    budget: Option<Usd>,
+    stopping: Option<String>,
+}
+
+impl Terminal {
+    /// Shows `command` in this style; `budget` is what the run may cost.
+    pub fn new(style: Style, command: &'static str, budget: Option<Usd>) -> Self {
+        let bars = (style == Style::Bars).then(|| Bars::new(command == "run"));
+        let now = Instant::now();
+        let state = State {
+            count: Summary { command, ..Summary::default() },
+            started: now,
+            plain_at: now,
+            open: BTreeMap::new(),
+            budget,
+            stopping: None,
+        };
+        Self { style, bars, state: Mutex::new(state) }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => {
+                let _ = bars.all.println(text);
+            }
+            // stderr may be gone; a run that pays goes on all the same.
+            None => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+        }
+    }
+}
+
+impl Bars {
+    fn new(run: bool) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let bar = |name: &'static str, shown: bool| {
+            let form = "{prefix:>9} {bar:24.cyan/dim} {pos:>6}/{len:<6} {per_sec:>10}  {eta:>4}  {wide_msg}";
+            let style = ProgressStyle::with_template(form).expect("the template is valid").progress_chars("━╸─");
+            let bar = ProgressBar::no_length().with_style(style).with_prefix(name);
+            if shown { all.add(bar) } else { bar.set_draw_target(ProgressDrawTarget::hidden()); bar }
+        };
+        let checked = bar("checked", true);
+        let published = bar("uploaded", run);
+        let enrolled = bar("enrolled", run);
+        Self { all, checked, published, enrolled }
+    }
+
+    fn show(&self, state: &State) {
+        let count = &state.count;
+        self.checked.set_length(count.characters);
+        self.checked.set_position(count.planned());
+        self.published.set_length(count.to_enroll);
+        self.published.set_position(count.published);
+        self.enrolled.set_length(count.to_enroll);
+        self.enrolled.set_position(count.enrolled);
+        let unsure = count.review + count.unsuitable;
+        if unsure > 0 {
+            self.checked.set_message(format!("{unsure} not suitable"));
+        }
+        let budget = state.budget.map(|b| format!(" of {b}")).unwrap_or_default();
+        let doubt = if count.in_doubt > 0 { format!(", {} in doubt", count.in_doubt) } else { String::new() };
+        self.enrolled.set_message(format!("{}{budget}{doubt}", count.cost_usd));
+    }
+
+    fn end(&self) {
+        for bar in [&self.checked, &self.published, &self.enrolled] {
+            bar.finish_and_clear();
+        }
+        let _ = self.all.clear();
+    }
+}
+
+impl Summary {
+    /// How many characters it is known of what will be done.
+    fn planned(&self) -> u64 {
+        let waiting = self.to_review + self.rejected + self.waiting + self.refused_before;
+        self.to_enroll + self.kept + self.held + waiting + (self.in_doubt.min(self.characters))
+    }
+}
+
+impl State {
+    fn open(&mut self, order: u8, heading: &str, mend: &str, name: &str) {
+        let entry = self.open.entry((order, heading.to_owned())).or_default();
+        mend.clone_into(&mut entry.0);
+        entry.1.push(printable(name));
+    }
+
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Checked { name, verdict, reasons, messages, .. } if !messages.is_empty() => {
+                let code = reasons.first().map_or("", |code| code.split(':').next().unwrap_or(code));
+                let heading = format!("{verdict}: {code}");
+                self.open(u8::from(verdict.to_string() == "unsuitable"), &heading, &messages.join("; "), name);
+            }
+            Event::Planned { name, action: Action::Hold, .. } => {
+                let mend = "the picture changed after it was enrolled; pay again with --re-enroll changed";
+                self.open(2, "held: picture changed", mend, name);
+            }
+            Event::Planned { name, action: Action::InDoubt, .. } => {
+                self.open(5, "in doubt", "settle with `castline resolve`", name);
+            }
+            Event::Planned { name, action: Action::Refused, .. } => {
+                self.open(3, "refused before", "mend the picture, or send it again with `castline retry`", name);
+            }
+            Event::Planned { name, action: Action::Waiting, .. } => {
+                self.open(3, "waiting: real actors", "walk them through `castline realface`", name);
+            }
+            Event::Failed { name, code, message, .. } => self.open(4, &format!("failed: {code}"), message, name),
+            Event::InDoubt { name, code, message, .. } => {
+                let mend = format!("{message}; settle with `castline resolve`");
+                self.open(5, &format!("in doubt: {code}"), &mend, name);
+            }
+            Event::Stopping { message, .. } => self.stopping = Some(message.clone()),
+            _ => {}
+        }
+    }
+}
+
+impl Reporter for Terminal {
+    fn event(&self, event: &Event) {
+        if self.style == Style::Quiet {
+            if let Event::Stopping { message, .. } = event {
+                self.line(&format!("castline: {}", printable(message)));
+            }
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.count.count(event);
+        state.note(event);
+        match event {
+            Event::BadRow { message, .. } => self.line(&format!("{} {}", style("bad row:").red(), printable(message))),
+            Event::Paused { seconds, reason } => {
+                self.line(&format!("{} waiting {seconds:.0} s ({})", style("paused:").yellow(), printable(reason)));
+            }
+            Event::Stopping { message, .. } => {
+                self.line(&format!("{} {}", style("stopping:").red().bold(), printable(message)));
+            }
+            Event::Summary(summary) => {
+                if let Some(bars) = &self.bars {
+                    bars.end();
+                }
+                end(&state, summary);
+                return;
+            }
+            _ => {}
+        }
+        if let Some(bars) = &self.bars {
+            bars.show(&state);
+        } else if state.plain_at.elapsed() >= PLAIN_EVERY {
+            state.plain_at = Instant::now();
+            self.line(&plain(&state));
+        }
+    }
+}
+
+/// One plain line of progress.
+fn plain(state: &State) -> String {
+    let c = &state.count;
+    let seconds = state.started.elapsed().as_secs();
+    let paid = if c.command == "run" {
+        format!(", uploaded {}, enrolled {} of {}, {}", c.published, c.enrolled, c.to_enroll, c.cost_usd)
+    } else {
+        String::new()
+    };
+    format!("{seconds:>5} s: checked {} of {}{paid}", c.planned(), c.characters)
+}
+
+/// The last words: what needs a person, then what happened.
+fn end(state: &State, summary: &Summary) {
+    let mut out = Vec::new();
+    for ((_, heading), (mend, names)) in &state.open {
+        let _ = writeln!(out, "{} ({})", style(heading).bold(), names.len());
+        let more = names.len().saturating_sub(NAMES_SHOWN);
+        let shown = names.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let _ = writeln!(out, "  {shown}{more}\n  {} {}", style("→").dim(), style(printable(mend)).dim());
+    }
+    if !state.open.is_empty() {
+        let _ = writeln!(out);
+    }
+    let _ = writeln!(out, "{}", last_line(summary));
+    if let Some(manifest) = &summary.manifest {
+        let _ = writeln!(out, "manifest: {}", printable(manifest));
+    }
+    // stderr may be gone; the ledger holds everything.
+    let _ = std::io::stderr().write_all(&out);
+}
+
+/// What happened, in one line.
+fn last_line(s: &Summary) -> String {
+    let mut parts = Vec::new();
+    let mut part = |count: u64, what: &str| {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    };
+    match s.command {
+        "check" => {
+            part(s.suitable, "suitable");
+            part(s.review, "to review");
+            part(s.unsuitable, "unsuitable");
+        }
+        "plan" => part(s.to_enroll, "to enroll"),
+        _ => {
+            part(s.enrolled, "enrolled");
+            part(s.to_enroll.saturating_sub(s.enrolled + s.failed), "left");
+        }
+    }
+    if s.command != "check" {
+        part(s.kept, "kept");
+        part(s.held, "held");
+        part(s.to_review, "to review");
+        part(s.rejected, "unsuitable");
+        part(s.waiting, "waiting for realface");
+        part(s.refused_before, "refused before");
+        part(s.failed, "failed");
+        part(s.in_doubt, "in doubt");
+    }
+    part(s.bad_rows, "bad rows");
+    let what = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+    let cost = match s.command {
+        "plan" => format!(" — {} in all", s.planned_usd),
+        "run" if s.in_doubt_usd > Usd::ZERO => {
+            format!(" — paid {}, and {} in doubt", s.cost_usd, s.in_doubt_usd)
+        }
+        "run" => format!(" — paid {}", s.cost_usd),
+        _ => String::new(),
+    };
+    format!("{} characters: {what}{cost}, in {:.1} s", s.characters, s.seconds)
+}

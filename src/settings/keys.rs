@@ -1,0 +1,127 @@
+//! Every setting, said once: its key, its default, and what it means.
+//!
+//! `castline init`, `castline config show`, the sample in `config/` and the refusal of unknown keys
+//! all read this table.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// `section.name`, as in `castline.toml`.
+    pub name: &'static str,
+    /// The default as it would be written in the file, without quotes; empty when there is none.
+    pub default: &'static str,
+    /// How the value is written in TOML.
+    pub shape: Shape,
+    /// What it means, for the commented file.
+    pub doc: &'static str,
+}
+
+/// How a value is written in TOML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `"text"`
+    Text,
+    /// `3` or `0.01`
+    Number,
+    /// `true` or `false`
+    Flag,
+    /// `["a", "b"]`
+    List,
+}
+
+const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
+    Key { name, default, shape, doc }
+}
+
+use Shape::{Flag, List, Number, Text};
+
+/// All settings, in the order of the file.
+pub const KEYS: &[Key] = &[
+    key("api.base_url", Text, "https://api.jarvisclaw.ai/v1/marketplace", "Where characters are enrolled."),
+    key("api.key_file", Text, "", "A file that holds the API key. Better: the variable CASTLINE_API_KEY. Never a flag."),
+    key("api.rate", Text, "1/s", "Paid calls at most, as \"5/s\", \"3/min\" or \"100/h\". Small accounts allow little."),
+    key("api.in_flight", Number, "2", "Paid calls under way at once."),
+    key("api.timeout", Text, "2m", "How long one paid call may take. A call that times out is in doubt."),
+    key("api.price_usd", Number, "0.01", "Price of one enrollment, for plans and budgets; a reply's own price counts once it is known."),
+    key("api.max_cost_usd", Number, "", "What one run may cost. What is in doubt counts as spent. Same as --max-cost."),
+    key("api.max_total_cost_usd", Number, "", "What all runs of one ledger may cost together."),
+    key("api.max_doubts_in_row", Number, "5", "Stop after so many paid calls in a row whose outcome is unknown."),
+    key("api.retries", Number, "5", "How often a call that provably never left, or met a 429, is tried again."),
+    key("s3.bucket", Text, "", "The bucket that holds the published pictures."),
+    key("s3.prefix", Text, "castline/", "What object keys begin with. The rest of a key can't be guessed."),
+    key("s3.region", Text, "", "Region of the bucket; without it the AWS configuration decides."),
+    key("s3.endpoint", Text, "", "Another S3 than Amazon's: https://…"),
+    key("s3.force_path_style", Flag, "false", "Address objects as endpoint/bucket/key rather than bucket.endpoint/key."),
+    key("s3.public_base_url", Text, "", "Where the bucket is seen by the public, such as a CDN; without it, the bucket's own address."),
+    key("s3.presign_expiry", Text, "", "Publish signed addresses that expire after this time (\"24h\", at most 7 days) instead of public ones."),
+    key("s3.cache_control", Text, "public, max-age=31536000, immutable", "Cache-Control header of published objects."),
+    key("s3.retries", Number, "3", "How often an upload is tried again."),
+    key("publish.uploads", Number, "8", "Uploads under way at once."),
+    key("publish.probe", Flag, "true", "Fetch each published address once, without credentials, before paying."),
+    key("publish.allow_private_hosts", Flag, "false", "Allow addresses on private or loopback hosts: for stand-ins on this machine only."),
+    key("publish.delete_after_enroll", Flag, "false", "Delete a published object once its character is enrolled."),
+    key("tls.ca_file", Text, "", "A PEM file with an extra root certificate to trust."),
+    key("cast.include", List, "", "Of a folder, only pictures that match one of these globs."),
+    key("cast.exclude", List, "", "Of a folder, no pictures that match one of these globs."),
+    key("cast.allow_outside", Flag, "false", "Allow pictures outside the cast's folder."),
+    key("inspect.jobs", Number, "0", "Pictures looked at in parallel; 0: one per core."),
+    key("inspect.long_side", Number, "1024", "Longest side of a prepared picture, in pixels (300–6000); pictures are never enlarged."),
+    key("inspect.format", Text, "jpeg", "Format of prepared pictures: jpeg, png or webp."),
+    key("inspect.quality", Number, "90", "JPEG quality, 1–100."),
+    key("inspect.background", Text, "#808080", "What transparent art is laid on."),
+    key("inspect.max_pixels", Number, "100000000", "Larger pictures are refused from their header, before they are decoded."),
+    key("ledger.path", Text, ".castline/ledger.db", "The ledger: what was seen, published, intended and paid. Keep it: it is what prevents paying twice. Relative to the cast's folder."),
+    key("manifest.path", Text, "manifest.json", "Where a run writes the manifest. Relative to the cast's folder."),
+    key("manifest.every", Text, "5s", "How often a run writes the manifest on its way."),
+    key("report.log_file", Text, "", "Append the events of each run to this file, one JSON object a line."),
+];
+
+/// The setting of that name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|k| k.name == name)
+}
+
+/// The known key that looks most like `name`, if any does.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .map(|k| (strsim::jaro_winkler(name, k.name), k.name))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+impl Key {
+    /// The environment variable that sets it: `api.base_url` → `CASTLINE_API_BASE_URL`.
+    pub fn variable(&self) -> String {
+        format!("CASTLINE_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// The section and the name within it.
+    pub fn parts(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').expect("every key has a section")
+    }
+}
+
+/// A commented `castline.toml` with every key at its default.
+pub fn commented_file() -> String {
+    let mut text = String::from(
+        "# castline.toml — every setting, at its default. Uncomment what you change.\n\
+         # Flags win over the environment (CASTLINE_<SECTION>_<KEY>), the environment over this file.\n\
+         # Secrets don't belong here: CASTLINE_API_KEY and the AWS variables or profile hold them.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        let (its_section, name) = key.parts();
+        if its_section != section {
+            text.push_str(&format!("\n[{its_section}]\n"));
+            section = its_section;
+        }
+        let value = match key.shape {
+            Text => format!("{:?}", key.default),
+            List => "[]".to_owned(),
+            Number | Flag => key.default.to_owned(),
+        };
+        text.push_str(&format!("# {}\n#{name} = {value}\n", key.doc));
+    }
+    text
+}
