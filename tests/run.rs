@@ -1,0 +1,120 @@
+//! The whole way, with the real binary: the sandbox's real servers, the real face models, a real ledger.
+
+mod support;
+
+use support::{Castline, sample_cast};
+
+#[test]
+fn a_cast_goes_in_and_a_manifest_comes_out() {
+    let cast = sample_cast();
+    let run = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    run.exits_with(0);
+    let enrolled = run.events("enrolled");
+    assert_eq!(enrolled.len(), cast.names.len(), "every character is enrolled: {}", run.stderr);
+
+    let manifest = cast.manifest();
+    assert_eq!(manifest["sandbox"], true);
+    for event in &enrolled {
+        let entry = manifest["characters"]
+            .as_array()
+            .expect("characters")
+            .iter()
+            .find(|c| c["name"] == event["name"])
+            .unwrap_or_else(|| panic!("{} is in the manifest", event["name"]));
+        assert_eq!(entry["asset_id"], event["asset_id"]);
+        assert!(entry["asset_id"].as_str().expect("an id").contains("sandbox"));
+        assert!(!entry["published_url"].as_str().expect("a URL").contains('?'), "no signature: {entry}");
+    }
+}
+
+#[test]
+fn a_second_run_does_nothing_and_pays_nothing() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    let before = cast.manifest();
+    let second = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    second.exits_with(0);
+    assert!(second.events("enrolled").is_empty());
+    assert!(second.events("planned").iter().all(|e| e["action"] == "keep"));
+    let summary = second.summary();
+    assert_eq!(summary["cost_usd"], 0.0);
+    assert_eq!(summary["kept"], cast.names.len());
+    assert_eq!(cast.manifest()["characters"], before["characters"]);
+}
+
+#[test]
+fn the_first_line_tells_the_schema_and_the_last_the_exit_code() {
+    let cast = sample_cast();
+    let run = Castline::on(&cast).run(&["check", "--json"]);
+    run.exits_with(0);
+    let lines = run.lines();
+    assert_eq!(lines[0]["type"], "castline");
+    assert_eq!(lines[0]["schema"], 1);
+    let last = lines.last().expect("a last line");
+    assert_eq!((&last["type"], &last["exit_code"]), (&"summary".into(), &0.into()));
+    assert_eq!(run.events("checked").len(), cast.names.len());
+}
+
+#[test]
+fn a_dry_run_tells_what_a_run_would_cost_and_leaves_no_trace() {
+    let cast = sample_cast();
+    let plan = Castline::on(&cast).run(&["run", "--dry-run", "--sandbox", "--json"]);
+    plan.exits_with(0);
+    let planned = plan.events("planned");
+    assert!(planned.iter().all(|e| e["action"] == "enroll" && e["cost_usd"] == 0.01));
+    let count = cast.names.len() as f64;
+    assert!((plan.summary()["planned_usd"].as_f64().expect("a cost") - 0.01 * count).abs() < 1e-9);
+    assert!(!cast.folder.path().join(".castline").exists(), "a plan writes no ledger");
+    assert!(!cast.folder.path().join("manifest.json").exists());
+}
+
+#[test]
+fn a_changed_picture_is_held_until_it_is_asked_for() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    cast.repaint(0);
+    let held = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    held.exits_with(3);
+    assert!(held.events("enrolled").is_empty());
+    assert_eq!(held.summary()["held"], 1);
+
+    let paid = Castline::on(&cast).run(&["run", "--sandbox", "--json", "--re-enroll", "changed"]);
+    paid.exits_with(0);
+    assert_eq!(paid.events("enrolled").len(), 1);
+}
+
+#[test]
+fn a_budget_stops_the_run_cleanly_and_a_larger_one_finishes_it() {
+    let cast = sample_cast();
+    let first = Castline::on(&cast).run(&["run", "--sandbox", "--json", "--max-cost", "0.03"]);
+    first.exits_with(5);
+    assert_eq!(first.events("enrolled").len(), 3);
+    let rest = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    rest.exits_with(0);
+    assert_eq!(rest.events("enrolled").len(), cast.names.len() - 3);
+}
+
+#[test]
+fn a_run_that_pays_needs_consent() {
+    let cast = sample_cast();
+    let run = Castline::on(&cast).run(&["run"]);
+    run.exits_with(2);
+    assert!(run.stderr.contains("--yes"), "{}", run.stderr);
+    assert!(!cast.folder.path().join(".castline").exists());
+}
+
+#[test]
+fn status_and_manifest_speak_from_the_ledger() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    let status = Castline::on(&cast).run(&["status", "--sandbox", "--json"]);
+    status.exits_with(0);
+    let lines = status.events("status");
+    assert_eq!(lines.len(), cast.names.len());
+    assert!(lines.iter().all(|l| l["state"] == "enrolled" && l["asset_id"].is_string()));
+
+    let map = Castline::on(&cast).run(&["manifest", "--sandbox", "--format", "map"]);
+    map.exits_with(0);
+    let map: serde_json::Value = serde_json::from_str(&map.stdout).expect("a JSON map");
+    assert_eq!(map.as_object().expect("a map").len(), cast.names.len());
+}
