@@ -10,7 +10,12 @@ fn a_cast_goes_in_and_a_manifest_comes_out() {
     let run = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
     run.exits_with(0);
     let enrolled = run.events("enrolled");
-    assert_eq!(enrolled.len(), cast.names.len(), "every character is enrolled: {}", run.stderr);
+    assert_eq!(
+        enrolled.len(),
+        cast.names.len(),
+        "every character is enrolled: {}",
+        run.stderr
+    );
 
     let manifest = cast.manifest();
     assert_eq!(manifest["sandbox"], true);
@@ -23,7 +28,10 @@ fn a_cast_goes_in_and_a_manifest_comes_out() {
             .unwrap_or_else(|| panic!("{} is in the manifest", event["name"]));
         assert_eq!(entry["asset_id"], event["asset_id"]);
         assert!(entry["asset_id"].as_str().expect("an id").contains("sandbox"));
-        assert!(!entry["published_url"].as_str().expect("a URL").contains('?'), "no signature: {entry}");
+        assert!(
+            !entry["published_url"].as_str().expect("a URL").contains('?'),
+            "no signature: {entry}"
+        );
     }
 }
 
@@ -51,7 +59,10 @@ fn the_first_line_tells_the_schema_and_the_last_the_exit_code() {
     assert_eq!(lines[0]["type"], "castline");
     assert_eq!(lines[0]["schema"], 1);
     let last = lines.last().expect("a last line");
-    assert_eq!((&last["type"], &last["exit_code"]), (&"summary".into(), &0.into()));
+    assert_eq!(
+        (&last["type"], &last["exit_code"]),
+        (&"summary".into(), &0.into())
+    );
     assert_eq!(run.events("checked").len(), cast.names.len());
 }
 
@@ -61,10 +72,17 @@ fn a_dry_run_tells_what_a_run_would_cost_and_leaves_no_trace() {
     let plan = Castline::on(&cast).run(&["run", "--dry-run", "--sandbox", "--json"]);
     plan.exits_with(0);
     let planned = plan.events("planned");
-    assert!(planned.iter().all(|e| e["action"] == "enroll" && e["cost_usd"] == 0.01));
+    assert!(
+        planned
+            .iter()
+            .all(|e| e["action"] == "enroll" && e["cost_usd"] == 0.01)
+    );
     let count = cast.names.len() as f64;
     assert!((plan.summary()["planned_usd"].as_f64().expect("a cost") - 0.01 * count).abs() < 1e-9);
-    assert!(!cast.folder.path().join(".castline").exists(), "a plan writes no ledger");
+    assert!(
+        !cast.folder.path().join(".castline").exists(),
+        "a plan writes no ledger"
+    );
     assert!(!cast.folder.path().join("manifest.json").exists());
 }
 
@@ -111,7 +129,11 @@ fn status_and_manifest_speak_from_the_ledger() {
     status.exits_with(0);
     let lines = status.events("status");
     assert_eq!(lines.len(), cast.names.len());
-    assert!(lines.iter().all(|l| l["state"] == "enrolled" && l["asset_id"].is_string()));
+    assert!(
+        lines
+            .iter()
+            .all(|l| l["state"] == "enrolled" && l["asset_id"].is_string())
+    );
 
     let map = Castline::on(&cast).run(&["manifest", "--sandbox", "--format", "map"]);
     map.exits_with(0);

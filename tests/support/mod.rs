@@ -24,7 +24,10 @@ pub fn sample_cast() -> Cast {
 
 /// Copies pictures and CSVs; never a ledger or manifest that a run left in the repository.
 fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("the samples").map(|e| e.expect("an entry").path()) {
+    for entry in std::fs::read_dir(from)
+        .expect("the samples")
+        .map(|e| e.expect("an entry").path())
+    {
         let name = entry.file_name().expect("a name").to_string_lossy().into_owned();
         let target = to.join(&name);
         if entry.is_dir() && !name.starts_with('.') {
@@ -40,7 +43,10 @@ impl Cast {
     pub fn new(folder: TempDir, csv: &str) -> Self {
         let csv = folder.path().join(csv);
         let mut reader = csv::Reader::from_path(&csv).expect("the cast");
-        let names = reader.records().map(|r| r.expect("a row")[0].to_owned()).collect();
+        let names = reader
+            .records()
+            .map(|r| r.expect("a row")[0].to_owned())
+            .collect();
         Self { folder, csv, names }
     }
 
@@ -71,7 +77,10 @@ pub struct Castline<'a> {
 
 impl<'a> Castline<'a> {
     pub fn on(cast: &'a Cast) -> Self {
-        Self { cast, env: Vec::new() }
+        Self {
+            cast,
+            env: Vec::new(),
+        }
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -82,11 +91,14 @@ impl<'a> Castline<'a> {
     /// The command with the cast as its first argument.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_castline"));
-        for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("CASTLINE_") || n.starts_with("AWS_")) {
+        for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("CASTLINE_") || n.starts_with("AWS_"))
+        {
             command.env_remove(name);
         }
         command.arg(args[0]).arg(&self.cast.csv).args(&args[1..]);
-        command.envs(self.env.iter().map(|(n, v)| (n, v))).current_dir(self.cast.folder.path());
+        command
+            .envs(self.env.iter().map(|(n, v)| (n, v)))
+            .current_dir(self.cast.folder.path());
         command
     }
 
@@ -110,11 +122,20 @@ pub struct Ended {
 impl Ended {
     #[track_caller]
     pub fn exits_with(&self, code: i32) {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
     }
 
     pub fn lines(&self) -> Vec<Value> {
-        self.stdout.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+        self.stdout
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
+            .collect()
     }
 
     pub fn events(&self, kind: &str) -> Vec<Value> {
