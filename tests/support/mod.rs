@@ -1,5 +1,5 @@
 //! Runs the real binary on a copy of the samples.
-#![allow(dead_code, reason = "each test binary uses a part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
