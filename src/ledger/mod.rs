@@ -1,1 +1,15 @@
-//! What was seen, published, intended and paid: SQLite, durable.
+//! What was seen, published, intended and paid: SQLite, durable, one writer.
+
+mod error;
+mod faults;
+mod lock;
+mod schema;
+mod state;
+mod store;
+mod view;
+
+pub use error::LedgerError;
+pub use lock::Holder;
+pub use state::{Budget, IllegalTransition, Record, Resolution, State, Transition, apply};
+pub use store::{Ledger, OpenOptions};
+pub use view::{LedgerView, Reader, Spend};

@@ -1,0 +1,54 @@
+//! Faults for tests: the process dies at a commit, or the disk is full. Only in builds with debug
+//! assertions; a release build knows nothing of this.
+
+use rusqlite::Connection;
+
+use super::LedgerError;
+
+/// `CASTLINE_TEST_LEDGER`: `before:N` or `after:N` aborts at the Nth commit of the process; `pages:N`
+/// lets SQLite grow the file by N pages only, after which it says that the disk is full.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    commits: u64,
+    abort: Option<(bool, u64)>,
+    pages: Option<u64>,
+}
+
+impl Faults {
+    pub(super) fn from_environment() -> Self {
+        let mut faults = Self::default();
+        if !cfg!(debug_assertions) {
+            return faults;
+        }
+        let text = std::env::var("CASTLINE_TEST_LEDGER").unwrap_or_default();
+        match text.split_once(':').map(|(kind, number)| (kind, number.parse().ok())) {
+            Some(("before", Some(number))) => faults.abort = Some((true, number)),
+            Some(("after", Some(number))) => faults.abort = Some((false, number)),
+            Some(("pages", Some(number))) => faults.pages = Some(number),
+            _ => {}
+        }
+        faults
+    }
+
+    /// Lets the file grow by so many pages only.
+    pub(super) fn limit(&self, connection: &Connection) -> Result<(), LedgerError> {
+        if let Some(more) = self.pages {
+            let now: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            connection.query_row(&format!("PRAGMA max_page_count = {}", now + more), [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn before_commit(&mut self) {
+        self.commits += 1;
+        if self.abort == Some((true, self.commits)) {
+            std::process::abort();
+        }
+    }
+
+    pub(super) fn after_commit(&self) {
+        if self.abort == Some((false, self.commits)) {
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The state machine of a character: one pure function.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cast::{Character, Kind, Name};
+use crate::inspect::{Inspection, Verdict};
+use crate::money::Usd;
+
+/// Where a character stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// In the cast; its picture is not judged yet, or waits for a person.
+    Seen,
+    /// Its picture can't be enrolled.
+    Unsuitable,
+    /// Its picture may be published.
+    Prepared,
+    /// Its picture has a public address.
+    Published,
+    /// A paid call is about to leave, or has left; its outcome is not known yet.
+    Intent,
+    /// It has its asset id.
+    Enrolled,
+    /// The API refused it; nothing was charged.
+    Refused,
+    /// A paid call has an unknown outcome: it may have been charged.
+    InDoubt,
+}
+
+impl State {
+    /// As it is written in the ledger and told to scripts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Unsuitable => "unsuitable",
+            Self::Prepared => "prepared",
+            Self::Published => "published",
+            Self::Intent => "intent",
+            Self::Enrolled => "enrolled",
+            Self::Refused => "refused",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What is known of a character.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name, as the cast writes it.
+    pub name: Name,
+    /// How it is enrolled.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// Its picture, as the cast gives it.
+    pub source: String,
+    /// SHA-256 of its picture when it was last seen, in hex.
+    pub source_sha256: Option<String>,
+    /// Extra columns of the cast.
+    pub extra: Vec<(String, String)>,
+    /// What the eye said of the picture.
+    pub verdict: Option<Verdict>,
+    /// The published object.
+    pub object_key: Option<String>,
+    /// Its public address, without signature.
+    pub url: Option<String>,
+    /// SHA-256 of the picture that the paid call under way, or in doubt, is about.
+    pub attempted_sha256: Option<String>,
+    /// How many paid calls were intended.
+    pub attempts: u32,
+    /// What the API calls it.
+    pub asset_id: Option<String>,
+    /// SHA-256 of the picture that was enrolled.
+    pub enrolled_sha256: Option<String>,
+    /// When.
+    pub enrolled_at: Option<String>,
+    /// What that cost.
+    pub price: Option<Usd>,
+    /// The receipt, in wallet mode.
+    pub settlement: Option<String>,
+    /// Why it was refused, released or is in doubt: a fixed code.
+    pub code: Option<String>,
+    /// The same for people.
+    pub message: Option<String>,
+}
+
+/// What one paid call may not exceed; checked in the same transaction that writes the intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Budget {
+    /// For one run.
+    pub run: Option<Usd>,
+    /// For all runs of this ledger.
+    pub life: Option<Usd>,
+}
+
+/// What happens to a character.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transition {
+    /// It stands in the cast, with this picture.
+    See {
+        /// How it is enrolled.
+        kind: Kind,
+        /// The picture, as the cast gives it.
+        source: String,
+        /// The picture's SHA-256, in hex.
+        sha256: String,
+        /// Extra columns.
+        extra: Vec<(String, String)>,
+    },
+    /// Its picture was judged.
+    Judge {
+        /// What the eye said.
+        verdict: Verdict,
+        /// Whether it goes on: suitable, or unsure and approved.
+        goes_on: bool,
+        /// Why not.
+        code: Option<String>,
+        /// The same for people.
+        message: Option<String>,
+    },
+    /// Its picture has a public address.
+    Publish {
+        /// The object.
+        object_key: String,
+        /// The address, without signature.
+        url: String,
+    },
+    /// A paid call is about to leave.
+    Intend {
+        /// SHA-256 of what is asked, in hex.
+        request_digest: String,
+        /// What it is expected to cost.
+        price: Usd,
+        /// What may not be exceeded.
+        budget: Budget,
+        /// The signed authorization, in wallet mode.
+        payment: Option<String>,
+    },
+    /// The API gave an id.
+    Enrolled {
+        /// The id.
+        asset_id: String,
+        /// What it cost.
+        price: Usd,
+        /// The receipt, in wallet mode.
+        settlement: Option<String>,
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// The API refused; nothing was charged.
+    Refuse {
+        /// A fixed code.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// The call provably never left, or was turned away unpaid: it may be made again.
+    Release {
+        /// A fixed code.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// The outcome is unknown.
+    Doubt {
+        /// A fixed code.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// A person settles a doubt.
+    Resolve(Resolution),
+    /// An id is brought from a manifest into an empty ledger.
+    Import {
+        /// How it was enrolled.
+        kind: Kind,
+        /// The picture, as the cast gave it.
+        source: String,
+        /// The enrolled picture's SHA-256, if the manifest tells it.
+        sha256: Option<String>,
+        /// The id.
+        asset_id: String,
+        /// What it cost.
+        price: Option<Usd>,
+        /// When, RFC 3339.
+        at: Option<String>,
+        /// Where its picture was published.
+        url: Option<String>,
+        /// Extra columns.
+        extra: Vec<(String, String)>,
+    },
+}
+
+/// How a person settles a doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// Send it again, and accept that it may cost twice. The doubt stays counted as spent.
+    Retry,
+    /// It was enrolled, and this is its id.
+    Adopt {
+        /// The id.
+        asset_id: String,
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// It was not enrolled and not charged.
+    Forget,
+}
+
+/// A transition that makes no sense in that state: a mistake in castline, never of the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: a character that is {state} can't {what}")]
+pub struct IllegalTransition {
+    name: String,
+    state: &'static str,
+    what: &'static str,
+}
+
+impl Transition {
+    /// It stands in the cast, with this picture.
+    pub fn see(character: &Character, sha256: &str) -> Self {
+        Self::See {
+            kind: character.kind,
+            source: character.source.given().to_owned(),
+            sha256: sha256.to_owned(),
+            extra: character.extra.clone(),
+        }
+    }
+
+    /// Its picture was judged.
+    pub fn judge(inspection: &Inspection, goes_on: bool) -> Self {
+        let codes: Vec<String> = inspection.reasons.iter().map(|r| r.code.to_string()).collect();
+        let messages: Vec<&str> = inspection.reasons.iter().map(|r| r.message.as_str()).collect();
+        let told = !goes_on && !codes.is_empty();
+        Self::Judge {
+            verdict: inspection.verdict,
+            goes_on,
+            code: told.then(|| codes.join(",")),
+            message: told.then(|| messages.join("; ")),
+        }
+    }
+
+    /// What it does, for errors.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::See { .. } => "be seen",
+            Self::Judge { .. } => "be judged",
+            Self::Publish { .. } => "be published",
+            Self::Intend { .. } => "be paid for",
+            Self::Enrolled { .. } => "be enrolled",
+            Self::Refuse { .. } => "be refused",
+            Self::Release { .. } => "be released",
+            Self::Doubt { .. } => "come into doubt",
+            Self::Resolve(_) => "be resolved",
+            Self::Import { .. } => "be imported",
+        }
+    }
+}
+
+/// What a transition makes of a record. Nothing else changes records.
+///
+/// The promises stand here: an asset id is only ever replaced by another one, a paid call begins only
+/// from `Published`, and nothing leaves `Intent` or `InDoubt` without an outcome or a person.
+///
+/// # Errors
+/// The transition makes no sense in that state.
+pub fn apply(name: &Name, current: Option<&Record>, transition: &Transition) -> Result<Record, IllegalTransition> {
+    use State::{Enrolled, InDoubt, Intent, Prepared, Published, Refused, Seen, Unsuitable};
+    let illegal = || IllegalTransition {
+        name: name.as_str().to_owned(),
+        state: current.map_or("unknown", |r| r.state.as_str()),
+        what: transition.what(),
+    };
+    let mut record = match (current, transition) {
+        (Some(record), Transition::Import { .. }) if record.state != Seen || record.asset_id.is_some() => {
+            return Err(illegal());
+        }
+        (Some(record), _) => record.clone(),
+        (None, Transition::See { .. } | Transition::Import { .. }) => new(name),
+        (None, _) => return Err(illegal()),
+    };
+    match (record.state, transition) {
+        (Intent, Transition::See { .. }) => return Err(illegal()),
+        (state, Transition::See { kind, source, sha256, extra }) => {
+            let changed = record.source_sha256.as_ref() != Some(sha256);
+            record.kind = *kind;
+            record.source.clone_from(source);
+            record.extra.clone_from(extra);
+            record.source_sha256 = Some(sha256.clone());
+            if changed && !matches!(state, Enrolled | InDoubt) {
+                record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
+                (record.object_key, record.verdict) = (None, None);
+                if record.asset_id.is_none() {
+                    record.url = None;
+                }
+                (record.code, record.message) = (None, None);
+            }
+        }
+        (Intent | InDoubt, Transition::Judge { .. }) => return Err(illegal()),
+        (_, Transition::Judge { verdict, goes_on, code, message }) => {
+            record.verdict = Some(*verdict);
+            (record.code, record.message) = (code.clone(), message.clone());
+            record.state = match (goes_on, verdict) {
+                // It goes on to be paid for: only a picture that is not enrolled as it is.
+                (true, _) if record.asset_id.is_some() && record.enrolled_sha256 == record.source_sha256 => {
+                    return Err(illegal());
+                }
+                (true, _) => Prepared,
+                (false, _) if record.asset_id.is_some() => Enrolled,
+                (false, Verdict::Unsuitable) => Unsuitable,
+                (false, _) => Seen,
+            };
+        }
+        (Prepared | Published, Transition::Publish { object_key, url }) => {
+            record.object_key = Some(object_key.clone());
+            record.url = Some(url.clone());
+            record.state = Published;
+        }
+        (Published, Transition::Intend { .. }) => {
+            record.attempted_sha256.clone_from(&record.source_sha256);
+            record.attempts += 1;
+            (record.code, record.message) = (None, None);
+            record.state = Intent;
+        }
+        (Intent, Transition::Enrolled { asset_id, price, settlement, at }) => {
+            enrolled(&mut record, asset_id, Some(*price), at);
+            record.settlement.clone_from(settlement);
+        }
+        (Intent, Transition::Refuse { code, message }) => told(&mut record, Refused, code, message),
+        (Intent, Transition::Release { code, message }) => told(&mut record, Published, code, message),
+        (Intent, Transition::Doubt { code, message }) => told(&mut record, InDoubt, code, message),
+        (InDoubt, Transition::Resolve(Resolution::Adopt { asset_id, at })) => {
+            enrolled(&mut record, asset_id, None, at);
+        }
+        (InDoubt, Transition::Resolve(Resolution::Retry | Resolution::Forget)) => {
+            record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
+            (record.code, record.message, record.attempted_sha256) = (None, None, None);
+        }
+        (Seen, Transition::Import { kind, source, sha256, asset_id, price, at, url, extra }) => {
+            record.kind = *kind;
+            record.source.clone_from(source);
+            record.source_sha256.clone_from(sha256);
+            record.enrolled_sha256.clone_from(sha256);
+            record.asset_id = Some(asset_id.clone());
+            record.price = *price;
+            record.enrolled_at.clone_from(at);
+            record.url.clone_from(url);
+            record.extra.clone_from(extra);
+            record.state = Enrolled;
+        }
+        _ => return Err(illegal()),
+    }
+    Ok(record)
+}
+
+fn told(record: &mut Record, state: State, code: &str, message: &str) {
+    record.state = state;
+    record.code = Some(code.to_owned());
+    record.message = Some(message.to_owned());
+}
+
+fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
+    record.state = State::Enrolled;
+    record.asset_id = Some(asset_id.to_owned());
+    record.enrolled_sha256 = record.attempted_sha256.take();
+    record.enrolled_at = Some(at.to_owned());
+    record.price = price;
+    (record.code, record.message) = (None, None);
+}
+
+fn new(name: &Name) -> Record {
+    Record {
+        name: name.clone(),
+        kind: Kind::Portrait,
+        state: State::Seen,
+        source: String::new(),
+        source_sha256: None,
+        extra: Vec::new(),
+        verdict: None,
+        object_key: None,
+        url: None,
+        attempted_sha256: None,
+        attempts: 0,
+        asset_id: None,
+        enrolled_sha256: None,
+        enrolled_at: None,
+        price: None,
+        settlement: None,
+        code: None,
+        message: None,
+    }
+}

@@ -1,0 +1,202 @@
+//! Reads a ledger: without a lock, while a run goes on.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use sha2::{Digest, Sha256};
+
+use super::{LedgerError, Record, schema};
+use crate::cast::NameKey;
+use crate::inspect::Inspection;
+use crate::money::Usd;
+use crate::plan::Approval;
+
+/// What stations ask a ledger before they look at a picture.
+pub trait Reader: Send + Sync {
+    /// What is known of a character.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or is damaged.
+    fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError>;
+    /// What was seen in a picture, by the inspector with that fingerprint.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError>;
+    /// What people said of a character's picture.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError>;
+}
+
+/// What was spent: what is enrolled, and what is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spend {
+    /// Paid.
+    pub enrolled: Usd,
+    /// Perhaps paid.
+    pub in_doubt: Usd,
+}
+
+impl Spend {
+    /// What counts against a budget.
+    pub fn total(self) -> Usd {
+        self.enrolled + self.in_doubt
+    }
+}
+
+/// One ledger, read only.
+#[derive(Debug)]
+pub struct LedgerView {
+    connection: Mutex<Connection>,
+    path: std::path::PathBuf,
+    provider: String,
+    sandbox: bool,
+}
+
+impl LedgerView {
+    /// Opens the ledger at `path`; `None` when there is none.
+    ///
+    /// # Errors
+    /// It can't be read, is damaged, or a newer castline wrote it.
+    pub fn open(path: &Path) -> Result<Option<Self>, LedgerError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        let (provider, sandbox) = schema::identity(&connection, path)?;
+        Ok(Some(Self { connection: Mutex::new(connection), path: path.to_owned(), provider, sandbox }))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose API it is.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Whether it is the sandbox's.
+    pub fn is_sandbox(&self) -> bool {
+        self.sandbox
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every character, in the order in which they were first seen.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or is damaged.
+    pub fn all(&self) -> Result<Vec<Record>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached("SELECT record, digest FROM characters ORDER BY seq")?;
+        let rows = query.query_map([], raw)?;
+        rows.map(|row| checked(&self.path, row?)).collect()
+    }
+
+    /// What was spent over the ledger's life, or in one run.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn spend(&self, run: Option<i64>) -> Result<Spend, LedgerError> {
+        spend(&self.connection(), run)
+    }
+
+    /// The number of the last run; 0 before the first.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_run(&self) -> Result<i64, LedgerError> {
+        Ok(self.connection().query_row("SELECT coalesce(max(id), 0) FROM runs", [], |row| row.get(0))?)
+    }
+
+    /// Copies the ledger to `target`, whole and consistent, while a run goes on.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or the copy can't be written or verified.
+    pub fn backup(&self, target: &Path) -> Result<(), LedgerError> {
+        let io = |error| LedgerError::Io { path: target.to_owned(), error };
+        let beside = tempfile::NamedTempFile::new_in(target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))).map_err(io)?;
+        {
+            let connection = self.connection();
+            let mut copy = Connection::open(beside.path())?;
+            rusqlite::backup::Backup::new(&connection, &mut copy)?.run_to_completion(1000, std::time::Duration::ZERO, None)?;
+            copy.pragma_update(None, "journal_mode", "DELETE")?;
+            schema::quick_check(&copy, target)?;
+        }
+        beside.as_file().sync_all().map_err(io)?;
+        beside.persist(target).map_err(|e| io(e.error))?;
+        Ok(())
+    }
+}
+
+impl Reader for LedgerView {
+    fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError> {
+        get(&self.connection(), &self.path, key)
+    }
+
+    fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection
+            .prepare_cached("SELECT inspection FROM inspections WHERE source_sha256 = ?1 AND fingerprint = ?2")?;
+        let text: Option<String> = query.query_row((sha256, fingerprint), |row| row.get(0)).optional()?;
+        // A cached inspection that can't be read is only a reason to look again.
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare_cached("SELECT approved FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?;
+        let approved: Option<bool> = query.query_row((key.as_str(), sha256), |row| row.get(0)).optional()?;
+        Ok(match approved {
+            None => Approval::None,
+            Some(true) => Approval::Approved,
+            Some(false) => Approval::Rejected,
+        })
+    }
+}
+
+type Raw = (String, Vec<u8>);
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// The record of a character.
+pub(super) fn get(connection: &Connection, path: &Path, key: &NameKey) -> Result<Option<Record>, LedgerError> {
+    let mut query = connection.prepare_cached("SELECT record, digest FROM characters WHERE key = ?1")?;
+    let row = query.query_row([key.as_str()], raw).optional()?;
+    row.map(|row| checked(path, row)).transpose()
+}
+
+fn checked(path: &Path, (text, digest): Raw) -> Result<Record, LedgerError> {
+    let damaged = |problem: String| LedgerError::Damaged { path: path.to_owned(), problem };
+    if digest != self::digest(&text) {
+        return Err(damaged("a row does not fit its digest".to_owned()));
+    }
+    serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
+}
+
+/// By which damage of a row is noticed: the first 8 bytes of its SHA-256.
+pub(super) fn digest(record: &str) -> [u8; 8] {
+    *Sha256::digest(record.as_bytes()).first_chunk().expect("a SHA-256 has 32 bytes")
+}
+
+/// A doubt that was retried stays counted; one that a person forgot, or the API released, does not.
+pub(super) fn spend(connection: &Connection, run: Option<i64>) -> Result<Spend, LedgerError> {
+    let mut query = connection.prepare_cached(
+        "SELECT coalesce(sum(CASE WHEN outcome = 'enrolled' THEN price END), 0),
+                coalesce(sum(CASE WHEN outcome = 'in_doubt' OR outcome IS NULL THEN price END), 0)
+         FROM attempts WHERE ?1 IS NULL OR run = ?1",
+    )?;
+    let (enrolled, in_doubt): (u64, u64) = query.query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Spend { enrolled: Usd::from_micros(enrolled), in_doubt: Usd::from_micros(in_doubt) })
+}
