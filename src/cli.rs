@@ -9,10 +9,12 @@ use clap::{Args, Parser, Subcommand};
 /// It looks at every picture before any money moves, publishes it, enrolls it once, and never pays twice.
 #[derive(Debug, Parser)]
 #[command(name = "castline", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Try it, without an account and without paying:\n  castline run samples/cast.csv --sandbox\n\n\
+#[command(
+    after_help = "Try it, without an account and without paying:\n  castline run samples/cast.csv --sandbox\n\n\
     Exit codes: 0 done · 1 internal error · 2 usage or configuration · 3 some characters failed · \
     5 budget reached · 6 something is in doubt · 7 key or funds refused · 8 plan is stale · \
-    11 another run holds the ledger · 130 interrupted")]
+    11 another run holds the ledger · 130 interrupted"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -94,7 +96,9 @@ pub struct PayArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look at every picture; nothing is uploaded, nothing is paid
-    #[command(after_help = "Examples:\n  castline check cast.csv\n  castline check art/ --exclude '*_back.png' --json")]
+    #[command(
+        after_help = "Examples:\n  castline check cast.csv\n  castline check art/ --exclude '*_back.png' --json"
+    )]
     Check(CastArgs),
     /// Tell what a run would do and cost; nothing is uploaded, nothing is paid
     #[command(after_help = "Examples:\n  castline plan cast.csv\n  castline plan cast.csv --json | jq .")]
@@ -135,8 +139,10 @@ pub enum Command {
         cast: Option<PathBuf>,
     },
     /// Write the manifest again, from the ledger, in any format
-    #[command(after_help = "Examples:\n  castline manifest cast.csv --format unreal-csv --out DT_Cast.csv\n  \
-        castline manifest --format map")]
+    #[command(
+        after_help = "Examples:\n  castline manifest cast.csv --format unreal-csv --out DT_Cast.csv\n  \
+        castline manifest --format map"
+    )]
     Manifest {
         /// The cast, to find its ledger; without it, the working folder's ledger
         cast: Option<PathBuf>,
@@ -178,6 +184,9 @@ pub struct SandboxArgs {
     /// What an enrollment costs, in US dollars
     #[arg(long, default_value = "0.01")]
     pub price: String,
+    /// Print what to export for PowerShell
+    #[arg(long)]
+    pub powershell: bool,
     /// A TOML file of faults to inject
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,

@@ -29,3 +29,4 @@ pub mod money;
 pub mod pipeline;
 pub mod plan;
 pub mod settings;
+pub mod tls;

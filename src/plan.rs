@@ -54,14 +54,18 @@ pub struct Policy {
 /// `sha256` is the picture's, as it is now.
 pub fn before_looking(record: Option<&Record>, sha256: &str, policy: Policy) -> Option<Action> {
     let record = record?;
-    let changed = record.source_sha256.as_deref() != Some(sha256);
-    match record.state {
-        State::Intent | State::InDoubt => Some(Action::InDoubt),
-        State::Enrolled if !changed => Some(Action::Keep),
-        State::Enrolled if !policy.re_enroll_changed => Some(Action::Hold),
-        State::Refused if !changed && !policy.retry_refused => Some(Action::Refused),
-        _ => None,
+    if matches!(record.state, State::Intent | State::InDoubt) {
+        return Some(Action::InDoubt);
     }
+    if record.asset_id.is_some() {
+        return match record.enrolled_sha256.as_deref() {
+            Some(enrolled) if enrolled == sha256 => Some(Action::Keep),
+            _ if policy.re_enroll_changed => None,
+            _ => Some(Action::Hold),
+        };
+    }
+    let refused = record.state == State::Refused && record.source_sha256.as_deref() == Some(sha256);
+    (refused && !policy.retry_refused).then_some(Action::Refused)
 }
 
 /// What the verdict and people say, once the ledger has no objection.

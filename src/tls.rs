@@ -20,7 +20,9 @@ pub fn install_provider() {
 pub fn http(ca_pem: Option<&[u8]>) -> Result<reqwest::ClientBuilder, CertificateError> {
     install_provider();
     let agent = concat!("castline/", env!("CARGO_PKG_VERSION"));
-    let builder = reqwest::Client::builder().user_agent(agent).connect_timeout(Duration::from_secs(20));
+    let builder = reqwest::Client::builder()
+        .user_agent(agent)
+        .connect_timeout(Duration::from_secs(20));
     let Some(pem) = ca_pem else { return Ok(builder) };
     let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| CertificateError(e.to_string()))?;
     if roots.is_empty() {

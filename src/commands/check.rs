@@ -15,13 +15,14 @@ use crate::plan::Policy;
 use crate::report::Event;
 
 /// Looks at every picture, and tells the verdicts.
-pub async fn check(common: &Common, args: CastArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn check(common: &Common, args: CastArgs) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
     let cast = context.read_cast(&args, "check")?;
     let look = context.look(&cast, &args, Policy::default(), false, None, None)?;
     let mut seen = Duplicates::default();
     let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
-    while let Some(mut looked) = looked.next().await {
+    while let Some(looked) = looked.next().await {
+        let mut looked = looked?;
         seen.judge(&mut looked);
         let (name, source) = (looked.character.name.as_str(), looked.character.source.given());
         if let Some(inspection) = &looked.inspection {
@@ -37,18 +38,27 @@ pub async fn check(common: &Common, args: CastArgs) -> anyhow::Result<ExitCode> 
 }
 
 /// Tells what a run would do and cost.
-pub async fn plan(common: &Common, args: CastArgs, pay: PayArgs, detailed: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn plan(
+    common: &Common,
+    args: CastArgs,
+    pay: PayArgs,
+    detailed: bool,
+) -> anyhow::Result<ExitCode> {
     let mut flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
     let context = Context::new(common, "plan", Some(&args.cast), flags)?;
     let cast = context.read_cast(&args, "plan")?;
-    let policy = Policy { re_enroll_changed: pay.re_enroll.is_some(), ..Policy::default() };
+    let policy = Policy {
+        re_enroll_changed: pay.re_enroll.is_some(),
+        ..Policy::default()
+    };
     let view = LedgerView::open(&context.settings.ledger)?;
     let ledger = view.map(|view| Arc::new(view) as Arc<dyn crate::ledger::Reader>);
     let look = context.look(&cast, &args, policy, false, ledger, None)?;
     let mut seen = Duplicates::default();
     let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
-    while let Some(mut looked) = looked.next().await {
+    while let Some(looked) = looked.next().await {
+        let mut looked = looked?;
         seen.judge(&mut looked);
         tell(&context.reporters, &looked, context.settings.api.price);
     }
@@ -62,7 +72,7 @@ pub async fn plan(common: &Common, args: CastArgs, pay: PayArgs, detailed: bool)
 }
 
 /// A line on stdout; a reader that went away ends the command in peace.
-pub fn println(line: &str) -> std::io::Result<()> {
+pub(super) fn println(line: &str) -> std::io::Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -16,7 +16,7 @@ use crate::report::{Event, Ndjson, Reporter, Reporters, SCHEMA, Style, Terminal}
 use crate::settings::Settings;
 
 /// Pairs of a key, its text, and the flag that said it.
-pub type Flags = Vec<(String, String, String)>;
+pub(super) type Flags = Vec<(String, String, String)>;
 
 /// What most commands begin with.
 pub struct Context {
@@ -29,7 +29,7 @@ pub struct Context {
 }
 
 /// The folder that settings and ledger stand in: the cast's own, or a CSV's.
-pub fn root_of(cast: Option<&Path>) -> PathBuf {
+pub(super) fn root_of(cast: Option<&Path>) -> PathBuf {
     match cast {
         None => PathBuf::from("."),
         Some(cast) if cast.is_dir() => cast.to_owned(),
@@ -41,13 +41,19 @@ pub fn root_of(cast: Option<&Path>) -> PathBuf {
 }
 
 /// Settings for a command on that cast.
-pub fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
+pub(super) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
     if let Some(ledger) = &common.ledger {
-        flags.push(("ledger.path".to_owned(), ledger.display().to_string(), "--ledger".to_owned()));
+        flags.push((
+            "ledger.path".to_owned(),
+            ledger.display().to_string(),
+            "--ledger".to_owned(),
+        ));
     }
     for set in &common.set {
         let (key, text) = set.split_once('=').ok_or_else(|| {
-            UsageError(format!("--set {set:?}: write --set KEY=VALUE, such as --set api.rate=3/min"))
+            UsageError(format!(
+                "--set {set:?}: write --set KEY=VALUE, such as --set api.rate=3/min"
+            ))
         })?;
         flags.push((key.trim().to_owned(), text.to_owned(), "--set".to_owned()));
     }
@@ -61,7 +67,10 @@ pub fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyho
 
 /// The sandbox has its own ledger, and no reason to be slow.
 fn for_sandbox(settings: &mut Settings) {
-    if !matches!(settings.layers.value("ledger.path").origin, crate::settings::Origin::Flag(_)) {
+    if !matches!(
+        settings.layers.value("ledger.path").origin,
+        crate::settings::Origin::Flag(_)
+    ) {
         settings.ledger.set_file_name("sandbox.db");
     }
     if settings.is_default("api.rate") {
@@ -70,7 +79,7 @@ fn for_sandbox(settings: &mut Settings) {
 }
 
 /// Flags that are settings.
-pub fn cast_flags(cast: &CastArgs) -> Flags {
+pub(super) fn cast_flags(cast: &CastArgs) -> Flags {
     let mut flags = Flags::new();
     let mut flag = |key: &str, text: String, flag: &str| {
         flags.push((key.to_owned(), text, flag.to_owned()));
@@ -92,7 +101,7 @@ pub fn cast_flags(cast: &CastArgs) -> Flags {
 }
 
 /// Flags about paying that are settings.
-pub fn pay_flags(pay: &PayArgs) -> Flags {
+pub(super) fn pay_flags(pay: &PayArgs) -> Flags {
     let mut flags = Flags::new();
     if let Some(cost) = &pay.max_cost {
         let plain = cost.trim_start_matches('$').to_owned();
@@ -114,8 +123,17 @@ impl Context {
     ) -> anyhow::Result<Self> {
         let started = std::time::Instant::now();
         let settings = settings(common, cast, flags)?;
-        let reporters = reporters(common, command, settings.api.max_cost, settings.log_file.as_deref())?;
-        Ok(Self { settings, reporters: Arc::new(reporters), started })
+        let reporters = reporters(
+            common,
+            command,
+            settings.api.max_cost,
+            settings.log_file.as_deref(),
+        )?;
+        Ok(Self {
+            settings,
+            reporters: Arc::new(reporters),
+            started,
+        })
     }
 
     /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
@@ -129,10 +147,19 @@ impl Context {
         let cast = cast::read(&args.cast, &options)?;
         let characters = cast.characters.len();
         let version = env!("CARGO_PKG_VERSION");
-        self.reporters.tell(Event::Castline { schema: SCHEMA, version, command, characters });
+        self.reporters.tell(Event::Castline {
+            schema: SCHEMA,
+            version,
+            command,
+            characters,
+        });
         for bad in &cast.bad_rows {
             let (line, field) = (bad.line, bad.field.to_owned());
-            self.reporters.tell(Event::BadRow { line, field, message: bad.to_string() });
+            self.reporters.tell(Event::BadRow {
+                line,
+                field,
+                message: bad.to_string(),
+            });
         }
         if !cast.bad_rows.is_empty() && !args.skip_bad_rows {
             let count = cast.bad_rows.len();
@@ -154,7 +181,9 @@ impl Context {
         ledger: Option<Arc<dyn crate::ledger::Reader>>,
         ca_pem: Option<&[u8]>,
     ) -> anyhow::Result<Look> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.settings.jobs).build()?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.settings.jobs)
+            .build()?;
         let allow_private = self.settings.publish.allow_private_hosts;
         Ok(Look {
             inspector: Arc::new(crate::inspect::Inspector::new(self.settings.inspect.clone())),
@@ -170,8 +199,11 @@ impl Context {
 
     /// The root certificate of `tls.ca_file`.
     pub fn ca_pem(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        let Some(file) = &self.settings.ca_file else { return Ok(None) };
-        let pem = std::fs::read(file).with_context(|| format!("tls.ca_file {} can't be read", file.display()))?;
+        let Some(file) = &self.settings.ca_file else {
+            return Ok(None);
+        };
+        let pem =
+            std::fs::read(file).with_context(|| format!("tls.ca_file {} can't be read", file.display()))?;
         Ok(Some(pem))
     }
 
@@ -193,7 +225,11 @@ fn reporters(
     budget: Option<Usd>,
     log_file: Option<&Path>,
 ) -> anyhow::Result<Reporters> {
-    let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(Terminal::new(Style::choose(common.quiet), command, budget))];
+    let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(Terminal::new(
+        Style::choose(common.quiet),
+        command,
+        budget,
+    ))];
     if common.json {
         all.push(Box::new(Ndjson::new(std::io::stdout())));
     }
@@ -209,13 +245,21 @@ fn reporters(
 fn approved(cast: &Cast, args: &CastArgs) -> anyhow::Result<HashSet<NameKey>> {
     let mut names = args.approve.clone();
     if let Some(file) = &args.approvals {
-        let text = std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
-        names.extend(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
+        names.extend(
+            text.lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty() && !l.starts_with('#'))
+                .map(str::to_owned),
+        );
     }
     let known: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
     let mut approved = HashSet::new();
     for name in names {
-        let key = Name::new(&name).map_err(|e| UsageError(format!("approved name {name:?}: {e}")))?.key();
+        let key = Name::new(&name)
+            .map_err(|e| UsageError(format!("approved name {name:?}: {e}")))?
+            .key();
         if !known.contains(&key) {
             return Err(UsageError(format!("the approved name {name:?} is not in the cast")).into());
         }

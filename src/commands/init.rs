@@ -10,7 +10,7 @@ use crate::exit::ExitCode;
 use crate::settings::{FILE_NAME, keys};
 
 /// Writes a commented `castline.toml` into `folder`, never over one that is there unless forced.
-pub fn init(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn init(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
     let path = folder.join(FILE_NAME);
     let mut open = std::fs::OpenOptions::new();
@@ -23,6 +23,9 @@ pub fn init(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
         _ => anyhow::Error::from(error).context(format!("{} can't be written", path.display())),
     })?;
     file.write_all(keys::commented_file().as_bytes())?;
-    eprintln!("wrote {}; set s3.bucket in it, and export CASTLINE_API_KEY", path.display());
+    eprintln!(
+        "wrote {}; set s3.bucket in it, and export CASTLINE_API_KEY",
+        path.display()
+    );
     Ok(ExitCode::Done)
 }

@@ -10,16 +10,21 @@ use crate::ledger::{LedgerError, LedgerView};
 use crate::manifest::{self, Manifest, ManifestEntry, ManifestFormat};
 
 /// Writes the manifest to `out`, or to stdout.
-pub fn manifest(
+pub(super) fn manifest(
     common: &Common,
     cast: Option<&Path>,
     format: &str,
     out: Option<PathBuf>,
 ) -> anyhow::Result<ExitCode> {
-    let format: ManifestFormat = format.parse().map_err(|e| UsageError(format!("--format {format}: {e}")))?;
+    let format: ManifestFormat = format
+        .parse()
+        .map_err(|e| UsageError(format!("--format {format}: {e}")))?;
     let settings = context::settings(common, cast, Vec::new())?;
     let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
-        UsageError(format!("no ledger at {}: nothing was enrolled yet", settings.ledger.display()))
+        UsageError(format!(
+            "no ledger at {}: nothing was enrolled yet",
+            settings.ledger.display()
+        ))
     })?;
     let manifest = from_ledger(&view)?;
     match out {
@@ -30,14 +35,14 @@ pub fn manifest(
 }
 
 /// The manifest: every character of the ledger that has an asset id, in the order of the ledger.
-pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
+pub(super) fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
     let entries = view.all()?.into_iter().filter_map(|record| {
         Some(ManifestEntry {
             asset_id: record.asset_id?,
             name: record.name.as_str().to_owned(),
             kind: record.kind,
             source: record.source,
-            source_sha256: record.enrolled_sha256.unwrap_or_default(),
+            source_sha256: record.enrolled_sha256,
             published_url: record.url,
             price_usd: record.price,
             enrolled_at: record.enrolled_at,
@@ -45,5 +50,10 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
             extra: record.extra,
         })
     });
-    Ok(Manifest::new(view.provider(), view.is_sandbox(), view.last_run(), entries.collect()))
+    Ok(Manifest::new(
+        view.provider(),
+        view.is_sandbox(),
+        view.last_run()?,
+        entries.collect(),
+    ))
 }

@@ -44,9 +44,24 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = cli.common;
     match cli.command {
         Command::Check(cast) => check::check(&common, cast).await,
-        Command::Plan { cast, pay, detailed_exitcode } => check::plan(&common, cast, pay, detailed_exitcode).await,
-        Command::Run { cast, pay, dry_run: true, .. } => check::plan(&common, cast, pay, false).await,
-        Command::Run { cast, pay, yes, manifest, .. } => run::run(&common, cast, pay, yes, manifest).await,
+        Command::Plan {
+            cast,
+            pay,
+            detailed_exitcode,
+        } => check::plan(&common, cast, pay, detailed_exitcode).await,
+        Command::Run {
+            cast,
+            pay,
+            dry_run: true,
+            ..
+        } => check::plan(&common, cast, pay, false).await,
+        Command::Run {
+            cast,
+            pay,
+            yes,
+            manifest,
+            ..
+        } => run::run(&common, cast, pay, yes, manifest).await,
         Command::Status { cast } => status::status(&common, cast.as_deref()),
         Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
@@ -79,5 +94,8 @@ fn log(verbose: u8, quiet: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CASTLINE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     // A second call (in tests) keeps the first subscriber.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

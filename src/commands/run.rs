@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -17,13 +16,13 @@ use crate::ledger::{Budget, Ledger, OpenOptions};
 use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop};
 use crate::plan::Policy;
-use crate::publish::{PublishSettings, Publisher, StaticCredentials};
+use crate::publish::{Fetcher, PublishSettings, Publisher, StaticCredentials};
 use crate::report::Event;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::settings::Settings;
 
 /// Takes a cast the whole way.
-pub async fn run(
+pub(super) async fn run(
     common: &Common,
     args: CastArgs,
     pay: PayArgs,
@@ -33,7 +32,11 @@ pub async fn run(
     let mut flags: Flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
     if let Some(path) = manifest {
-        flags.push(("manifest.path".to_owned(), path.display().to_string(), "--manifest".to_owned()));
+        flags.push((
+            "manifest.path".to_owned(),
+            path.display().to_string(),
+            "--manifest".to_owned(),
+        ));
     }
     let context = Context::new(common, "run", Some(&args.cast), flags)?;
     if !common.sandbox {
@@ -41,23 +44,49 @@ pub async fn run(
     }
     let cast = context.read_cast(&args, "run")?;
     let provider = provider(&context.settings, common.sandbox);
-    let ledger = Ledger::open(&context.settings.ledger, OpenOptions::new(&provider, common.sandbox, "run"))?;
+    let ledger = Ledger::open(
+        &context.settings.ledger,
+        OpenOptions::new(&provider, common.sandbox, "run"),
+    )?;
     let manifest_path = manifest_path(&context.settings, common.sandbox)?;
     lost_ledger(&ledger, &manifest_path)?;
-    let sandbox = if common.sandbox { Some(start_sandbox(&context.settings).await?) } else { None };
+    let sandbox = if common.sandbox {
+        Some(start_sandbox(&context.settings).await?)
+    } else {
+        None
+    };
     let parts = Parts::new(&context, sandbox.as_ref())?;
 
     let stop = Stop::default();
     let signals = tokio::spawn(drain_on_signal(stop.clone()));
-    let checkpoint = Arc::new(ManifestFile { ledger: ledger.clone(), path: manifest_path.clone() });
-    let policy = Policy { re_enroll_changed: pay.re_enroll.is_some(), ..Policy::default() };
-    let pipeline = assemble(&context, &cast, &args, policy, &ledger, parts, &stop, checkpoint.clone()).await?;
+    let checkpoint = Arc::new(ManifestFile {
+        ledger: ledger.clone(),
+        path: manifest_path.clone(),
+    });
+    let policy = Policy {
+        re_enroll_changed: pay.re_enroll.is_some(),
+        ..Policy::default()
+    };
+    let pipeline = assemble(
+        &context,
+        &cast,
+        &args,
+        policy,
+        &ledger,
+        parts,
+        &stop,
+        checkpoint.clone(),
+    )
+    .await?;
     pipeline.run(cast).await;
     signals.abort();
 
     let written = tokio::task::spawn_blocking(move || checkpoint.write()).await?;
     if let Some(reason) = stop.reason() {
-        context.reporters.tell(Event::Stopping { code: reason.code.to_owned(), message: reason.message });
+        context.reporters.tell(Event::Stopping {
+            code: reason.code.to_owned(),
+            message: reason.message,
+        });
     }
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
@@ -77,17 +106,29 @@ fn consent(yes: bool) -> anyhow::Result<()> {
 }
 
 fn provider(settings: &Settings, sandbox: bool) -> String {
-    if sandbox { "sandbox".to_owned() } else { settings.api.base_url.to_string() }
+    if sandbox {
+        "sandbox".to_owned()
+    } else {
+        settings.api.base_url.to_string()
+    }
 }
 
 /// Where the manifest is written. A sandbox's never takes the place of a real one.
 fn manifest_path(settings: &Settings, sandbox: bool) -> anyhow::Result<PathBuf> {
     let path = settings.manifest.clone();
-    let there = if path.is_file() { Manifest::read(&path).ok() } else { None };
+    let there = if path.is_file() {
+        Manifest::read(&path).ok()
+    } else {
+        None
+    };
     match there {
         Some(there) if sandbox && !there.sandbox => {
             let beside = path.with_extension("sandbox.json");
-            tracing::warn!("{} is a real manifest and stays; writing {}", path.display(), beside.display());
+            tracing::warn!(
+                "{} is a real manifest and stays; writing {}",
+                path.display(),
+                beside.display()
+            );
             Ok(beside)
         }
         _ => Ok(path),
@@ -101,7 +142,7 @@ fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()> {
     }
     let there = Manifest::read(manifest)
         .with_context(|| format!("{} is there, but can't be read as a manifest", manifest.display()))?;
-    let enrolled = there.entries.iter().filter(|e| !e.asset_id.is_empty()).count();
+    let enrolled = there.characters.len();
     if there.sandbox || enrolled == 0 {
         return Ok(());
     }
@@ -116,7 +157,11 @@ fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()> {
 }
 
 async fn start_sandbox(settings: &Settings) -> anyhow::Result<Sandbox> {
-    let options = SandboxOptions { price: settings.api.price, ..SandboxOptions::default() };
+    // Objects and charges stay beside the sandbox's ledger, as the real ones would stay where they are.
+    let mut name = settings.ledger.file_stem().unwrap_or_default().to_owned();
+    name.push("-files");
+    let mut options = SandboxOptions::new(settings.ledger.with_file_name(name));
+    options.price = settings.api.price;
     Ok(crate::sandbox::start(options).await?)
 }
 
@@ -126,6 +171,7 @@ struct Parts {
     publish: PublishSettings,
     credentials: Option<StaticCredentials>,
     ca_pem: Option<Vec<u8>>,
+    sandbox: bool,
 }
 
 impl Parts {
@@ -147,13 +193,18 @@ impl Parts {
         let publish = PublishSettings {
             bucket,
             prefix: s3.prefix.clone(),
-            region: sandbox.map(|s| s.region().to_owned()).or_else(|| s3.region.clone()),
+            region: sandbox
+                .map(|s| s.region().to_owned())
+                .or_else(|| s3.region.clone()),
             endpoint: sandbox.map(Sandbox::s3_endpoint).or_else(|| s3.endpoint.clone()),
             force_path_style: sandbox.is_some() || s3.force_path_style,
-            public_base_url: if sandbox.is_some() { None } else { s3.public_base_url.clone() },
+            public_base_url: if sandbox.is_some() {
+                None
+            } else {
+                s3.public_base_url.clone()
+            },
             presign_expiry: s3.presign_expiry,
             cache_control: s3.cache_control.clone(),
-            allow_private_hosts: sandbox.is_some() || settings.publish.allow_private_hosts,
             retries: s3.retries,
             ca_pem: ca_pem.clone(),
         };
@@ -167,11 +218,20 @@ impl Parts {
             ca_pem: ca_pem.clone(),
         };
         let credentials = sandbox.map(|s| StaticCredentials::new(s.access_key(), s.secret_key()));
-        Ok(Self { api, publish, credentials, ca_pem })
+        Ok(Self {
+            api,
+            publish,
+            credentials,
+            ca_pem,
+            sandbox: sandbox.is_some(),
+        })
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "this is the one place that joins all stations")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "this is the one place that joins all stations"
+)]
 async fn assemble(
     context: &Context,
     cast: &Cast,
@@ -189,8 +249,10 @@ async fn assemble(
         Arc::new(context.look(cast, args, policy, true, Some(reader), parts.ca_pem.as_deref())?);
     let prefix = parts.publish.prefix.clone();
     let publisher = Publisher::new(parts.publish, parts.credentials).await?;
+    let allow_private = parts.sandbox || settings.publish.allow_private_hosts;
     let publish = Publish {
         publisher,
+        fetcher: Fetcher::new(allow_private, parts.ca_pem.as_deref())?,
         ledger: ledger.clone(),
         reporters: Arc::clone(&reporters),
         stop: stop.clone(),
@@ -205,7 +267,10 @@ async fn assemble(
         reporters: Arc::clone(&reporters),
         stop: stop.clone(),
         price: settings.api.price,
-        budget: Budget { run: settings.api.max_cost, life: settings.api.max_total_cost },
+        budget: Budget {
+            run: settings.api.max_cost,
+            life: settings.api.max_total_cost,
+        },
         in_flight: settings.api.in_flight,
         retries: settings.api.retries,
         max_doubts_in_row: settings.api.max_doubts_in_row,
@@ -232,7 +297,7 @@ struct ManifestFile {
 
 impl Checkpoint for ManifestFile {
     fn write(&self) -> anyhow::Result<PathBuf> {
-        let manifest = super::manifest::from_ledger(&self.ledger.view()?)?;
+        let manifest = super::manifest::from_ledger(self.ledger.view())?;
         manifest::write_file(&self.path, &manifest, ManifestFormat::Json)?;
         Ok(self.path.clone())
     }
@@ -241,7 +306,11 @@ impl Checkpoint for ManifestFile {
 /// Ctrl-C or SIGTERM drains: nothing new begins, what is under way is awaited. The second aborts.
 async fn drain_on_signal(stop: Stop) {
     signal().await;
-    stop.throw(ExitCode::Interrupted, "interrupted", "interrupted; waiting for what is under way (again: abort)");
+    stop.throw(
+        ExitCode::Interrupted,
+        "interrupted",
+        "interrupted; waiting for what is under way (again: abort)",
+    );
     signal().await;
     // An intent without outcome is found, and in doubt, at the next start.
     std::process::exit(ExitCode::Interrupted.code().into());

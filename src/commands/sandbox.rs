@@ -3,19 +3,35 @@
 use super::UsageError;
 use crate::cli::{Common, SandboxArgs};
 use crate::exit::ExitCode;
-use crate::sandbox::{self, SandboxOptions};
+use crate::sandbox::{self, SandboxOptions, ServeOptions, Shell};
 
 /// Serves the stand-ins for the paid API and for S3 until Ctrl-C.
-pub async fn sandbox(_common: &Common, args: SandboxArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn sandbox(_common: &Common, args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let usage = |e: String| UsageError(e);
-    let options = SandboxOptions {
-        api_port: args.api_port,
-        s3_port: args.s3_port,
-        dir: args.dir,
-        dialect: args.dialect.parse().map_err(|e| usage(format!("--dialect: {e}")))?,
-        price: args.price.parse().map_err(|e| usage(format!("--price: {e}")))?,
-        ..SandboxOptions::default()
+    let temporary = tempfile::Builder::new().prefix("castline-sandbox").tempdir()?;
+    let mut options = SandboxOptions::new(args.dir.unwrap_or_else(|| temporary.path().to_owned()));
+    options.api_port = args.api_port;
+    options.s3_port = args.s3_port;
+    options.dialect = args
+        .dialect
+        .parse()
+        .map_err(|e| usage(format!("--dialect: {e}")))?;
+    options.price = args.price.parse().map_err(|e| usage(format!("--price: {e}")))?;
+    if let Some(file) = &args.faults {
+        let text =
+            std::fs::read_to_string(file).map_err(|e| usage(format!("--faults {}: {e}", file.display())))?;
+        options.faults =
+            toml::from_str(&text).map_err(|e| usage(format!("--faults {}: {e}", file.display())))?;
+    }
+    let shell = if args.powershell {
+        Shell::PowerShell
+    } else {
+        Shell::Posix
     };
-    sandbox::serve(options).await?;
+    sandbox::serve(ServeOptions {
+        sandbox: options,
+        shell,
+    })
+    .await?;
     Ok(ExitCode::Done)
 }

@@ -13,7 +13,7 @@ use crate::exit::ExitCode;
 use crate::ledger::{LedgerView, State};
 
 /// Tells where every character of the ledger stands; needs no lock, a run may go on meanwhile.
-pub fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub(super) fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<ExitCode> {
     let settings = context::settings(common, cast, Vec::new())?;
     let Some(view) = LedgerView::open(&settings.ledger)? else {
         if common.json {
@@ -40,14 +40,32 @@ pub fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<ExitCode> 
             }
             println(&line.to_string())?;
         } else {
-            let asset = record.asset_id.as_deref().or(record.message.as_deref()).unwrap_or("");
-            println(&format!("{:<11} {}\t{}", record.state.to_string(), printable(record.name.as_str()), printable(asset)))?;
+            let asset = record
+                .asset_id
+                .as_deref()
+                .or(record.message.as_deref())
+                .unwrap_or("");
+            println(&format!(
+                "{:<11} {}\t{}",
+                record.state.to_string(),
+                printable(record.name.as_str()),
+                printable(asset)
+            ))?;
         }
     }
-    let spend = view.spend()?;
-    let told: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let spend = view.spend(None)?;
+    let told: Vec<String> = counts
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
     if !common.quiet && !common.json {
-        eprintln!("{} characters: {} — paid {}, in doubt {}", records.len(), told.join(", "), spend.enrolled, spend.in_doubt);
+        eprintln!(
+            "{} characters: {} — paid {}, in doubt {}",
+            records.len(),
+            told.join(", "),
+            spend.enrolled,
+            spend.in_doubt
+        );
     }
     let doubt = counts.contains_key(&State::InDoubt) || counts.contains_key(&State::Intent);
     Ok(if doubt { ExitCode::InDoubt } else { ExitCode::Done })

@@ -39,7 +39,11 @@ pub struct EnrollRequest {
 impl EnrollRequest {
     /// SHA-256 of what is asked, in hex: without the URL's signature, which changes from run to run.
     pub fn digest(&self) -> String {
-        hex::encode(Sha256::digest(format!("portrait\n{}\n{}", self.name, self.image_url.unsigned())))
+        hex::encode(Sha256::digest(format!(
+            "portrait\n{}\n{}",
+            self.name,
+            self.image_url.unsigned()
+        )))
     }
 }
 
@@ -75,13 +79,23 @@ impl Client {
             .timeout(settings.timeout)
             .build()
             .map_err(told)?;
-        Ok(Self { http, base_url: settings.base_url, key: settings.key })
+        Ok(Self {
+            http,
+            base_url: settings.base_url,
+            key: settings.key,
+        })
     }
 
     /// The paid call of a portrait: one request, whatever happens.
     pub async fn enroll_portrait(&self, request: &EnrollRequest) -> Outcome {
         let body = serde_json::json!({ "name": request.name, "image_url": request.image_url.expose() });
-        let sent = self.http.post(self.url("portrait/enroll")).bearer_auth(self.key.expose()).json(&body).send().await;
+        let sent = self
+            .http
+            .post(self.url("portrait/enroll"))
+            .bearer_auth(self.key.expose())
+            .json(&body)
+            .send()
+            .await;
         match sent {
             Ok(response) => answered(response).await,
             Err(error) => unanswered(&error),
@@ -105,7 +119,10 @@ async fn answered(mut response: reqwest::Response) -> Outcome {
             Ok(Some(_)) | Err(_) if status.is_client_error() => return classify(status, &headers, &body),
             Ok(Some(_)) => {
                 let message = format!("the reply is longer than {MAX_REPLY} bytes");
-                return Outcome::InDoubt { code: "garbled_reply".to_owned(), message };
+                return Outcome::InDoubt {
+                    code: "garbled_reply".to_owned(),
+                    message,
+                };
             }
             Err(error) => return unanswered(&error),
         }

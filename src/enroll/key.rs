@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 /// The variable that holds the key.
-pub const VARIABLE: &str = "CASTLINE_API_KEY";
+pub(super) const VARIABLE: &str = "CASTLINE_API_KEY";
 
 /// The API key. It is never shown: neither `Debug` nor anything else prints it.
 #[derive(Clone, PartialEq, Eq)]

@@ -5,7 +5,11 @@ use reqwest::header::HeaderValue;
 use super::*;
 
 fn reply(status: u16, body: &str) -> Outcome {
-    classify(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    classify(
+        StatusCode::from_u16(status).unwrap(),
+        &HeaderMap::new(),
+        body.as_bytes(),
+    )
 }
 
 /// The kind of an outcome, for tables.
@@ -14,9 +18,17 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Enrolled { .. } => "enrolled",
         Outcome::Refused { .. } => "refused",
         Outcome::Retry { .. } => "retry",
-        Outcome::Stop { kind: StopKind::Key, .. } => "stop: key",
-        Outcome::Stop { kind: StopKind::Funds, .. } => "stop: funds",
-        Outcome::Stop { kind: StopKind::Quota, .. } => "stop: quota",
+        Outcome::Stop {
+            kind: StopKind::Key, ..
+        } => "stop: key",
+        Outcome::Stop {
+            kind: StopKind::Funds,
+            ..
+        } => "stop: funds",
+        Outcome::Stop {
+            kind: StopKind::Quota,
+            ..
+        } => "stop: quota",
         Outcome::InDoubt { .. } => "in doubt",
     }
 }
@@ -25,8 +37,16 @@ fn kind(outcome: &Outcome) -> &'static str {
 fn each_row_of_the_table_has_its_outcome() {
     for (status, body, expected) in [
         (200, r#"{"asset_id":"ta_pt_1","name":"A"}"#, "enrolled"),
-        (201, r#"{"asset_id":"ta_pt_1","name":"A","group_id":"g","price":"0.0103"}"#, "enrolled"),
-        (400, r#"{"error":{"code":"invalid_image_url","message":"not public"}}"#, "refused"),
+        (
+            201,
+            r#"{"asset_id":"ta_pt_1","name":"A","group_id":"g","price":"0.0103"}"#,
+            "enrolled",
+        ),
+        (
+            400,
+            r#"{"error":{"code":"invalid_image_url","message":"not public"}}"#,
+            "refused",
+        ),
         (401, r#"{"error":"bad key"}"#, "stop: key"),
         (403, "", "stop: key"),
         (402, r#"{"code":"insufficient_balance"}"#, "stop: funds"),
@@ -52,7 +72,11 @@ fn each_row_of_the_table_has_its_outcome() {
         (200, r#"{"name":"A"}"#, "in doubt"),
         (200, r#"{"asset_id":"","name":"A"}"#, "in doubt"),
         (200, r#"{"asset_id":"<script>"}"#, "in doubt"),
-        (200, r#"{"error":{"code":"upstream","message":"failed"}}"#, "in doubt"),
+        (
+            200,
+            r#"{"error":{"code":"upstream","message":"failed"}}"#,
+            "in doubt",
+        ),
         (200, r#"{"success":false,"message":"failed"}"#, "in doubt"),
     ] {
         assert_eq!(kind(&reply(status, body)), expected, "{status} {body}");
@@ -62,16 +86,27 @@ fn each_row_of_the_table_has_its_outcome() {
 #[test]
 fn code_and_message_come_out_of_every_shape_of_error() {
     for (body, code, message) in [
-        (r#"{"error":{"code":"a_code","message":"Text"}}"#, "a_code", "Text"),
+        (
+            r#"{"error":{"code":"a_code","message":"Text"}}"#,
+            "a_code",
+            "Text",
+        ),
         (r#"{"error":"some text"}"#, "http_400", "some text"),
         (r#"{"error":"a_code"}"#, "a_code", "a_code"),
-        (r#"{"error":"Text","code":"a_code","message":"More"}"#, "a_code", "More"),
+        (
+            r#"{"error":"Text","code":"a_code","message":"More"}"#,
+            "a_code",
+            "More",
+        ),
         (r#"{"message":"Text"}"#, "http_400", "Text"),
         (r#"{"success":false,"message":"Text"}"#, "http_400", "Text"),
         ("not JSON\u{7}", "http_400", "HTTP 400 Bad Request: not JSON"),
         ("", "http_400", "HTTP 400 Bad Request"),
     ] {
-        let refused = Outcome::Refused { code: code.to_owned(), message: message.to_owned() };
+        let refused = Outcome::Refused {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
         assert_eq!(reply(400, body), refused, "{body}");
     }
 }
@@ -80,7 +115,12 @@ fn code_and_message_come_out_of_every_shape_of_error() {
 fn a_price_in_the_reply_is_the_price() {
     for (price, micros) in [(r#""0.0103""#, 10_300), ("0.011", 11_000), (r#""$0.01""#, 10_000)] {
         let body = format!(r#"{{"asset_id":"ta_1","price":{price},"settlement":{{"tx_hash":"0xab"}}}}"#);
-        let Outcome::Enrolled { price, settlement, .. } = reply(200, &body) else { panic!("enrolled") };
+        let Outcome::Enrolled {
+            price, settlement, ..
+        } = reply(200, &body)
+        else {
+            panic!("enrolled")
+        };
         assert_eq!(price, Some(Usd::from_micros(micros)));
         assert_eq!(settlement.as_deref(), Some(r#"{"tx_hash":"0xab"}"#));
     }
@@ -105,7 +145,19 @@ fn a_429_tells_how_long_to_wait_in_many_ways() {
     assert_eq!(by(None, ""), DEFAULT_WAIT.as_secs(), "absent");
     assert_eq!(by(Some("0"), ""), SHORTEST_WAIT.as_secs(), "zero is not now");
     assert_eq!(by(Some("-5"), ""), SHORTEST_WAIT.as_secs());
-    assert_eq!(by(Some("Sun, 06 Nov 1994 08:00:00 GMT"), ""), SHORTEST_WAIT.as_secs(), "a date gone by");
-    assert_eq!(by(Some("99999999999999999999"), ""), LONGEST_WAIT.as_secs(), "absurd");
-    assert_eq!(by(Some("soon"), r#"{"retry_after":3}"#), 3, "a header that makes no sense");
+    assert_eq!(
+        by(Some("Sun, 06 Nov 1994 08:00:00 GMT"), ""),
+        SHORTEST_WAIT.as_secs(),
+        "a date gone by"
+    );
+    assert_eq!(
+        by(Some("99999999999999999999"), ""),
+        LONGEST_WAIT.as_secs(),
+        "absurd"
+    );
+    assert_eq!(
+        by(Some("soon"), r#"{"retry_after":3}"#),
+        3,
+        "a header that makes no sense"
+    );
 }

@@ -64,7 +64,11 @@ impl FromStr for Rate {
         };
         let calls: NonZeroU32 = calls.trim().parse().map_err(|_| wrong())?;
         // An interval of no time would be no limit.
-        if calls.get() > 1_000_000 { Err(wrong()) } else { Ok(Self { calls, per }) }
+        if calls.get() > 1_000_000 {
+            Err(wrong())
+        } else {
+            Ok(Self { calls, per })
+        }
     }
 }
 
@@ -112,7 +116,10 @@ impl Pace {
 
     /// Waits for a turn: a place in flight, the end of a pause, and the rate.
     pub async fn turn(&self) -> Turn {
-        let place = Arc::clone(&self.in_flight).acquire_owned().await.expect("the semaphore is never closed");
+        let place = Arc::clone(&self.in_flight)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         let _first_in_line = self.line.lock().await;
         loop {
             self.end_of_pause().await;
@@ -153,7 +160,12 @@ mod tests {
 
     #[test]
     fn rates_are_read_and_told() {
-        for (text, interval) in [("5/s", 200), ("3/min", 20_000), ("100/h", 36_000), (" 2 / m ", 30_000)] {
+        for (text, interval) in [
+            ("5/s", 200),
+            ("3/min", 20_000),
+            ("100/h", 36_000),
+            (" 2 / m ", 30_000),
+        ] {
             let rate: Rate = text.parse().unwrap();
             assert_eq!(rate.interval(), Duration::from_millis(interval), "{text}");
             assert_eq!(rate.to_string().parse(), Ok(rate));
@@ -182,7 +194,10 @@ mod tests {
         }
         let mut times: Vec<Duration> = calls.join_all().await;
         times.sort();
-        assert!(times[1] - times[0] >= Duration::from_millis(145), "the pause holds: {times:?}");
+        assert!(
+            times[1] - times[0] >= Duration::from_millis(145),
+            "the pause holds: {times:?}"
+        );
         // 20 ms apart, whatever happened before: no burst at the end of the pause.
         for pair in times[1..].windows(2) {
             assert!(pair[1] - pair[0] >= Duration::from_millis(15), "{times:?}");

@@ -11,7 +11,7 @@ use super::LedgerError;
 pub(super) struct Faults {
     commits: u64,
     abort: Option<(bool, u64)>,
-    pages: Option<u64>,
+    pages: Option<i64>,
 }
 
 impl Faults {
@@ -21,10 +21,10 @@ impl Faults {
             return faults;
         }
         let text = std::env::var("CASTLINE_TEST_LEDGER").unwrap_or_default();
-        match text.split_once(':').map(|(kind, number)| (kind, number.parse().ok())) {
-            Some(("before", Some(number))) => faults.abort = Some((true, number)),
-            Some(("after", Some(number))) => faults.abort = Some((false, number)),
-            Some(("pages", Some(number))) => faults.pages = Some(number),
+        match text.split_once(':') {
+            Some(("before", number)) => faults.abort = number.parse().ok().map(|n| (true, n)),
+            Some(("after", number)) => faults.abort = number.parse().ok().map(|n| (false, n)),
+            Some(("pages", number)) => faults.pages = number.parse().ok(),
             _ => {}
         }
         faults
@@ -33,7 +33,7 @@ impl Faults {
     /// Lets the file grow by so many pages only.
     pub(super) fn limit(&self, connection: &Connection) -> Result<(), LedgerError> {
         if let Some(more) = self.pages {
-            let now: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            let now: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
             connection.query_row(&format!("PRAGMA max_page_count = {}", now + more), [], |_| Ok(()))?;
         }
         Ok(())

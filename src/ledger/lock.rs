@@ -13,7 +13,11 @@ pub struct Holder(String);
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "another process" } else { &self.0 })
+        f.write_str(if self.0.is_empty() {
+            "another process"
+        } else {
+            &self.0
+        })
     }
 }
 
@@ -27,19 +31,34 @@ impl Lock {
     /// Takes the lock of the ledger at `ledger`, and writes down who holds it.
     pub(super) fn take(ledger: &Path, command: &str) -> Result<Self, LedgerError> {
         let path = beside(ledger, "lock");
-        let told = |error| LedgerError::Io { path: path.clone(), error };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(told)?;
+        let told = |error| LedgerError::Io {
+            path: path.clone(),
+            error,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(told)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let path = ledger.to_owned();
-                return Err(LedgerError::Locked { path, holder: holder(&beside(ledger, "holder")) });
+                return Err(LedgerError::Locked {
+                    path,
+                    holder: holder(&beside(ledger, "holder")),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(told(error)),
         }
         // In a file of its own: Windows lets nobody read a locked one.
-        let text = format!("process {} (castline {command}) since {}", std::process::id(), jiff::Timestamp::now());
+        let text = format!(
+            "process {} (castline {command}) since {}",
+            std::process::id(),
+            jiff::Timestamp::now()
+        );
         std::fs::write(beside(ledger, "holder"), text).map_err(told)?;
         file.rewind().and_then(|()| file.flush()).map_err(told)?;
         Ok(Self { _file: file })
@@ -49,7 +68,11 @@ impl Lock {
 fn holder(path: &Path) -> Holder {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(200).read_to_string(&mut text));
-    Holder(if read.is_ok() { text.chars().filter(|c| !c.is_control()).collect() } else { String::new() })
+    Holder(if read.is_ok() {
+        text.chars().filter(|c| !c.is_control()).collect()
+    } else {
+        String::new()
+    })
 }
 
 /// `ledger.db` → `ledger.db.lock`

@@ -11,5 +11,5 @@ mod view;
 pub use error::LedgerError;
 pub use lock::Holder;
 pub use state::{Budget, IllegalTransition, Record, Resolution, State, Transition, apply};
-pub use store::{Ledger, OpenOptions};
+pub use store::{Ledger, OpenOptions, now};
 pub use view::{LedgerView, Reader, Spend};

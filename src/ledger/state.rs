@@ -93,6 +93,16 @@ pub struct Record {
     pub message: Option<String>,
 }
 
+impl Record {
+    /// Whether the cast still says of it what it said when it was last seen, with the same picture.
+    pub fn is_as_seen(&self, character: &Character, sha256: &str) -> bool {
+        self.source_sha256.as_deref() == Some(sha256)
+            && self.kind == character.kind
+            && self.source == character.source.given()
+            && self.extra == character.extra
+    }
+}
+
 /// What one paid call may not exceed; checked in the same transaction that writes the intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget {
@@ -273,7 +283,11 @@ impl Transition {
 ///
 /// # Errors
 /// The transition makes no sense in that state.
-pub fn apply(name: &Name, current: Option<&Record>, transition: &Transition) -> Result<Record, IllegalTransition> {
+pub fn apply(
+    name: &Name,
+    current: Option<&Record>,
+    transition: &Transition,
+) -> Result<Record, IllegalTransition> {
     use State::{Enrolled, InDoubt, Intent, Prepared, Published, Refused, Seen, Unsuitable};
     let illegal = || IllegalTransition {
         name: name.as_str().to_owned(),
@@ -290,7 +304,15 @@ pub fn apply(name: &Name, current: Option<&Record>, transition: &Transition) -> 
     };
     match (record.state, transition) {
         (Intent, Transition::See { .. }) => return Err(illegal()),
-        (state, Transition::See { kind, source, sha256, extra }) => {
+        (
+            state,
+            Transition::See {
+                kind,
+                source,
+                sha256,
+                extra,
+            },
+        ) => {
             let changed = record.source_sha256.as_ref() != Some(sha256);
             record.kind = *kind;
             record.source.clone_from(source);
@@ -306,7 +328,15 @@ pub fn apply(name: &Name, current: Option<&Record>, transition: &Transition) -> 
             }
         }
         (Intent | InDoubt, Transition::Judge { .. }) => return Err(illegal()),
-        (_, Transition::Judge { verdict, goes_on, code, message }) => {
+        (
+            _,
+            Transition::Judge {
+                verdict,
+                goes_on,
+                code,
+                message,
+            },
+        ) => {
             record.verdict = Some(*verdict);
             (record.code, record.message) = (code.clone(), message.clone());
             record.state = match (goes_on, verdict) {
@@ -331,7 +361,15 @@ pub fn apply(name: &Name, current: Option<&Record>, transition: &Transition) -> 
             (record.code, record.message) = (None, None);
             record.state = Intent;
         }
-        (Intent, Transition::Enrolled { asset_id, price, settlement, at }) => {
+        (
+            Intent,
+            Transition::Enrolled {
+                asset_id,
+                price,
+                settlement,
+                at,
+            },
+        ) => {
             enrolled(&mut record, asset_id, Some(*price), at);
             record.settlement.clone_from(settlement);
         }
@@ -345,7 +383,19 @@ pub fn apply(name: &Name, current: Option<&Record>, transition: &Transition) -> 
             record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
             (record.code, record.message, record.attempted_sha256) = (None, None, None);
         }
-        (Seen, Transition::Import { kind, source, sha256, asset_id, price, at, url, extra }) => {
+        (
+            Seen,
+            Transition::Import {
+                kind,
+                source,
+                sha256,
+                asset_id,
+                price,
+                at,
+                url,
+                extra,
+            },
+        ) => {
             record.kind = *kind;
             record.source.clone_from(source);
             record.source_sha256.clone_from(sha256);

@@ -29,7 +29,11 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// For the API at `provider`, on behalf of `command`.
     pub fn new(provider: &str, sandbox: bool, command: &str) -> Self {
-        Self { provider: provider.to_owned(), sandbox, command: command.to_owned() }
+        Self {
+            provider: provider.to_owned(),
+            sandbox,
+            command: command.to_owned(),
+        }
     }
 }
 
@@ -61,19 +65,37 @@ impl Ledger {
     /// Another process holds it; it is damaged, foreign, or of a newer castline; it can't be written.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, LedgerError> {
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| LedgerError::Io { path: folder.to_owned(), error })?;
+            std::fs::create_dir_all(folder).map_err(|error| LedgerError::Io {
+                path: folder.to_owned(),
+                error,
+            })?;
         }
         let lock = Lock::take(path, &options.command)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        let identity = schema::Identity { provider: &options.provider, sandbox: options.sandbox };
+        let identity = schema::Identity {
+            provider: &options.provider,
+            sandbox: options.sandbox,
+        };
         schema::prepare(&mut connection, path, &identity)?;
         schema::quick_check(&connection, path)?;
         let (provider, sandbox) = schema::identity(&connection, path)?;
         if (provider.as_str(), sandbox) != (options.provider.as_str(), options.sandbox) {
-            let ours = if options.sandbox { "the sandbox".to_owned() } else { options.provider };
-            let theirs = if sandbox { "the sandbox".to_owned() } else { provider };
-            return Err(LedgerError::Foreign { path: path.to_owned(), theirs, ours });
+            let ours = if options.sandbox {
+                "the sandbox".to_owned()
+            } else {
+                options.provider
+            };
+            let theirs = if sandbox {
+                "the sandbox".to_owned()
+            } else {
+                provider
+            };
+            return Err(LedgerError::Foreign {
+                path: path.to_owned(),
+                theirs,
+                ours,
+            });
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -91,8 +113,20 @@ impl Ledger {
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || write_all(connection, &queue, faults))
-            .map_err(|error| LedgerError::Io { path: path.to_owned(), error })?;
-        Ok(Self { shared: Arc::new(Shared { jobs, view, key_secret, run, recovered, _lock: lock }) })
+            .map_err(|error| LedgerError::Io {
+                path: path.to_owned(),
+                error,
+            })?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                jobs,
+                view,
+                key_secret,
+                run,
+                recovered,
+                _lock: lock,
+            }),
+        })
     }
 
     /// Where it is.
@@ -141,7 +175,11 @@ impl Ledger {
     /// # Errors
     /// A transition makes no sense, a budget is reached (nothing is written then), or the ledger can't
     /// be written: from then on every write fails.
-    pub async fn write(&self, name: &Name, transitions: impl Into<Vec<Transition>>) -> Result<Record, LedgerError> {
+    pub async fn write(
+        &self,
+        name: &Name,
+        transitions: impl Into<Vec<Transition>>,
+    ) -> Result<Record, LedgerError> {
         let (name, transitions) = (name.clone(), transitions.into());
         let (path, run) = (self.path().to_owned(), self.shared.run);
         self.transact(move |connection| {
@@ -158,7 +196,12 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn put_inspection(&self, sha256: &str, fingerprint: &str, seen: &Inspection) -> Result<(), LedgerError> {
+    pub async fn put_inspection(
+        &self,
+        sha256: &str,
+        fingerprint: &str,
+        seen: &Inspection,
+    ) -> Result<(), LedgerError> {
         let text = serde_json::to_string(seen).expect("an inspection is plain data");
         let (sha256, fingerprint) = (sha256.to_owned(), fingerprint.to_owned());
         self.transact(move |connection| {
@@ -174,10 +217,24 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn decide(&self, key: &NameKey, sha256: &str, approved: bool, by: &str) -> Result<(), LedgerError> {
-        let row = (key.as_str().to_owned(), sha256.to_owned(), approved, by.to_owned(), now());
+    pub async fn decide(
+        &self,
+        key: &NameKey,
+        sha256: &str,
+        approved: bool,
+        by: &str,
+    ) -> Result<(), LedgerError> {
+        let row = (
+            key.as_str().to_owned(),
+            sha256.to_owned(),
+            approved,
+            by.to_owned(),
+            now(),
+        );
         self.transact(move |connection| {
-            connection.prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(row)?;
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(row)?;
             Ok(())
         })
         .await
@@ -190,7 +247,10 @@ impl Ledger {
     pub async fn end_run(&self, exit_code: u8) -> Result<(), LedgerError> {
         let run = self.shared.run;
         self.transact(move |connection| {
-            connection.execute("UPDATE runs SET ended_at = ?1, exit_code = ?2 WHERE id = ?3", (now(), exit_code, run))?;
+            connection.execute(
+                "UPDATE runs SET ended_at = ?1, exit_code = ?2 WHERE id = ?3",
+                (now(), exit_code, run),
+            )?;
             Ok(())
         })
         .await
@@ -258,7 +318,11 @@ fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>, mut faults
     }
 }
 
-fn commit(connection: &mut Connection, group: Vec<Job>, faults: &mut Faults) -> (Vec<Told>, Result<(), LedgerError>) {
+fn commit(
+    connection: &mut Connection,
+    group: Vec<Job>,
+    faults: &mut Faults,
+) -> (Vec<Told>, Result<(), LedgerError>) {
     let transaction = match connection.transaction() {
         Ok(transaction) => transaction,
         Err(error) => return (Vec::new(), Err(error.into())),
@@ -277,13 +341,23 @@ fn savepoint<T>(
 ) -> Result<T, LedgerError> {
     connection.execute_batch("SAVEPOINT job")?;
     let made = write(connection);
-    let end = if made.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    let end = if made.is_ok() {
+        "RELEASE job"
+    } else {
+        "ROLLBACK TO job; RELEASE job"
+    };
     connection.execute_batch(end)?;
     made
 }
 
 /// One transition of one character, with what it means for its attempts.
-fn step(connection: &Connection, path: &Path, run: i64, name: &Name, transition: &Transition) -> Result<Record, LedgerError> {
+fn step(
+    connection: &Connection,
+    path: &Path,
+    run: i64,
+    name: &Name,
+    transition: &Transition,
+) -> Result<Record, LedgerError> {
     let key = name.key();
     let before = view::get(connection, path, &key)?;
     let record = apply(name, before.as_ref(), transition)?;
@@ -313,7 +387,12 @@ fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), Le
 }
 
 /// What a transition means for the attempts at paying.
-fn attempt(connection: &Connection, run: i64, key: &NameKey, transition: &Transition) -> Result<(), LedgerError> {
+fn attempt(
+    connection: &Connection,
+    run: i64,
+    key: &NameKey,
+    transition: &Transition,
+) -> Result<(), LedgerError> {
     let open = "(SELECT max(id) FROM attempts WHERE key = ?1)";
     let end = |outcome: &str, code: &str, message: &str| {
         connection
@@ -323,19 +402,31 @@ fn attempt(connection: &Connection, run: i64, key: &NameKey, transition: &Transi
             .execute((key.as_str(), outcome, code, message, now()))
     };
     match transition {
-        Transition::Intend { request_digest, price, budget, payment } => {
+        Transition::Intend {
+            request_digest,
+            price,
+            budget,
+            payment,
+        } => {
             within(connection, run, *price, *budget)?;
             connection
                 .prepare_cached(
                     "INSERT INTO attempts (key, run, request_digest, price, started_at, payment) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
-                .execute((key.as_str(), run, request_digest, price.micros(), now(), payment))?;
+                .execute((key.as_str(), run, request_digest, money(*price), now(), payment))?;
         }
-        Transition::Enrolled { asset_id, price, settlement, .. } => {
+        Transition::Enrolled {
+            asset_id,
+            price,
+            settlement,
+            ..
+        } => {
             end("enrolled", "", "")?;
             connection
-                .prepare_cached(&format!("UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = {open}"))?
-                .execute((key.as_str(), asset_id, price.micros(), settlement))?;
+                .prepare_cached(&format!(
+                    "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = {open}"
+                ))?
+                .execute((key.as_str(), asset_id, money(*price), settlement))?;
         }
         Transition::Refuse { code, message } => _ = end("refused", code, message)?,
         Transition::Release { code, message } => _ = end("released", code, message)?,
@@ -346,10 +437,15 @@ fn attempt(connection: &Connection, run: i64, key: &NameKey, transition: &Transi
                 .prepare_cached(&format!("UPDATE attempts SET asset_id = ?2 WHERE id = {open}"))?
                 .execute((key.as_str(), asset_id))?;
         }
-        Transition::Resolve(Resolution::Forget) => _ = end("forgotten", "forgotten", "a person says it was not charged")?,
+        Transition::Resolve(Resolution::Forget) => {
+            _ = end("forgotten", "forgotten", "a person says it was not charged")?
+        }
         // The doubt stays as it is, counted as spent.
         Transition::Resolve(Resolution::Retry) => {}
-        Transition::See { .. } | Transition::Judge { .. } | Transition::Publish { .. } | Transition::Import { .. } => {}
+        Transition::See { .. }
+        | Transition::Judge { .. }
+        | Transition::Publish { .. }
+        | Transition::Import { .. } => {}
     }
     Ok(())
 }
@@ -357,7 +453,10 @@ fn attempt(connection: &Connection, run: i64, key: &NameKey, transition: &Transi
 /// Whether one more call at `price` stays within the budget; in the transaction that writes the intent,
 /// so that calls under way at once can't exceed it together.
 fn within(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
-    let caps = [(budget.run, Some(run), "--max-cost"), (budget.life, None, "api.max_total_cost_usd")];
+    let caps = [
+        (budget.run, Some(run), "--max-cost"),
+        (budget.life, None, "api.max_total_cost_usd"),
+    ];
     for (cap, run, name) in caps {
         let Some(cap) = cap else { continue };
         let spent = view::spend(connection, run)?.total();
@@ -393,6 +492,11 @@ fn recover(connection: &mut Connection, path: &Path) -> Result<usize, LedgerErro
 }
 
 /// Now, RFC 3339 in UTC.
-pub(super) fn now() -> String {
+pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// SQLite's integers are signed; no price comes near their end.
+fn money(amount: Usd) -> i64 {
+    i64::try_from(amount.micros()).unwrap_or(i64::MAX)
 }

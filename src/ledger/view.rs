@@ -65,10 +65,18 @@ impl LedgerView {
         if !path.exists() {
             return Ok(None);
         }
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         let (provider, sandbox) = schema::identity(&connection, path)?;
-        Ok(Some(Self { connection: Mutex::new(connection), path: path.to_owned(), provider, sandbox }))
+        Ok(Some(Self {
+            connection: Mutex::new(connection),
+            path: path.to_owned(),
+            provider,
+            sandbox,
+        }))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -114,7 +122,9 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_run(&self) -> Result<i64, LedgerError> {
-        Ok(self.connection().query_row("SELECT coalesce(max(id), 0) FROM runs", [], |row| row.get(0))?)
+        Ok(self
+            .connection()
+            .query_row("SELECT coalesce(max(id), 0) FROM runs", [], |row| row.get(0))?)
     }
 
     /// Copies the ledger to `target`, whole and consistent, while a run goes on.
@@ -122,12 +132,25 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read, or the copy can't be written or verified.
     pub fn backup(&self, target: &Path) -> Result<(), LedgerError> {
-        let io = |error| LedgerError::Io { path: target.to_owned(), error };
-        let beside = tempfile::NamedTempFile::new_in(target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))).map_err(io)?;
+        let io = |error| LedgerError::Io {
+            path: target.to_owned(),
+            error,
+        };
+        let beside = tempfile::NamedTempFile::new_in(
+            target
+                .parent()
+                .filter(|p| !p.as_os_str().is_empty())
+                .unwrap_or(Path::new(".")),
+        )
+        .map_err(io)?;
         {
             let connection = self.connection();
             let mut copy = Connection::open(beside.path())?;
-            rusqlite::backup::Backup::new(&connection, &mut copy)?.run_to_completion(1000, std::time::Duration::ZERO, None)?;
+            rusqlite::backup::Backup::new(&connection, &mut copy)?.run_to_completion(
+                1000,
+                std::time::Duration::ZERO,
+                None,
+            )?;
             copy.pragma_update(None, "journal_mode", "DELETE")?;
             schema::quick_check(&copy, target)?;
         }
@@ -144,18 +167,23 @@ impl Reader for LedgerView {
 
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError> {
         let connection = self.connection();
-        let mut query = connection
-            .prepare_cached("SELECT inspection FROM inspections WHERE source_sha256 = ?1 AND fingerprint = ?2")?;
-        let text: Option<String> = query.query_row((sha256, fingerprint), |row| row.get(0)).optional()?;
+        let mut query = connection.prepare_cached(
+            "SELECT inspection FROM inspections WHERE source_sha256 = ?1 AND fingerprint = ?2",
+        )?;
+        let text: Option<String> = query
+            .query_row((sha256, fingerprint), |row| row.get(0))
+            .optional()?;
         // A cached inspection that can't be read is only a reason to look again.
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {
         let connection = self.connection();
-        let mut query =
-            connection.prepare_cached("SELECT approved FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?;
-        let approved: Option<bool> = query.query_row((key.as_str(), sha256), |row| row.get(0)).optional()?;
+        let mut query = connection
+            .prepare_cached("SELECT approved FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?;
+        let approved: Option<bool> = query
+            .query_row((key.as_str(), sha256), |row| row.get(0))
+            .optional()?;
         Ok(match approved {
             None => Approval::None,
             Some(true) => Approval::Approved,
@@ -171,14 +199,21 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
 }
 
 /// The record of a character.
-pub(super) fn get(connection: &Connection, path: &Path, key: &NameKey) -> Result<Option<Record>, LedgerError> {
+pub(super) fn get(
+    connection: &Connection,
+    path: &Path,
+    key: &NameKey,
+) -> Result<Option<Record>, LedgerError> {
     let mut query = connection.prepare_cached("SELECT record, digest FROM characters WHERE key = ?1")?;
     let row = query.query_row([key.as_str()], raw).optional()?;
     row.map(|row| checked(path, row)).transpose()
 }
 
 fn checked(path: &Path, (text, digest): Raw) -> Result<Record, LedgerError> {
-    let damaged = |problem: String| LedgerError::Damaged { path: path.to_owned(), problem };
+    let damaged = |problem: String| LedgerError::Damaged {
+        path: path.to_owned(),
+        problem,
+    };
     if digest != self::digest(&text) {
         return Err(damaged("a row does not fit its digest".to_owned()));
     }
@@ -187,7 +222,9 @@ fn checked(path: &Path, (text, digest): Raw) -> Result<Record, LedgerError> {
 
 /// By which damage of a row is noticed: the first 8 bytes of its SHA-256.
 pub(super) fn digest(record: &str) -> [u8; 8] {
-    *Sha256::digest(record.as_bytes()).first_chunk().expect("a SHA-256 has 32 bytes")
+    *Sha256::digest(record.as_bytes())
+        .first_chunk()
+        .expect("a SHA-256 has 32 bytes")
 }
 
 /// A doubt that was retried stays counted; one that a person forgot, or the API released, does not.
@@ -197,6 +234,10 @@ pub(super) fn spend(connection: &Connection, run: Option<i64>) -> Result<Spend, 
                 coalesce(sum(CASE WHEN outcome = 'in_doubt' OR outcome IS NULL THEN price END), 0)
          FROM attempts WHERE ?1 IS NULL OR run = ?1",
     )?;
-    let (enrolled, in_doubt): (u64, u64) = query.query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Spend { enrolled: Usd::from_micros(enrolled), in_doubt: Usd::from_micros(in_doubt) })
+    let (enrolled, in_doubt): (i64, i64) = query.query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let usd = |micros: i64| Usd::from_micros(micros.unsigned_abs());
+    Ok(Spend {
+        enrolled: usd(enrolled),
+        in_doubt: usd(in_doubt),
+    })
 }

@@ -1,1 +1,175 @@
-//! Writes name → asset id, for people and for game engines.
+//! Writes name → asset id, for people and for game engines: a view of the ledger.
+
+mod write;
+
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cast::Kind;
+use crate::money::Usd;
+
+pub use write::write_file;
+
+/// The version of the full JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// Name → asset id, and where each came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The castline that wrote it.
+    pub castline: String,
+    /// When, RFC 3339 in UTC.
+    pub generated_at: String,
+    /// The last run of the ledger.
+    pub run: i64,
+    /// Whose API gave the ids.
+    pub provider: String,
+    /// Whether the ids are only the sandbox's.
+    #[serde(default)]
+    pub sandbox: bool,
+    /// What all of them cost together.
+    #[serde(default)]
+    pub cost_usd: Usd,
+    /// The characters that have an id.
+    pub characters: Vec<ManifestEntry>,
+}
+
+/// One character that has an id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestEntry {
+    /// Its name, as the cast writes it.
+    pub name: String,
+    /// What the API calls it.
+    pub asset_id: String,
+    /// How it was enrolled.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Its picture, as the cast gives it.
+    #[serde(default)]
+    pub source: String,
+    /// SHA-256 of the picture that was enrolled, in hex.
+    #[serde(default)]
+    pub source_sha256: Option<String>,
+    /// Where its picture was published, without signature.
+    #[serde(default)]
+    pub published_url: Option<String>,
+    /// What it cost.
+    #[serde(default)]
+    pub price_usd: Option<Usd>,
+    /// When it was enrolled, RFC 3339 in UTC.
+    #[serde(default)]
+    pub enrolled_at: Option<String>,
+    /// The receipt, in wallet mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settlement: Option<String>,
+    /// Extra columns of the cast.
+    #[serde(default, with = "columns")]
+    pub extra: Vec<(String, String)>,
+}
+
+/// How a manifest is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestFormat {
+    /// Everything.
+    Json,
+}
+
+impl FromStr for ManifestFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            _ => Err("json is known".to_owned()),
+        }
+    }
+}
+
+/// What can go wrong with a manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The file can't be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file is no manifest.
+    #[error("{path} is no manifest of castline: {problem}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Manifest {
+    /// A manifest of these characters, written now.
+    pub fn new(provider: &str, sandbox: bool, run: i64, characters: Vec<ManifestEntry>) -> Self {
+        Self {
+            schema: SCHEMA,
+            castline: env!("CARGO_PKG_VERSION").to_owned(),
+            generated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            run,
+            provider: provider.to_owned(),
+            sandbox,
+            cost_usd: characters.iter().filter_map(|c| c.price_usd).sum(),
+            characters,
+        }
+    }
+
+    /// Reads a manifest in its full JSON form; fields it doesn't know are passed over.
+    ///
+    /// # Errors
+    /// The file can't be read, or is no manifest.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let named = || path.display().to_string();
+        let text = std::fs::read(path).map_err(|error| ManifestError::Io { path: named(), error })?;
+        let invalid = |e: serde_json::Error| ManifestError::Invalid {
+            path: named(),
+            problem: e.to_string(),
+        };
+        serde_json::from_slice(&text).map_err(invalid)
+    }
+}
+
+/// The manifest as the bytes of a file.
+///
+/// # Errors
+/// The format can't carry it.
+pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, ManifestError> {
+    match format {
+        ManifestFormat::Json => {
+            let mut bytes = serde_json::to_vec_pretty(manifest).expect("a manifest is plain data");
+            bytes.push(b'\n');
+            Ok(bytes)
+        }
+    }
+}
+
+/// Extra columns as a JSON object that keeps their order.
+mod columns {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::{Map, Value};
+
+    pub(super) fn serialize<S: Serializer>(columns: &[(String, String)], to: S) -> Result<S::Ok, S::Error> {
+        let object: Map<String, Value> = columns
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone().into()))
+            .collect();
+        object.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+        let object: Map<String, Value> = Map::deserialize(from)?;
+        let text = |v: Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        Ok(object.into_iter().map(|(k, v)| (k, text(v))).collect())
+    }
+}

@@ -43,7 +43,11 @@ pub struct Enroll {
 /// What to do after a call.
 enum Next {
     Done,
-    Again { after: Duration, code: String, message: String },
+    Again {
+        after: Duration,
+        code: String,
+        message: String,
+    },
 }
 
 impl Enroll {
@@ -56,7 +60,8 @@ impl Enroll {
         });
         for caller in callers.collect::<Vec<_>>() {
             if caller.await.is_err() {
-                self.stop.throw(ExitCode::Internal, "internal", "a paid call broke; this is a bug");
+                self.stop
+                    .throw(ExitCode::Internal, "internal", "a paid call broke; this is a bug");
             }
         }
     }
@@ -76,7 +81,10 @@ impl Enroll {
 
     /// Calls until the outcome is known, unknown, or the tries are used up.
     async fn one(&self, Published { character, url }: Published) {
-        let request = EnrollRequest { name: character.name.as_str().to_owned(), image_url: url };
+        let request = EnrollRequest {
+            name: character.name.as_str().to_owned(),
+            image_url: url,
+        };
         let mut last = (String::new(), String::new());
         for _ in 0..=self.retries {
             let turn = tokio::select! {
@@ -106,8 +114,13 @@ impl Enroll {
         if self.stop.thrown() {
             return Next::Done;
         }
-        let intent = Transition::intend(request.digest(), self.price, self.budget);
-        match self.ledger.write(&character.name, intent).await {
+        let intent = Transition::Intend {
+            request_digest: request.digest(),
+            price: self.price,
+            budget: self.budget,
+            payment: None,
+        };
+        match self.ledger.write(&character.name, [intent]).await {
             Ok(_) => {}
             Err(LedgerError::BudgetReached { message, .. }) => {
                 self.stop.throw(ExitCode::LimitReached, "budget_reached", message);
@@ -130,43 +143,91 @@ impl Enroll {
         }
         let name = character.name.as_str().to_owned();
         match outcome {
-            Outcome::Enrolled { asset_id, price, settlement, .. } => {
+            Outcome::Enrolled {
+                asset_id,
+                price,
+                settlement,
+            } => {
                 let cost_usd = price.unwrap_or(self.price);
-                let write = Transition::enrolled(&asset_id, cost_usd, settlement);
+                let at = crate::ledger::now();
+                let write = Transition::Enrolled {
+                    asset_id: asset_id.clone(),
+                    price: cost_usd,
+                    settlement,
+                    at,
+                };
                 if self.write(character, write).await {
-                    self.reporters.tell(Event::Enrolled { name, asset_id, cost_usd });
+                    self.reporters.tell(Event::Enrolled {
+                        name,
+                        asset_id,
+                        cost_usd,
+                    });
                 }
                 Next::Done
             }
             Outcome::Refused { code, message } => {
-                if self.write(character, Transition::refuse(&code, &message)).await {
+                if self
+                    .write(
+                        character,
+                        Transition::Refuse {
+                            code: code.clone(),
+                            message: message.clone(),
+                        },
+                    )
+                    .await
+                {
                     failed(&self.reporters, character, Stage::Enroll, &code, message);
                 }
                 Next::Done
             }
             Outcome::Retry { code, message, after } => {
-                if !self.write(character, Transition::release(&code, &message)).await {
+                let released = Transition::Release {
+                    code: code.clone(),
+                    message: message.clone(),
+                };
+                if !self.write(character, released).await {
                     return Next::Done;
                 }
                 if let Some(after) = after {
                     self.pace.pause(after);
-                    self.reporters.tell(Event::Paused { seconds: after.as_secs_f64(), reason: code.clone() });
+                    self.reporters.tell(Event::Paused {
+                        seconds: after.as_secs_f64(),
+                        reason: code.clone(),
+                    });
                 }
-                Next::Again { after: after.unwrap_or(Duration::from_secs(1)), code, message }
+                Next::Again {
+                    after: after.unwrap_or(Duration::from_secs(1)),
+                    code,
+                    message,
+                }
             }
             Outcome::Stop { kind, code, message } => {
-                self.write(character, Transition::release(&code, &message)).await;
+                let released = Transition::Release {
+                    code: code.clone(),
+                    message: message.clone(),
+                };
+                self.write(character, released).await;
                 let (reason, mend) = match kind {
                     StopKind::Key => ("key_refused", "check the API key"),
                     StopKind::Funds => ("no_funds", "top up the account"),
                     StopKind::Quota => ("quota_exceeded", "ask the provider for a larger quota"),
                 };
-                self.stop.throw(ExitCode::KeyOrFunds, reason, format!("{code}: {message}; {mend}"));
+                self.stop
+                    .throw(ExitCode::KeyOrFunds, reason, format!("{code}: {message}; {mend}"));
                 Next::Done
             }
             Outcome::InDoubt { code, message } => {
-                if self.write(character, Transition::doubt(&code, &message)).await {
-                    self.reporters.tell(Event::InDoubt { name, code, message, cost_usd: self.price });
+                let doubt = Transition::Doubt {
+                    code: code.clone(),
+                    message: message.clone(),
+                };
+                if self.write(character, doubt).await {
+                    self.reporters.tell(Event::InDoubt {
+                        name,
+                        code,
+                        message,
+                        cost_usd: self.price,
+                    });
                 }
                 let in_row = self.doubts_in_row.fetch_add(1, Ordering::Relaxed) + 1;
                 if in_row >= self.max_doubts_in_row {
@@ -183,7 +244,7 @@ impl Enroll {
 
     /// Writes an outcome; tells whether it is durable.
     async fn write(&self, character: &Character, outcome: Transition) -> bool {
-        match self.ledger.write(&character.name, outcome).await {
+        match self.ledger.write(&character.name, [outcome]).await {
             Ok(_) => true,
             Err(error) => {
                 ledger_broke(&self.stop, &error);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use crate::cast::{Character, Kind, Source};
-use crate::inspect::{Inspection, Inspector, Prepared, Reason, ReasonCode, Verdict};
-use crate::ledger::Reader;
+use crate::cast::{Character, Source};
+use crate::inspect::{Inspection, Inspector, Prepared, ReasonCode};
+use crate::ledger::{LedgerError, Reader};
 use crate::plan::{self, Action, Approval, Policy};
 use crate::publish::Fetcher;
 
@@ -28,6 +28,8 @@ pub struct Looked {
     pub inspection: Option<Inspection>,
     /// Whether the inspection came out of the ledger's cache.
     pub cached: bool,
+    /// Whether the ledger has seen it exactly so before.
+    pub known: bool,
     /// The picture as it is published; only when asked for, and only of what will be enrolled.
     pub prepared: Option<Prepared>,
 }
@@ -55,7 +57,10 @@ pub struct Look {
 impl Look {
     /// Looks at all characters in parallel; they come out in the order of the cast, and no more than
     /// a few per core are held in memory.
-    pub fn all(self: Arc<Self>, characters: Vec<Character>) -> impl Stream<Item = Looked> {
+    pub fn all(
+        self: Arc<Self>,
+        characters: Vec<Character>,
+    ) -> impl Stream<Item = Result<Looked, LedgerError>> {
         let ahead = self.jobs * 2;
         stream::iter(characters)
             .map(move |character| {
@@ -66,7 +71,7 @@ impl Look {
     }
 
     /// Looks at one character.
-    pub async fn one(self: Arc<Self>, character: Character) -> Looked {
+    async fn one(self: Arc<Self>, character: Character) -> Result<Looked, LedgerError> {
         let fetched = match &character.source {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.map_err(|e| e.to_string())),
@@ -81,7 +86,11 @@ impl Look {
     }
 
     /// Reads, hashes, judges and prepares; runs on the pool.
-    fn now(&self, character: Character, fetched: Option<Result<Vec<u8>, String>>) -> Looked {
+    fn now(
+        &self,
+        character: Character,
+        fetched: Option<Result<Vec<u8>, String>>,
+    ) -> Result<Looked, LedgerError> {
         let bytes = match (fetched, &character.source) {
             (Some(fetched), _) => fetched,
             (None, Source::File { path, .. }) => read(path),
@@ -89,33 +98,57 @@ impl Look {
         };
         match bytes {
             Ok(bytes) => self.judge(character, &bytes),
-            Err(problem) => Looked {
+            Err(problem) => Ok(Looked {
                 character,
                 sha256: String::new(),
                 action: Action::Unsuitable,
-                inspection: Some(unreadable(problem)),
+                inspection: Some(Inspection::unreadable(ReasonCode::Unreadable, problem)),
                 cached: false,
+                known: false,
                 prepared: None,
-            },
+            }),
         }
     }
 
-    fn judge(&self, character: Character, bytes: &[u8]) -> Looked {
+    fn judge(&self, character: Character, bytes: &[u8]) -> Result<Looked, LedgerError> {
         let sha256 = hex::encode(Sha256::digest(bytes));
         let key = character.name.key();
-        let record = self.ledger.as_ref().and_then(|ledger| ledger.get(&key));
+        let record = match &self.ledger {
+            Some(ledger) => ledger.get(&key)?,
+            None => None,
+        };
+        let known = record.as_ref().is_some_and(|r| r.is_as_seen(&character, &sha256));
         if let Some(action) = plan::before_looking(record.as_ref(), &sha256, self.policy) {
-            return Looked { character, sha256, action, inspection: None, cached: true, prepared: None };
+            return Ok(Looked {
+                character,
+                sha256,
+                action,
+                inspection: None,
+                cached: true,
+                known,
+                prepared: None,
+            });
         }
         let fingerprint = self.inspector.fingerprint();
-        let approval = self.approval(&character, &sha256);
-        let known = self.ledger.as_ref().and_then(|l| l.cached_inspection(&sha256, &fingerprint));
-        if let Some(inspection) = known {
+        let approval = self.approval(&character, &sha256)?;
+        let cached = match &self.ledger {
+            Some(ledger) => ledger.cached_inspection(&sha256, fingerprint)?,
+            None => None,
+        };
+        if let Some(inspection) = cached {
             let action = plan::after_looking(inspection.verdict, approval, character.kind);
-            // A run that must upload looks again, for the bytes; so do duplicates of nothing else.
+            // A run that must upload looks again, for the bytes.
             if !(self.prepare && action == Action::Enroll) {
                 let inspection = Some(inspection);
-                return Looked { character, sha256, action, inspection, cached: true, prepared: None };
+                return Ok(Looked {
+                    character,
+                    sha256,
+                    action,
+                    inspection,
+                    cached: true,
+                    known,
+                    prepared: None,
+                });
             }
         }
         let (inspection, prepared) = if self.prepare {
@@ -125,14 +158,25 @@ impl Look {
         };
         let action = plan::after_looking(inspection.verdict, approval, character.kind);
         let prepared = prepared.filter(|_| action == Action::Enroll);
-        Looked { character, sha256, action, inspection: Some(inspection), cached: false, prepared }
+        Ok(Looked {
+            character,
+            sha256,
+            action,
+            inspection: Some(inspection),
+            cached: false,
+            known,
+            prepared,
+        })
     }
 
-    fn approval(&self, character: &Character, sha256: &str) -> Approval {
+    fn approval(&self, character: &Character, sha256: &str) -> Result<Approval, LedgerError> {
         if character.approved || self.approved.contains(&character.name.key()) {
-            return Approval::Approved;
+            return Ok(Approval::Approved);
         }
-        self.ledger.as_ref().map_or(Approval::None, |l| l.approval(&character.name.key(), sha256))
+        match &self.ledger {
+            Some(ledger) => ledger.approval(&character.name.key(), sha256),
+            None => Ok(Approval::None),
+        }
     }
 }
 
@@ -140,23 +184,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
     let length = std::fs::metadata(path).map_err(told)?.len();
     if length > MAX_SOURCE_BYTES {
-        return Err(format!("the file has {length} bytes; at most {MAX_SOURCE_BYTES} are read"));
+        return Err(format!(
+            "the file has {length} bytes; at most {MAX_SOURCE_BYTES} are read"
+        ));
     }
     std::fs::read(path).map_err(told)
-}
-
-fn unreadable(problem: String) -> Inspection {
-    Inspection {
-        verdict: Verdict::Unsuitable,
-        reasons: vec![Reason { code: ReasonCode::Unreadable, message: problem }],
-        faces: Vec::new(),
-        width: 0,
-        height: 0,
-        perceptual_hash: None,
-    }
-}
-
-/// Whether a character is enrolled by `run`, rather than by `castline realface`.
-pub fn by_run(kind: Kind) -> bool {
-    kind == Kind::Portrait
 }

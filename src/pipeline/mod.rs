@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::cast::{Cast, Character};
 use crate::exit::ExitCode;
-use crate::inspect::near_duplicate;
+use crate::inspect::Likeness;
 use crate::ledger::{Ledger, LedgerError, Transition};
 use crate::money::Usd;
 use crate::plan::Action;
@@ -27,6 +27,9 @@ pub use enroll::Enroll;
 pub use look::{Look, Looked};
 pub use publish::Publish;
 pub use stop::{Reason as StopReason, Stop};
+
+/// So many characters are written into the ledger at once: they share commits.
+const NOTES: usize = 64;
 
 /// A character whose picture has its public address.
 #[derive(Debug)]
@@ -76,28 +79,41 @@ impl Pipeline {
         self.feed(cast, to_publish).await;
         for station in [publish, enroll] {
             if station.await.is_err() {
-                self.stop.throw(ExitCode::Internal, "internal", "a station of the run broke; this is a bug");
+                self.stop.throw(
+                    ExitCode::Internal,
+                    "internal",
+                    "a station of the run broke; this is a bug",
+                );
             }
         }
         checkpoints.abort();
     }
 
-    /// Looks at the cast and hands on what is to be enrolled.
+    /// Looks at the cast, writes what was seen into the ledger, and hands on what is to be enrolled.
     async fn feed(&self, cast: Cast, to_publish: mpsc::Sender<Looked>) {
         let mut seen = Duplicates::default();
-        let mut looked = std::pin::pin!(Arc::clone(&self.look).all(cast.characters));
+        let looked = Arc::clone(&self.look).all(cast.characters).map(move |looked| {
+            looked.map(|mut looked| {
+                seen.judge(&mut looked);
+                looked
+            })
+        });
+        // Many notes share one commit; they are told in the order of the cast.
+        let mut noted = std::pin::pin!(looked.map(|looked| self.note(looked)).buffered(NOTES));
         loop {
             let next = tokio::select! {
                 biased;
                 () = self.stop.wait() => break,
-                next = looked.next() => next,
+                next = noted.next() => next,
             };
-            let Some(mut looked) = next else { break };
-            seen.judge(&mut looked);
-            if let Err(error) = self.note(&looked).await {
-                ledger_broke(&self.stop, &error);
-                break;
-            }
+            let looked = match next {
+                None => break,
+                Some(Ok(looked)) => looked,
+                Some(Err(error)) => {
+                    ledger_broke(&self.stop, &error);
+                    break;
+                }
+            };
             tell(&self.reporters, &looked, self.price);
             if looked.action == Action::Enroll && to_publish.send(looked).await.is_err() {
                 break;
@@ -105,25 +121,40 @@ impl Pipeline {
         }
     }
 
-    /// Writes what was seen into the ledger.
-    async fn note(&self, looked: &Looked) -> Result<(), LedgerError> {
-        if looked.sha256.is_empty() {
-            return Ok(());
+    /// Writes what was seen into the ledger, unless it stands there.
+    async fn note(&self, looked: Result<Looked, LedgerError>) -> Result<Looked, LedgerError> {
+        let looked = looked?;
+        let Looked {
+            character,
+            sha256,
+            action,
+            inspection,
+            cached,
+            known,
+            ..
+        } = &looked;
+        if sha256.is_empty() {
+            return Ok(looked);
         }
-        let Looked { character, sha256, inspection, .. } = looked;
-        let see = Transition::see(character, sha256);
-        self.ledger.write(&character.name, see).await?;
-        if let Some(inspection) = inspection {
-            if !looked.cached {
-                let fingerprint = self.look.inspector.fingerprint();
-                self.ledger.put_inspection(sha256, &fingerprint, inspection).await?;
-            }
-            if matches!(looked.action, Action::Enroll | Action::Review | Action::Unsuitable | Action::Waiting) {
-                let judge = Transition::judge(inspection, looked.action != Action::Unsuitable);
-                self.ledger.write(&character.name, judge).await?;
-            }
+        let mut transitions = Vec::new();
+        if !known && *action != Action::InDoubt {
+            transitions.push(Transition::see(character, sha256));
         }
-        Ok(())
+        if let Some(inspection) = inspection
+            && (*action == Action::Enroll || !known || !cached)
+        {
+            transitions.push(Transition::judge(inspection, *action == Action::Enroll));
+        }
+        if let (Some(inspection), false) = (inspection, cached) {
+            let fingerprint = self.look.inspector.fingerprint();
+            self.ledger
+                .put_inspection(sha256, fingerprint, inspection)
+                .await?;
+        }
+        if !transitions.is_empty() {
+            self.ledger.write(&character.name, transitions).await?;
+        }
+        Ok(looked)
     }
 }
 
@@ -134,42 +165,63 @@ pub fn tell(reporters: &Reporters, looked: &Looked, price: Usd) {
     if let Some(inspection) = &looked.inspection {
         reporters.tell(Event::checked(name, source, inspection));
     }
-    let cost_usd = if looked.action == Action::Enroll { price } else { Usd::ZERO };
-    reporters.tell(Event::Planned { name: name.to_owned(), action: looked.action, cost_usd });
+    let cost_usd = if looked.action == Action::Enroll {
+        price
+    } else {
+        Usd::ZERO
+    };
+    reporters.tell(Event::Planned {
+        name: name.to_owned(),
+        action: looked.action,
+        cost_usd,
+    });
 }
 
 /// Finds pictures that stand under two names.
 #[derive(Debug, Default)]
 pub struct Duplicates {
-    seen: Vec<(u64, String)>,
+    seen: Vec<(Likeness, String)>,
 }
 
 impl Duplicates {
     /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
     pub fn judge(&mut self, looked: &mut Looked) {
-        let Some(inspection) = &mut looked.inspection else { return };
-        let Some(hash) = inspection.perceptual_hash else { return };
+        let Some(inspection) = &mut looked.inspection else {
+            return;
+        };
+        let Some(likeness) = inspection.likeness else {
+            return;
+        };
         let name = looked.character.name.as_str();
-        if let Some((_, other)) = self.seen.iter().find(|(seen, _)| near_duplicate(*seen, hash)) {
+        if let Some((_, other)) = self.seen.iter().find(|(seen, _)| likeness.is_near(seen)) {
             inspection.mark_duplicate(other);
             if looked.action == Action::Enroll && !looked.character.approved {
                 looked.action = Action::Review;
                 looked.prepared = None;
             }
         }
-        self.seen.push((hash, name.to_owned()));
+        self.seen.push((likeness, name.to_owned()));
     }
 }
 
 /// A ledger that can't be written stops all spending at once.
 fn ledger_broke(stop: &Stop, error: &LedgerError) {
-    stop.throw(ExitCode::Internal, "ledger_not_writable", format!("{error}; nothing more is paid"));
+    stop.throw(
+        ExitCode::Internal,
+        "ledger_not_writable",
+        format!("{error}; nothing more is paid"),
+    );
 }
 
 /// Tells a failure that cost nothing.
 fn failed(reporters: &Reporters, character: &Character, stage: Stage, code: &str, message: String) {
     let name = character.name.as_str().to_owned();
-    reporters.tell(Event::Failed { name, stage, code: code.to_owned(), message });
+    reporters.tell(Event::Failed {
+        name,
+        stage,
+        code: code.to_owned(),
+        message,
+    });
 }
 
 async fn checkpoints(checkpoint: Arc<dyn Checkpoint>, every: Duration) {

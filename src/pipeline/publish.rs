@@ -5,25 +5,25 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use super::{Look, Looked, Published, Stop, failed, ledger_broke};
+use super::{Looked, Published, Stop, failed, ledger_broke};
 use crate::exit::ExitCode;
 use crate::inspect::Prepared;
 use crate::ledger::{Ledger, Transition};
-use crate::publish::{PublicUrl, Publisher, object_key};
+use crate::publish::{Fetcher, PublicUrl, Publisher, object_key};
 use crate::report::{Event, Reporters, Stage};
 
 /// The second station.
 pub struct Publish {
     /// Talks to S3.
     pub publisher: Publisher,
+    /// Looks at published addresses as a stranger would.
+    pub fetcher: Fetcher,
     /// What is durable.
     pub ledger: Ledger,
     /// Where events go.
     pub reporters: Arc<Reporters>,
     /// The switch.
     pub stop: Stop,
-    /// Looks again at a picture whose earlier upload is gone.
-    pub look: Arc<Look>,
     /// What object keys begin with.
     pub prefix: String,
     /// Uploads under way at once.
@@ -64,24 +64,39 @@ impl Publish {
     }
 
     async fn one(&self, looked: Looked) -> Option<Published> {
-        let Looked { character, prepared, .. } = looked;
+        let Looked {
+            character, prepared, ..
+        } = looked;
         let prepared = prepared.expect("what is to be enrolled was prepared");
         match self.upload(&prepared).await {
             Ok((key, url)) => {
-                let published = Transition::publish(&key, &url, &prepared.bytes);
-                if let Err(error) = self.ledger.write(&character.name, published).await {
+                let published = Transition::Publish {
+                    object_key: key,
+                    url: url.unsigned(),
+                };
+                if let Err(error) = self.ledger.write(&character.name, [published]).await {
                     ledger_broke(&self.stop, &error);
                     return None;
                 }
                 let name = character.name.as_str().to_owned();
-                self.reporters.tell(Event::Published { name, url: url.unsigned() });
+                self.reporters.tell(Event::Published {
+                    name,
+                    url: url.unsigned(),
+                });
                 Some(Published { character, url })
             }
             Err(trouble) => {
                 if trouble.fatal {
-                    self.stop.throw(ExitCode::Usage, trouble.code, trouble.message.clone());
+                    self.stop
+                        .throw(ExitCode::Usage, trouble.code, trouble.message.clone());
                 }
-                failed(&self.reporters, &character, Stage::Publish, trouble.code, trouble.message);
+                failed(
+                    &self.reporters,
+                    &character,
+                    Stage::Publish,
+                    trouble.code,
+                    trouble.message,
+                );
                 None
             }
         }
@@ -90,17 +105,31 @@ impl Publish {
     async fn upload(&self, prepared: &Prepared) -> Result<(String, PublicUrl), Trouble> {
         use sha2::{Digest, Sha256};
         let digest = Sha256::digest(&prepared.bytes).into();
-        let key = object_key(&self.prefix, &self.ledger.key_secret(), &digest, prepared.format.extension());
+        let key = object_key(
+            &self.prefix,
+            self.ledger.key_secret(),
+            &digest,
+            prepared.format.extension(),
+        );
         let url = self
             .publisher
-            .publish(prepared.bytes.clone().into(), prepared.format.content_type(), &key)
+            .publish(
+                prepared.bytes.clone().into(),
+                prepared.format.content_type(),
+                &key,
+            )
             .await
-            .map_err(|e| Trouble { code: e.code(), message: e.to_string(), fatal: e.is_fatal() })?;
+            .map_err(|e| Trouble {
+                code: e.code(),
+                message: e.to_string(),
+                fatal: e.is_fatal(),
+            })?;
         if self.probe {
-            self.publisher
-                .probe(&url)
-                .await
-                .map_err(|e| Trouble { code: e.code(), message: e.to_string(), fatal: false })?;
+            self.fetcher.probe(&url).await.map_err(|e| Trouble {
+                code: e.code(),
+                message: e.to_string(),
+                fatal: false,
+            })?;
         }
         Ok((key, url))
     }

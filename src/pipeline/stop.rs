@@ -30,7 +30,11 @@ impl Stop {
         let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         let first = reason.is_none();
         if first {
-            *reason = Some(Reason { exit, code, message: message.into() });
+            *reason = Some(Reason {
+                exit,
+                code,
+                message: message.into(),
+            });
         }
         self.token.cancel();
         first

@@ -71,8 +71,15 @@ impl Fetcher {
                 attempt.follow()
             }
         });
-        let http = crate::tls::http(ca_pem)?.redirect(redirects).https_only(true).timeout(TIMEOUT).build();
-        Ok(Self { http: http.expect("the client's settings are valid"), allow_private })
+        let http = crate::tls::http(ca_pem)?
+            .redirect(redirects)
+            .https_only(true)
+            .timeout(TIMEOUT)
+            .build();
+        Ok(Self {
+            http: http.expect("the client's settings are valid"),
+            allow_private,
+        })
     }
 
     /// The whole picture at `url`.
@@ -114,12 +121,26 @@ impl Fetcher {
 
     async fn open(&self, url: &PublicUrl) -> Result<reqwest::Response, FetchError> {
         self.public(url.url()).await?;
-        let response = self.http.get(url.expose()).send().await.map_err(|e| unreachable(url, &e))?;
-        let no_picture = |problem: String| Err(FetchError::NoPicture { url: url.clone(), problem });
+        let response = self
+            .http
+            .get(url.expose())
+            .send()
+            .await
+            .map_err(|e| unreachable(url, &e))?;
+        let no_picture = |problem: String| {
+            Err(FetchError::NoPicture {
+                url: url.clone(),
+                problem,
+            })
+        };
         if response.status() != reqwest::StatusCode::OK {
             return no_picture(format!("it answers {}", response.status()));
         }
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("nothing");
+        let kind = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or("nothing");
         if !kind.starts_with("image/") {
             return no_picture(format!("its content type is {kind}"));
         }
@@ -129,10 +150,14 @@ impl Fetcher {
     /// HTTPS, and a host whose every address is public.
     async fn public(&self, url: &Url) -> Result<(), FetchError> {
         literal(url, self.allow_private).map_err(FetchError::NotPublic)?;
-        let (false, Some(Host::Domain(host))) = (self.allow_private, url.host()) else { return Ok(()) };
+        let (false, Some(Host::Domain(host))) = (self.allow_private, url.host()) else {
+            return Ok(());
+        };
         let port = url.port_or_known_default().unwrap_or(443);
         // A name that doesn't resolve is told by the fetch itself.
-        let Ok(addresses) = tokio::net::lookup_host((host, port)).await else { return Ok(()) };
+        let Ok(addresses) = tokio::net::lookup_host((host, port)).await else {
+            return Ok(());
+        };
         for address in addresses {
             if is_private(address.ip()) {
                 let told = format!("{host} is a private host; see publish.allow_private_hosts");
@@ -146,17 +171,24 @@ impl Fetcher {
 /// What the address itself tells: the scheme, and a literal IP or `localhost`.
 fn literal(url: &Url, allow_private: bool) -> Result<(), String> {
     if url.scheme() != "https" {
-        return Err(format!("the address must begin with https://, not {}://", url.scheme()));
+        return Err(format!(
+            "the address must begin with https://, not {}://",
+            url.scheme()
+        ));
     }
     let private = match url.host() {
         Some(Host::Ipv4(ip)) => is_private(ip.into()),
         Some(Host::Ipv6(ip)) => is_private(ip.into()),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost") || !name.contains('.'),
+        Some(Host::Domain(name)) => {
+            name == "localhost" || name.ends_with(".localhost") || !name.contains('.')
+        }
         None => return Err("the address has no host".to_owned()),
     };
     if private && !allow_private {
         let host = url.host_str().unwrap_or_default();
-        return Err(format!("{host} is a private host; see publish.allow_private_hosts"));
+        return Err(format!(
+            "{host} is a private host; see publish.allow_private_hosts"
+        ));
     }
     Ok(())
 }
@@ -172,7 +204,10 @@ fn is_private(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
             Some(mapped) => is_private(mapped.into()),
             None => {
-                ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_unique_local()
+                ip.is_loopback()
+                    || ip.is_unspecified()
+                    || ip.is_multicast()
+                    || ip.is_unique_local()
                     || ip.is_unicast_link_local()
             }
         },
@@ -186,7 +221,10 @@ fn unreachable(url: &PublicUrl, error: &reqwest::Error) -> FetchError {
         problem = next.to_string();
         cause = next.source();
     }
-    FetchError::Unreachable { url: url.clone(), problem }
+    FetchError::Unreachable {
+        url: url.clone(),
+        problem,
+    }
 }
 
 #[cfg(test)]
@@ -196,13 +234,24 @@ mod tests {
     #[test]
     fn only_public_https_addresses_pass() {
         for url in [
-            "http://example.com/a.png", "ftp://example.com/a.png", "https://localhost/a.png", "https://127.0.0.1/a",
-            "https://10.1.2.3/a", "https://169.254.169.254/latest", "https://[::1]/a", "https://[::ffff:10.0.0.1]/a",
-            "https://100.64.0.1/a", "https://intranet/a",
+            "http://example.com/a.png",
+            "ftp://example.com/a.png",
+            "https://localhost/a.png",
+            "https://127.0.0.1/a",
+            "https://10.1.2.3/a",
+            "https://169.254.169.254/latest",
+            "https://[::1]/a",
+            "https://[::ffff:10.0.0.1]/a",
+            "https://100.64.0.1/a",
+            "https://intranet/a",
         ] {
             assert!(literal(&url.parse().unwrap(), false).is_err(), "{url}");
         }
-        for url in ["https://example.com/a.png", "https://93.184.216.34/a.png", "https://[2606:2800::1]/a"] {
+        for url in [
+            "https://example.com/a.png",
+            "https://93.184.216.34/a.png",
+            "https://[2606:2800::1]/a",
+        ] {
             assert_eq!(literal(&url.parse().unwrap(), false), Ok(()), "{url}");
         }
         assert_eq!(literal(&"https://127.0.0.1/a".parse().unwrap(), true), Ok(()));

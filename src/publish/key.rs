@@ -24,6 +24,9 @@ mod tests {
         assert_eq!(key, object_key("cast/", &[1; 32], &[2; 32], "jpg"));
         assert_ne!(key, object_key("cast/", &[9; 32], &[2; 32], "jpg"));
         assert_ne!(key, object_key("cast/", &[1; 32], &[3; 32], "jpg"));
-        assert!(key.starts_with("cast/") && key.ends_with(".jpg") && key.len() == 5 + 32 + 4, "{key}");
+        assert!(
+            key.starts_with("cast/") && key.ends_with(".jpg") && key.len() == 5 + 32 + 4,
+            "{key}"
+        );
     }
 }

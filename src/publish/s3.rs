@@ -98,10 +98,19 @@ impl Publisher {
     ///
     /// # Errors
     /// No region is known, or a setting makes no sense.
-    pub async fn new(settings: PublishSettings, credentials: Option<StaticCredentials>) -> Result<Self, PublishError> {
+    pub async fn new(
+        settings: PublishSettings,
+        credentials: Option<StaticCredentials>,
+    ) -> Result<Self, PublishError> {
         crate::tls::install_provider();
-        if settings.presign_expiry.is_some_and(|expiry| expiry > LONGEST_PRESIGN) {
-            return Err(setup("bad_presign_expiry", "s3.presign_expiry: S3 signs for at most 7 days (168h)"));
+        if settings
+            .presign_expiry
+            .is_some_and(|expiry| expiry > LONGEST_PRESIGN)
+        {
+            return Err(setup(
+                "bad_presign_expiry",
+                "s3.presign_expiry: S3 signs for at most 7 days (168h)",
+            ));
         }
         let mut trust = TrustStore::default();
         if let Some(pem) = &settings.ca_pem {
@@ -132,16 +141,27 @@ impl Publisher {
             let told = "no region: set s3.region in castline.toml, or export AWS_REGION";
             return Err(setup("no_region", told));
         };
-        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(settings.force_path_style).build();
+        let config = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(settings.force_path_style)
+            .build();
         let base = base(&settings, &region)?;
-        Ok(Self { client: aws_sdk_s3::Client::from_conf(config), settings, base })
+        Ok(Self {
+            client: aws_sdk_s3::Client::from_conf(config),
+            settings,
+            base,
+        })
     }
 
     /// Uploads a picture under `key` unless it is there already, and tells where it is seen.
     ///
     /// # Errors
     /// S3 can't be reached or refuses.
-    pub async fn publish(&self, bytes: Bytes, content_type: &str, key: &str) -> Result<PublicUrl, PublishError> {
+    pub async fn publish(
+        &self,
+        bytes: Bytes,
+        content_type: &str,
+        key: &str,
+    ) -> Result<PublicUrl, PublishError> {
         let length = bytes.len() as i64;
         let put = || {
             self.client
@@ -178,9 +198,18 @@ impl Publisher {
         };
         let presigning = PresigningConfig::expires_in(expiry)
             .map_err(|e| setup("bad_presign_expiry", &format!("s3.presign_expiry: {e}")))?;
-        let request = self.client.get_object().bucket(&self.settings.bucket).key(key).presigned(presigning).await;
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.settings.bucket)
+            .key(key)
+            .presigned(presigning)
+            .await;
         let request = request.map_err(|error| self.told(&error))?;
-        let url = request.uri().parse().map_err(|e| setup("bad_endpoint", &format!("s3.endpoint: {e}")))?;
+        let url = request
+            .uri()
+            .parse()
+            .map_err(|e| setup("bad_endpoint", &format!("s3.endpoint: {e}")))?;
         Ok(PublicUrl::new(url))
     }
 
@@ -189,17 +218,30 @@ impl Publisher {
     /// # Errors
     /// S3 can't be reached or refuses.
     pub async fn delete(&self, key: &str) -> Result<(), PublishError> {
-        let gone = self.client.delete_object().bucket(&self.settings.bucket).key(key).send().await;
+        let gone = self
+            .client
+            .delete_object()
+            .bucket(&self.settings.bucket)
+            .key(key)
+            .send()
+            .await;
         gone.map(drop).map_err(|error| self.told(&error))
     }
 
     async fn verify(&self, key: &str, length: i64) -> Result<(), PublishError> {
-        let head = self.client.head_object().bucket(&self.settings.bucket).key(key).send().await;
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.settings.bucket)
+            .key(key)
+            .send()
+            .await;
         let there = head.map_err(|error| self.told(&error))?.content_length();
         if there == Some(length) {
             return Ok(());
         }
-        let told = format!("{key} is there with {there:?} bytes instead of {length}; delete it and run again");
+        let told =
+            format!("{key} is there with {there:?} bytes instead of {length}; delete it and run again");
         Err(PublishError::Object(told))
     }
 
@@ -210,29 +252,52 @@ impl Publisher {
     ) -> PublishError {
         let bucket = &self.settings.bucket;
         let (code, message) = match error {
-            SdkError::ServiceError(service) => (service.err().code().unwrap_or_default(), service.err().message().unwrap_or_default()),
+            SdkError::ServiceError(service) => (
+                service.err().code().unwrap_or_default(),
+                service.err().message().unwrap_or_default(),
+            ),
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                let told = format!("S3 can't be reached ({}): check s3.endpoint, s3.region and the network", causes(error));
+                let told = format!(
+                    "S3 can't be reached ({}): check s3.endpoint, s3.region and the network",
+                    causes(error)
+                );
                 return setup("s3_unreachable", &told);
             }
             SdkError::ConstructionFailure(_) => {
-                let told = format!("no AWS credentials ({}): export them, or name a profile", causes(error));
+                let told = format!(
+                    "no AWS credentials ({}): export them, or name a profile",
+                    causes(error)
+                );
                 return setup("no_credentials", &told);
             }
             _ => ("", ""),
         };
         let (fixed, told) = match (status(error), code) {
-            (_, "NoSuchBucket") | (Some(404), _) => ("no_bucket", format!("there is no bucket {bucket:?}: check s3.bucket")),
-            (_, "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken") => {
-                ("bad_credentials", format!("S3 refuses the AWS credentials ({code}): renew them"))
+            (_, "NoSuchBucket") | (Some(404), _) => (
+                "no_bucket",
+                format!("there is no bucket {bucket:?}: check s3.bucket"),
+            ),
+            (_, "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken") => (
+                "bad_credentials",
+                format!("S3 refuses the AWS credentials ({code}): renew them"),
+            ),
+            (Some(401 | 403), _) => (
+                "access_denied",
+                format!(
+                    "S3 denies access to bucket {bucket:?} ({code}): s3:PutObject and s3:GetObject are needed"
+                ),
+            ),
+            (Some(301 | 307), _) | (_, "AuthorizationHeaderMalformed" | "PermanentRedirect") => (
+                "wrong_region",
+                format!("bucket {bucket:?} is in another region: check s3.region"),
+            ),
+            _ => {
+                return PublishError::Object(if message.is_empty() {
+                    causes(error)
+                } else {
+                    format!("{code}: {message}")
+                });
             }
-            (Some(401 | 403), _) => {
-                ("access_denied", format!("S3 denies access to bucket {bucket:?} ({code}): s3:PutObject and s3:GetObject are needed"))
-            }
-            (Some(301 | 307), _) | (_, "AuthorizationHeaderMalformed" | "PermanentRedirect") => {
-                ("wrong_region", format!("bucket {bucket:?} is in another region: check s3.region"))
-            }
-            _ => return PublishError::Object(if message.is_empty() { causes(error) } else { format!("{code}: {message}") }),
         };
         setup(fixed, &told)
     }
@@ -243,7 +308,10 @@ fn status<E>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> Opt
 }
 
 fn setup(code: &'static str, message: &str) -> PublishError {
-    PublishError::Setup { code, message: message.to_owned() }
+    PublishError::Setup {
+        code,
+        message: message.to_owned(),
+    }
 }
 
 /// The innermost causes of an error: the SDK's own words are empty.
@@ -271,10 +339,17 @@ fn base(settings: &PublishSettings, region: &str) -> Result<Url, PublishError> {
             format!("https://{bucket}.{host}{port}")
         }
         // A bucket with dots has no certificate of its own at Amazon.
-        None if settings.force_path_style || bucket.contains('.') => format!("https://s3.{region}.amazonaws.com/{bucket}"),
+        None if settings.force_path_style || bucket.contains('.') => {
+            format!("https://s3.{region}.amazonaws.com/{bucket}")
+        }
         None => format!("https://{bucket}.s3.{region}.amazonaws.com"),
     };
-    url.parse().map_err(|e| setup("bad_endpoint", &format!("the bucket has no address ({e}): check s3.bucket and s3.endpoint")))
+    url.parse().map_err(|e| {
+        setup(
+            "bad_endpoint",
+            &format!("the bucket has no address ({e}): check s3.bucket and s3.endpoint"),
+        )
+    })
 }
 
 /// `base` + `/` + `path`, percent-encoded by the segments of the path.
@@ -309,9 +384,16 @@ mod tests {
 
     #[test]
     fn objects_are_seen_where_the_settings_say() {
-        assert_eq!(address(|_| {}), "https://cast.s3.eu-central-1.amazonaws.com/a%20b/%C3%A9.jpg");
-        assert_eq!(address(|s| s.bucket = "my.cast".to_owned()), "https://s3.eu-central-1.amazonaws.com/my.cast/a%20b/%C3%A9.jpg");
-        let cdn = |s: &mut PublishSettings| s.public_base_url = Some("https://cdn.example/art/".parse().unwrap());
+        assert_eq!(
+            address(|_| {}),
+            "https://cast.s3.eu-central-1.amazonaws.com/a%20b/%C3%A9.jpg"
+        );
+        assert_eq!(
+            address(|s| s.bucket = "my.cast".to_owned()),
+            "https://s3.eu-central-1.amazonaws.com/my.cast/a%20b/%C3%A9.jpg"
+        );
+        let cdn =
+            |s: &mut PublishSettings| s.public_base_url = Some("https://cdn.example/art/".parse().unwrap());
         assert_eq!(address(cdn), "https://cdn.example/art/a%20b/%C3%A9.jpg");
         let other = |s: &mut PublishSettings| s.endpoint = Some("https://s3.example:9000".parse().unwrap());
         assert_eq!(address(other), "https://cast.s3.example:9000/a%20b/%C3%A9.jpg");

@@ -49,7 +49,11 @@ mod tests {
 
     #[test]
     fn a_signature_is_never_printed() {
-        let url = PublicUrl::new("https://b.s3.example/k.jpg?X-Amz-Signature=canary".parse().unwrap());
+        let url = PublicUrl::new(
+            "https://b.s3.example/k.jpg?X-Amz-Signature=canary"
+                .parse()
+                .unwrap(),
+        );
         assert!(!format!("{url} {url:?} {}", url.unsigned()).contains("canary"));
         assert!(url.expose().contains("canary"));
     }

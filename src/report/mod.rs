@@ -24,12 +24,21 @@ pub struct Reporters {
 impl Reporters {
     /// Reporters for one command.
     pub fn new(command: &'static str, all: Vec<Box<dyn Reporter>>) -> Self {
-        Self { all, count: std::sync::Mutex::new(Summary { command, ..Summary::default() }) }
+        Self {
+            all,
+            count: std::sync::Mutex::new(Summary {
+                command,
+                ..Summary::default()
+            }),
+        }
     }
 
     /// Tells one event.
     pub fn tell(&self, event: Event) {
-        self.count.lock().unwrap_or_else(std::sync::PoisonError::into_inner).count(&event);
+        self.count
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .count(&event);
         for reporter in &self.all {
             reporter.event(&event);
         }
@@ -37,6 +46,9 @@ impl Reporters {
 
     /// What was counted so far.
     pub fn summary(&self) -> Summary {
-        self.count.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.count
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }

@@ -16,17 +16,26 @@ pub struct Ndjson<W> {
 impl<W: Write + Send> Ndjson<W> {
     /// Events alone, for stdout.
     pub fn new(out: W) -> Self {
-        Self { out: Mutex::new(out), stamped: false, failed: AtomicBool::new(false) }
+        Self {
+            out: Mutex::new(out),
+            stamped: false,
+            failed: AtomicBool::new(false),
+        }
     }
 
     /// Events with the time of day in front (`"at"`, RFC 3339, UTC), for a log file.
     pub fn stamped(out: W) -> Self {
-        Self { stamped: true, ..Self::new(out) }
+        Self {
+            stamped: true,
+            ..Self::new(out)
+        }
     }
 
     fn line(&self, event: &Event) -> std::io::Result<()> {
         let mut line = serde_json::to_value(event)?;
-        if self.stamped && let Some(object) = line.as_object_mut() {
+        if self.stamped
+            && let Some(object) = line.as_object_mut()
+        {
             object.insert("at".to_owned(), jiff::Timestamp::now().to_string().into());
         }
         let mut text = serde_json::to_vec(&line)?;

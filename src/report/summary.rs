@@ -57,7 +57,11 @@ impl Summary {
 
     /// How many characters wait for somebody to do something about their pictures.
     pub fn needs_a_person(&self) -> u64 {
-        let unsure = if self.command == "check" { self.review + self.unsuitable } else { self.to_review + self.rejected };
+        let unsure = if self.command == "check" {
+            self.review + self.unsuitable
+        } else {
+            self.to_review + self.rejected
+        };
         unsure + self.held + self.failed + self.refused_before + self.bad_rows
     }
 }

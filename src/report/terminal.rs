@@ -71,14 +71,21 @@ impl Terminal {
         let bars = (style == Style::Bars).then(|| Bars::new(command == "run"));
         let now = Instant::now();
         let state = State {
-            count: Summary { command, ..Summary::default() },
+            count: Summary {
+                command,
+                ..Summary::default()
+            },
             started: now,
             plain_at: now,
             open: BTreeMap::new(),
             budget,
             stopping: None,
         };
-        Self { style, bars, state: Mutex::new(state) }
+        Self {
+            style,
+            bars,
+            state: Mutex::new(state),
+        }
     }
 
     fn line(&self, text: &str) {
@@ -99,14 +106,26 @@ impl Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let bar = |name: &'static str, shown: bool| {
             let form = "{prefix:>9} {bar:24.cyan/dim} {pos:>6}/{len:<6} {per_sec:>10}  {eta:>4}  {wide_msg}";
-            let style = ProgressStyle::with_template(form).expect("the template is valid").progress_chars("━╸─");
+            let style = ProgressStyle::with_template(form)
+                .expect("the template is valid")
+                .progress_chars("━╸─");
             let bar = ProgressBar::no_length().with_style(style).with_prefix(name);
-            if shown { all.add(bar) } else { bar.set_draw_target(ProgressDrawTarget::hidden()); bar }
+            if shown {
+                all.add(bar)
+            } else {
+                bar.set_draw_target(ProgressDrawTarget::hidden());
+                bar
+            }
         };
         let checked = bar("checked", true);
         let published = bar("uploaded", run);
         let enrolled = bar("enrolled", run);
-        Self { all, checked, published, enrolled }
+        Self {
+            all,
+            checked,
+            published,
+            enrolled,
+        }
     }
 
     fn show(&self, state: &State) {
@@ -122,8 +141,13 @@ impl Bars {
             self.checked.set_message(format!("{unsure} not suitable"));
         }
         let budget = state.budget.map(|b| format!(" of {b}")).unwrap_or_default();
-        let doubt = if count.in_doubt > 0 { format!(", {} in doubt", count.in_doubt) } else { String::new() };
-        self.enrolled.set_message(format!("{}{budget}{doubt}", count.cost_usd));
+        let doubt = if count.in_doubt > 0 {
+            format!(", {} in doubt", count.in_doubt)
+        } else {
+            String::new()
+        };
+        self.enrolled
+            .set_message(format!("{}{budget}{doubt}", count.cost_usd));
     }
 
     fn end(&self) {
@@ -151,26 +175,69 @@ impl State {
 
     fn note(&mut self, event: &Event) {
         match event {
-            Event::Checked { name, verdict, reasons, messages, .. } if !messages.is_empty() => {
-                let code = reasons.first().map_or("", |code| code.split(':').next().unwrap_or(code));
+            Event::Checked {
+                name,
+                verdict,
+                reasons,
+                messages,
+                ..
+            } if !messages.is_empty() => {
+                let code = reasons
+                    .first()
+                    .map_or("", |code| code.split(':').next().unwrap_or(code));
                 let heading = format!("{verdict}: {code}");
-                self.open(u8::from(verdict.to_string() == "unsuitable"), &heading, &messages.join("; "), name);
+                self.open(
+                    u8::from(verdict.to_string() == "unsuitable"),
+                    &heading,
+                    &messages.join("; "),
+                    name,
+                );
             }
-            Event::Planned { name, action: Action::Hold, .. } => {
+            Event::Planned {
+                name,
+                action: Action::Hold,
+                ..
+            } => {
                 let mend = "the picture changed after it was enrolled; pay again with --re-enroll changed";
                 self.open(2, "held: picture changed", mend, name);
             }
-            Event::Planned { name, action: Action::InDoubt, .. } => {
+            Event::Planned {
+                name,
+                action: Action::InDoubt,
+                ..
+            } => {
                 self.open(5, "in doubt", "settle with `castline resolve`", name);
             }
-            Event::Planned { name, action: Action::Refused, .. } => {
-                self.open(3, "refused before", "mend the picture, or send it again with `castline retry`", name);
+            Event::Planned {
+                name,
+                action: Action::Refused,
+                ..
+            } => {
+                self.open(
+                    3,
+                    "refused before",
+                    "mend the picture, or send it again with `castline retry`",
+                    name,
+                );
             }
-            Event::Planned { name, action: Action::Waiting, .. } => {
-                self.open(3, "waiting: real actors", "walk them through `castline realface`", name);
+            Event::Planned {
+                name,
+                action: Action::Waiting,
+                ..
+            } => {
+                self.open(
+                    3,
+                    "waiting: real actors",
+                    "walk them through `castline realface`",
+                    name,
+                );
             }
-            Event::Failed { name, code, message, .. } => self.open(4, &format!("failed: {code}"), message, name),
-            Event::InDoubt { name, code, message, .. } => {
+            Event::Failed {
+                name, code, message, ..
+            } => self.open(4, &format!("failed: {code}"), message, name),
+            Event::InDoubt {
+                name, code, message, ..
+            } => {
                 let mend = format!("{message}; settle with `castline resolve`");
                 self.open(5, &format!("in doubt: {code}"), &mend, name);
             }
@@ -192,12 +259,22 @@ impl Reporter for Terminal {
         state.count.count(event);
         state.note(event);
         match event {
-            Event::BadRow { message, .. } => self.line(&format!("{} {}", style("bad row:").red(), printable(message))),
+            Event::BadRow { message, .. } => {
+                self.line(&format!("{} {}", style("bad row:").red(), printable(message)))
+            }
             Event::Paused { seconds, reason } => {
-                self.line(&format!("{} waiting {seconds:.0} s ({})", style("paused:").yellow(), printable(reason)));
+                self.line(&format!(
+                    "{} waiting {seconds:.0} s ({})",
+                    style("paused:").yellow(),
+                    printable(reason)
+                ));
             }
             Event::Stopping { message, .. } => {
-                self.line(&format!("{} {}", style("stopping:").red().bold(), printable(message)));
+                self.line(&format!(
+                    "{} {}",
+                    style("stopping:").red().bold(),
+                    printable(message)
+                ));
             }
             Event::Summary(summary) => {
                 if let Some(bars) = &self.bars {
@@ -222,11 +299,18 @@ fn plain(state: &State) -> String {
     let c = &state.count;
     let seconds = state.started.elapsed().as_secs();
     let paid = if c.command == "run" {
-        format!(", uploaded {}, enrolled {} of {}, {}", c.published, c.enrolled, c.to_enroll, c.cost_usd)
+        format!(
+            ", uploaded {}, enrolled {} of {}, {}",
+            c.published, c.enrolled, c.to_enroll, c.cost_usd
+        )
     } else {
         String::new()
     };
-    format!("{seconds:>5} s: checked {} of {}{paid}", c.planned(), c.characters)
+    format!(
+        "{seconds:>5} s: checked {} of {}{paid}",
+        c.planned(),
+        c.characters
+    )
 }
 
 /// The last words: what needs a person, then what happened.
@@ -235,9 +319,23 @@ fn end(state: &State, summary: &Summary) {
     for ((_, heading), (mend, names)) in &state.open {
         let _ = writeln!(out, "{} ({})", style(heading).bold(), names.len());
         let more = names.len().saturating_sub(NAMES_SHOWN);
-        let shown = names.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let _ = writeln!(out, "  {shown}{more}\n  {} {}", style("→").dim(), style(printable(mend)).dim());
+        let shown = names
+            .iter()
+            .take(NAMES_SHOWN)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            out,
+            "  {shown}{more}\n  {} {}",
+            style("→").dim(),
+            style(printable(mend)).dim()
+        );
     }
     if !state.open.is_empty() {
         let _ = writeln!(out);
@@ -281,7 +379,11 @@ fn last_line(s: &Summary) -> String {
         part(s.in_doubt, "in doubt");
     }
     part(s.bad_rows, "bad rows");
-    let what = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+    let what = if parts.is_empty() {
+        "nothing to do".to_owned()
+    } else {
+        parts.join(", ")
+    };
     let cost = match s.command {
         "plan" => format!(" — {} in all", s.planned_usd),
         "run" if s.in_doubt_usd > Usd::ZERO => {

@@ -50,8 +50,13 @@ pub struct Layers {
 impl Layers {
     /// The defaults.
     pub fn defaults() -> Self {
-        let default = |key: &Key| Value { text: key.default.to_owned(), origin: Origin::Default };
-        Self { values: KEYS.iter().map(|key| (key.name, default(key))).collect() }
+        let default = |key: &Key| Value {
+            text: key.default.to_owned(),
+            origin: Origin::Default,
+        };
+        Self {
+            values: KEYS.iter().map(|key| (key.name, default(key))).collect(),
+        }
     }
 
     /// Lays the file at `path` over what is there.
@@ -59,7 +64,10 @@ impl Layers {
     /// # Errors
     /// The file can't be read, is not TOML, or has a key that castline doesn't know.
     pub fn file(&mut self, path: &Path) -> Result<(), SettingsError> {
-        let wrong = |problem: String| SettingsError::File { path: path.to_owned(), problem };
+        let wrong = |problem: String| SettingsError::File {
+            path: path.to_owned(),
+            problem,
+        };
         let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?;
         for (section, content) in table {
@@ -69,7 +77,9 @@ impl Layers {
             for (name, value) in content {
                 let name = format!("{section}.{name}");
                 let text = plain(&value).ok_or_else(|| {
-                    wrong(format!("{name}: {value} is no text, number, true/false or list of texts"))
+                    wrong(format!(
+                        "{name}: {value} is no text, number, true/false or list of texts"
+                    ))
                 })?;
                 self.set(&name, text, Origin::File(path.to_owned()))?;
             }
@@ -82,7 +92,13 @@ impl Layers {
         for key in KEYS {
             let name = key.variable();
             if let Some(text) = variable(&name).filter(|text| !text.is_empty()) {
-                self.values.insert(key.name, Value { text, origin: Origin::Environment(name) });
+                self.values.insert(
+                    key.name,
+                    Value {
+                        text,
+                        origin: Origin::Environment(name),
+                    },
+                );
             }
         }
     }
@@ -102,7 +118,9 @@ impl Layers {
     /// # Panics
     /// When `name` is not in [`KEYS`]: a mistake in castline itself.
     pub fn value(&self, name: &str) -> &Value {
-        self.values.get(name).unwrap_or_else(|| panic!("{name} is not in the table of settings"))
+        self.values
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is not in the table of settings"))
     }
 
     /// The value, read as a `T`; `None` when it is empty.
@@ -118,7 +136,10 @@ impl Layers {
         if value.text.is_empty() {
             return Ok(None);
         }
-        let parsed = value.text.parse().map_err(|e: T::Err| self.wrong(name, e.to_string()))?;
+        let parsed = value
+            .text
+            .parse()
+            .map_err(|e: T::Err| self.wrong(name, e.to_string()))?;
         Ok(Some(parsed))
     }
 
@@ -131,7 +152,8 @@ impl Layers {
         T: FromStr,
         T::Err: fmt::Display,
     {
-        self.optional(name)?.ok_or_else(|| self.wrong(name, "a value is needed".to_owned()))
+        self.optional(name)?
+            .ok_or_else(|| self.wrong(name, "a value is needed".to_owned()))
     }
 
     /// A duration such as `90s`, `2m` or `24h`; `None` when empty.
@@ -144,7 +166,10 @@ impl Layers {
             "" => None,
             text => Some(text.parse().map_err(|e: jiff::Error| mend(e.to_string()))?),
         };
-        parsed.map(std::time::Duration::try_from).transpose().map_err(|e| mend(e.to_string()))
+        parsed
+            .map(std::time::Duration::try_from)
+            .transpose()
+            .map_err(|e| mend(e.to_string()))
     }
 
     /// The items of a list.
@@ -152,13 +177,22 @@ impl Layers {
         let text = &self.value(name).text;
         // The file and repeated flags end items with a line feed, so that globs may hold commas.
         let separator = if text.contains('\n') { '\n' } else { ',' };
-        text.split(separator).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        text.split(separator)
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// An error about the value of a known key.
     pub fn wrong(&self, name: &str, problem: String) -> SettingsError {
         let Value { text, origin } = self.value(name).clone();
-        SettingsError::Value { name: name.to_owned(), text, origin, problem }
+        SettingsError::Value {
+            name: name.to_owned(),
+            text,
+            origin,
+            problem,
+        }
     }
 }
 
@@ -167,7 +201,10 @@ fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
-        toml::Value::Array(items) => items.iter().map(|i| i.as_str().map(|s| format!("{s}\n"))).collect(),
+        toml::Value::Array(items) => items
+            .iter()
+            .map(|i| i.as_str().map(|s| format!("{s}\n")))
+            .collect(),
         _ => None,
     }
 }
@@ -178,7 +215,11 @@ fn unknown(name: &str, origin: &Origin) -> SettingsError {
         let last = name.rsplit('.').next()?;
         KEYS.iter().find(|k| k.parts().1 == last).map(|k| k.name)
     });
-    SettingsError::Unknown { name: name.to_owned(), origin: origin.clone(), nearest }
+    SettingsError::Unknown {
+        name: name.to_owned(),
+        origin: origin.clone(),
+        nearest,
+    }
 }
 
 impl Key {

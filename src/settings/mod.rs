@@ -174,7 +174,9 @@ impl Settings {
             key_file: path(&layers, "api.key_file", root),
             rate: layers.required("api.rate")?,
             in_flight: at_least(&layers, "api.in_flight", 1)?,
-            timeout: layers.duration("api.timeout")?.ok_or_else(|| needed(&layers, "api.timeout"))?,
+            timeout: layers
+                .duration("api.timeout")?
+                .ok_or_else(|| needed(&layers, "api.timeout"))?,
             price: layers.required("api.price_usd")?,
             max_cost: layers.optional("api.max_cost_usd")?,
             max_total_cost: layers.optional("api.max_total_cost_usd")?,
@@ -246,7 +248,9 @@ fn path(layers: &Layers, name: &str, root: &Path) -> Option<PathBuf> {
 fn https(layers: &Layers, name: &str) -> Result<Option<Url>, SettingsError> {
     let url: Option<Url> = layers.optional(name)?;
     match url {
-        Some(url) if url.scheme() != "https" => Err(layers.wrong(name, "it must begin with https://".to_owned())),
+        Some(url) if url.scheme() != "https" => {
+            Err(layers.wrong(name, "it must begin with https://".to_owned()))
+        }
         Some(url) if !url.username().is_empty() || url.password().is_some() => {
             Err(layers.wrong(name, "a URL here holds no user name or password".to_owned()))
         }
@@ -301,9 +305,15 @@ mod tests {
     fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE_NAME), file).unwrap();
-        let variable =
-            |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
-        let flags = flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned(), format!("--{k}"))).collect();
+        let variable = |name: &str| {
+            env.iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, text)| (*text).to_owned())
+        };
+        let flags = flags
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned(), format!("--{k}")))
+            .collect();
         Settings::load(folder.path(), None, variable, flags)
     }
 
@@ -316,14 +326,22 @@ mod tests {
         assert_eq!(s.api.in_flight, 4);
         assert_eq!(s.api.timeout, Duration::from_secs(5));
         assert_eq!(s.api.price, Usd::from_micros(10_000));
-        assert_eq!(s.layers.value("api.rate").origin, Origin::Flag("--api.rate".to_owned()));
-        assert_eq!(s.layers.value("api.in_flight").origin.to_string(), "CASTLINE_API_IN_FLIGHT");
+        assert_eq!(
+            s.layers.value("api.rate").origin,
+            Origin::Flag("--api.rate".to_owned())
+        );
+        assert_eq!(
+            s.layers.value("api.in_flight").origin.to_string(),
+            "CASTLINE_API_IN_FLIGHT"
+        );
         assert!(s.is_default("api.price_usd"));
     }
 
     #[test]
     fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-        let told = load("[api]\nbase_ulr = \"https://x\"", &[], &[]).unwrap_err().to_string();
+        let told = load("[api]\nbase_ulr = \"https://x\"", &[], &[])
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("did you mean \"api.base_url\"?"), "{told}");
         let told = load("[s3]\nrate = \"1/s\"", &[], &[]).unwrap_err().to_string();
         assert!(told.contains("\"api.rate\""), "{told}");
@@ -348,16 +366,28 @@ mod tests {
 
     #[test]
     fn paths_start_from_where_they_are_written() {
-        let s = load("[ledger]\npath = \"l.db\"", &[("CASTLINE_MANIFEST_PATH", "out/m.json")], &[]).unwrap();
+        let s = load(
+            "[ledger]\npath = \"l.db\"",
+            &[("CASTLINE_MANIFEST_PATH", "out/m.json")],
+            &[],
+        )
+        .unwrap();
         assert_eq!(s.ledger, s.root.join("l.db"));
         assert_eq!(s.manifest, Path::new("out/m.json"));
     }
 
     #[test]
     fn the_commented_file_is_valid_with_every_line_uncommented() {
-        let file: String =
-            keys::commented_file().lines().map(|l| l.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(l)).map(|l| format!("{l}\n")).collect();
-        let file: String = file.lines().filter(|l| !l.ends_with("= ")).map(|l| format!("{l}\n")).collect();
+        let file: String = keys::commented_file()
+            .lines()
+            .map(|l| l.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(l))
+            .map(|l| format!("{l}\n"))
+            .collect();
+        let file: String = file
+            .lines()
+            .filter(|l| !l.ends_with("= "))
+            .map(|l| format!("{l}\n"))
+            .collect();
         load(&file, &[], &[]).unwrap();
     }
 }

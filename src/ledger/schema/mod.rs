@@ -18,7 +18,11 @@ pub(super) struct Identity<'a> {
 }
 
 /// Makes the tables, or brings those of an older schema forward, in one transaction.
-pub(super) fn prepare(connection: &mut Connection, path: &Path, identity: &Identity<'_>) -> Result<(), LedgerError> {
+pub(super) fn prepare(
+    connection: &mut Connection,
+    path: &Path,
+    identity: &Identity<'_>,
+) -> Result<(), LedgerError> {
     let pages: i64 = pragma(connection, path, "page_count")?;
     let fresh = pages == 0;
     let version = if fresh { 0 } else { version(connection, path)? };
@@ -36,7 +40,10 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path, identity: &Ident
     }
     if fresh {
         let mut secret = [0u8; 32];
-        getrandom::fill(&mut secret).map_err(|e| LedgerError::Io { path: path.to_owned(), error: e.into() })?;
+        getrandom::fill(&mut secret).map_err(|e| LedgerError::Io {
+            path: path.to_owned(),
+            error: std::io::Error::other(e.to_string()),
+        })?;
         let now = jiff::Timestamp::now().to_string();
         transaction.execute(
             "INSERT INTO ledger (provider, sandbox, key_secret, created_at) VALUES (?1, ?2, ?3, ?4)",
@@ -53,14 +60,20 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path, identity: &Ident
 pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(String, bool), LedgerError> {
     version(connection, path)?;
     connection
-        .query_row("SELECT provider, sandbox FROM ledger", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT provider, sandbox FROM ledger", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .map_err(|e| damaged(path, &e.to_string()))
 }
 
 /// Notices damage of the file's structure.
 pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let answer: String = pragma(connection, path, "quick_check(1)")?;
-    if answer == "ok" { Ok(()) } else { Err(damaged(path, &answer)) }
+    if answer == "ok" {
+        Ok(())
+    } else {
+        Err(damaged(path, &answer))
+    }
 }
 
 /// The schema of a ledger; refuses files that are none, and those of the future.
@@ -71,22 +84,34 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {
     }
     let schema: i64 = pragma(connection, path, "user_version")?;
     if schema > SCRIPTS.len() as i64 {
-        return Err(LedgerError::Newer { path: path.to_owned(), schema });
+        return Err(LedgerError::Newer {
+            path: path.to_owned(),
+            schema,
+        });
     }
     Ok(schema)
 }
 
-fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, path: &Path, name: &str) -> Result<T, LedgerError> {
-    connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(|error| match &error {
-        rusqlite::Error::SqliteFailure(failure, _)
-            if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
-        {
-            damaged(path, &error.to_string())
-        }
-        _ => error.into(),
-    })
+fn pragma<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    path: &Path,
+    name: &str,
+) -> Result<T, LedgerError> {
+    connection
+        .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+        .map_err(|error| match &error {
+            rusqlite::Error::SqliteFailure(failure, _)
+                if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+            {
+                damaged(path, &error.to_string())
+            }
+            _ => error.into(),
+        })
 }
 
 fn damaged(path: &Path, problem: &str) -> LedgerError {
-    LedgerError::Damaged { path: path.to_owned(), problem: problem.to_owned() }
+    LedgerError::Damaged {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    }
 }
