@@ -42,7 +42,7 @@ async fn balance(
     }
 }
 
-async fn index() -> Json<serde_json::Value> {
+pub(super) async fn index() -> Json<serde_json::Value> {
     Json(json!({
         "GET /_sandbox/charges": "every charge, in order",
         "GET /_sandbox/requests": "the last requests, with their time of arrival",

@@ -1,17 +1,15 @@
-//! The two paid calls, and the faults that befall them.
+//! The two paid calls.
 
-use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use futures_util::stream;
+use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
+use super::ending::{Answer, How};
 use super::reply::{self, ApiError, json_reply};
 use super::{MAX_BODY, Shared};
 use crate::sandbox::charges::Charge;
@@ -36,21 +34,6 @@ pub(super) async fn realface(State(shared): State<Arc<Shared>>, request: Request
     paid(shared, Paid::RealFace, request).await
 }
 
-/// How an answer travels, and which charge is lost if it doesn't arrive.
-struct Answer {
-    how: How,
-    charge: Option<u64>,
-}
-
-enum How {
-    Reply(Response<Body>),
-    Cut(Cut),
-    /// Nothing for a long time, then this.
-    Late(Response<Body>),
-    /// So many bytes announced, half of them sent, then a reset or nothing more.
-    Half(Response<Body>, Option<Cut>),
-}
-
 async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let wire: Wire = parts
@@ -65,7 +48,7 @@ async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Bod
         .expect("every request has its tag");
     if shared.faults.before_read() {
         tag.set(FaultKind::ResetBeforeRead);
-        return never(wire.cut(Cut::Reset).await);
+        match wire.cut(Cut::Reset).await {}
     }
     let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
         return shared.error(&ApiError::new(
@@ -90,64 +73,7 @@ async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Bod
     let Ok(answer) = answer.await else {
         return shared.error(&ApiError::new(500, "internal", "the sandbox itself has failed"));
     };
-    match answer.how {
-        How::Reply(reply) => reply,
-        How::Cut(how) => never(wire.cut(how).await),
-        How::Late(reply) => {
-            let mut gone = Gone {
-                shared: &shared,
-                charge: answer.charge,
-            };
-            tokio::time::sleep(shared.faults.stall()).await;
-            gone.charge = None;
-            reply
-        }
-        How::Half(reply, cut) => half(reply, cut, wire).await,
-    }
-}
-
-/// Notes a lost reply when the connection, and this with it, ends first.
-struct Gone<'a> {
-    shared: &'a Shared,
-    charge: Option<u64>,
-}
-
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        if let Some(seq) = self.charge {
-            self.shared.book.lost(seq, true);
-        }
-    }
-}
-
-fn never(impossible: Infallible) -> Response<Body> {
-    match impossible {}
-}
-
-/// The head and the first half of the body; then the connection ends.
-async fn half(reply: Response<Body>, cut: Option<Cut>, wire: Wire) -> Response<Body> {
-    let (mut head, body) = reply.into_parts();
-    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    head.headers
-        .insert("content-length", HeaderValue::from(bytes.len()));
-    let first = bytes.slice(..bytes.len() / 2);
-    let body = stream::unfold(Some(first), move |first| {
-        let wire = wire.clone();
-        async move {
-            match (first, cut) {
-                (Some(bytes), _) => Some((Ok::<Bytes, io::Error>(bytes), None)),
-                (None, cut) => {
-                    // Let the first half leave before the connection goes.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    match cut {
-                        Some(cut) => match wire.cut(cut).await {},
-                        None => Some((Err(io::Error::other("cut short by a fault")), None)),
-                    }
-                }
-            }
-        }
-    });
-    Response::from_parts(head, Body::from_stream(body))
+    answer.deliver(&shared, wire).await
 }
 
 /// A call that has passed every check.
@@ -204,7 +130,7 @@ impl Shared {
         match self.charge(paid, &call, fault, headers) {
             Ok(charge) => Answer {
                 charge: Some(charge.seq),
-                how: self.charged(fault, paid, &charge),
+                how: self.charged(fault, self.success(paid, &charge)),
             },
             Err(error) => free(self.error(&error)),
         }
@@ -295,71 +221,6 @@ impl Shared {
             .map_err(|e| ApiError::new(500, "internal", e.to_string()))
     }
 
-    fn uncharged(&self, fault: FaultKind) -> How {
-        use FaultKind as F;
-        let error = |status, code, message: &str| ApiError::new(status, code, message);
-        let error = match fault {
-            F::Refuse | F::ResetBeforeRead | F::ResetBeforeCharge => return How::Cut(Cut::Reset),
-            F::CloseBeforeCharge => return How::Cut(Cut::Close),
-            F::Stall => return How::Late(self.error(&server_error(504))),
-            F::ErrorIn200 => return How::Reply(error_in_200()),
-            F::Redirect => return How::Reply(redirect()),
-            F::Http502 => server_error(502),
-            F::Http503 => server_error(503),
-            F::Http504 => server_error(504),
-            F::RateLimited => error(429, "rate_limited", "slow down").retry_after(self.faults.retry_after()),
-            F::Unauthorized => error(401, "unauthorized", "the API key was revoked"),
-            F::Forbidden => error(403, "forbidden", "the API key may not do this"),
-            F::InsufficientBalance => error(402, "insufficient_balance", "the account has no credit left"),
-            F::Quota => error(429, "quota_exceeded", "the account can hold no more assets"),
-            F::QuotaForbidden => error(403, "quota_exceeded", "the account can hold no more assets"),
-            F::InvalidImageUrl => error(400, "invalid_image_url", "image_url answered 403"),
-            F::ImageRejected => error(422, "image_rejected", "the picture was rejected"),
-            F::FaceMatchFailed => error(422, "face_match_failed", "the picture is of someone else"),
-            F::LivenessIncomplete => error(425, "liveness_incomplete", "keep polling"),
-            F::GroupNotFound => error(404, "group_not_found", "no such session"),
-            F::SessionExpired => error(400, "session_expired", "init again"),
-            // The others are charged.
-            _ => server_error(500),
-        };
-        How::Reply(self.error(&error))
-    }
-
-    fn charged(&self, fault: FaultKind, paid: Paid, charge: &Charge) -> How {
-        use FaultKind as F;
-        let reply = self.success(paid, charge);
-        let error = |error: &ApiError| How::Reply(self.error(error));
-        match fault {
-            F::Http500Charged => error(&server_error(500)),
-            F::Http502Charged => error(&server_error(502)),
-            F::Http503Charged => error(&server_error(503)),
-            F::Http504Charged => error(&server_error(504)),
-            F::ResetAfterCharge => How::Cut(Cut::Reset),
-            F::CloseAfterCharge => How::Cut(Cut::Close),
-            F::StallCharged => How::Late(reply),
-            F::ResetDuringReply => How::Half(reply, Some(Cut::Reset)),
-            F::Truncated => How::Half(reply, None),
-            F::Garbage => How::Reply(reply::html(StatusCode::OK, "<html><h1>It works!</h1></html>")),
-            F::Empty => How::Reply(Response::new(Body::empty())),
-            F::NoAssetId => How::Reply(json_reply(
-                StatusCode::OK,
-                &json!({ "name": charge.name, "status": "queued" }),
-            )),
-            F::ErrorIn200Charged => How::Reply(error_in_200()),
-            F::PaymentReplay => error(&ApiError::new(
-                402,
-                "PAYMENT_REPLAY",
-                "this payment was claimed already",
-            )),
-            F::ChainTimeout => error(&ApiError::new(
-                402,
-                "chain_timeout",
-                "the settlement was not seen",
-            )),
-            _ => How::Reply(reply),
-        }
-    }
-
     fn success(&self, paid: Paid, charge: &Charge) -> Response<Body> {
         let mut body = json!({ "asset_id": charge.asset_id, "name": charge.name });
         let fields = body.as_object_mut().expect("an object, two lines above");
@@ -407,30 +268,4 @@ impl Paid {
             Self::RealFace => "realface/enroll",
         }
     }
-}
-
-fn server_error(status: u16) -> ApiError {
-    let code = match status {
-        502 => "bad_gateway",
-        503 => "service_unavailable",
-        504 => "gateway_timeout",
-        _ => "internal_error",
-    };
-    ApiError::new(status, code, "upstream failed")
-}
-
-fn error_in_200() -> Response<Body> {
-    // Nothing in it tells whether money moved: that is the point.
-    json_reply(
-        StatusCode::OK,
-        &json!({ "error": { "code": "upstream_error", "message": "try again" } }),
-    )
-}
-
-fn redirect() -> Response<Body> {
-    let mut reply = Response::new(Body::empty());
-    *reply.status_mut() = StatusCode::TEMPORARY_REDIRECT;
-    let here = HeaderValue::from_static("/v1/marketplace/portrait/enroll");
-    reply.headers_mut().insert("location", here);
-    reply
 }

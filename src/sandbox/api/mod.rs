@@ -1,6 +1,7 @@
 //! The stand-in for the paid API: all endpoints of both dialects, and the sandbox's own under `/_sandbox`.
 
 mod control;
+mod ending;
 mod enroll;
 mod realface;
 pub(super) mod reply;
@@ -97,6 +98,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/wallet/{address}/portraits", get(portraits))
         .merge(realface::pages())
         .nest("/_sandbox", control::routes())
+        .route("/_sandbox/", get(control::index))
         .fallback(unknown)
         .with_state(shared)
 }

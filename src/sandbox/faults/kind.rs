@@ -37,7 +37,8 @@ kinds! {
     /// Nothing goes wrong; of use in a script.
     None = "none", true;
     /// The connection is reset before the TLS handshake: the request was provably never sent. Drawn per
-    /// connection, not per call.
+    /// connection, not per call, and for every path of the API's port: at 100 per cent nobody gets through,
+    /// not even to change the faults.
     Refuse = "refuse", false;
     /// A reset while the request's body is still unread.
     ResetBeforeRead = "reset-before-read", false;
