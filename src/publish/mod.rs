@@ -1,11 +1,23 @@
 //! Gives a prepared picture a public HTTPS URL on S3.
+//!
+//! Keys are content-addressed and can't be guessed ([`object_key`]); [`Publisher::publish`] uploads once and
+//! overwrites nothing; [`Publisher::probe`] looks at the result as a stranger would, before anything is paid for.
+//! [`Fetcher`] does the same the other way round: it fetches the pictures that a cast names by `https://`.
 
+mod check;
+mod error;
 mod fetch;
+mod hosts;
 mod key;
+mod probe;
 mod s3;
+mod stranger;
 mod url;
 
-pub use self::fetch::{FetchError, Fetcher};
+pub use self::check::AccessCheck;
+pub use self::error::PublishError;
+pub use self::fetch::{FetchError, Fetcher, MAX_SOURCE_BYTES};
 pub use self::key::object_key;
-pub use self::s3::{PublishError, PublishSettings, Publisher, StaticCredentials};
+pub use self::probe::ProbeError;
+pub use self::s3::{PublishSettings, Publisher, StaticCredentials};
 pub use self::url::PublicUrl;

@@ -3,39 +3,61 @@
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::PublicUrl;
+use super::error::PublishError;
+use super::stranger::Stranger;
 
 /// The longest that S3 lets a signature live.
 const LONGEST_PRESIGN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The API takes addresses shorter than this.
+const LONGEST_URL: usize = 2048;
+/// How long one try of an upload may take: 10 MB at 1 Mbit/s are 80 s.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pauses after 409: another upload of the same key is under way.
+const CONFLICT: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+];
 
 /// Where pictures are published, and how.
 #[derive(Debug, Clone)]
 pub struct PublishSettings {
     /// The bucket.
     pub bucket: String,
-    /// What object keys begin with.
+    /// What object keys begin with: a folder, or nothing.
     pub prefix: String,
-    /// Its region; the AWS configuration's when `None`.
+    /// The bucket's region; when `None`, the AWS configuration's, or `us-east-1` at another endpoint than
+    /// Amazon's.
     pub region: Option<String>,
-    /// Another S3 than Amazon's.
+    /// Another S3 than Amazon's; when `None`, the AWS configuration's (`AWS_ENDPOINT_URL_S3`), or Amazon's.
     pub endpoint: Option<Url>,
     /// endpoint/bucket/key rather than bucket.endpoint/key.
     pub force_path_style: bool,
-    /// Where the bucket is seen by the public; its own address when `None`.
+    /// Where the bucket is seen by the public, such as a CDN; its own address when `None`.
     pub public_base_url: Option<Url>,
-    /// Signed addresses that live so long, instead of public ones.
+    /// Signed addresses that live so long, at most 7 days, instead of public ones. Temporary credentials end
+    /// them earlier.
     pub presign_expiry: Option<Duration>,
-    /// The Cache-Control header of objects.
+    /// The `Cache-Control` header of objects; none when empty.
     pub cache_control: String,
-    /// How often an upload is tried again.
+    /// Whether published addresses may be on this machine or its neighbours: for stand-ins.
+    pub allow_private_hosts: bool,
+    /// How often an upload is tried again after a passing trouble.
     pub retries: u32,
     /// An extra root certificate, PEM.
     pub ca_pem: Option<Vec<u8>>,
@@ -52,80 +74,60 @@ impl StaticCredentials {
     }
 }
 
-/// Why a picture can't be published.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// Nothing can be published this way: bucket, credentials, region, endpoint, permission.
-    #[error("{message}")]
-    Setup {
-        /// A fixed code.
-        code: &'static str,
-        /// What is wrong, and the mend.
-        message: String,
-    },
-    /// This picture can't be published.
-    #[error("S3 did not take the picture: {0}")]
-    Object(String),
-}
-
-impl PublishError {
-    /// A fixed code.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Setup { code, .. } => code,
-            Self::Object(_) => "upload_failed",
-        }
-    }
-
-    /// Whether no other picture can be published either.
-    pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Setup { .. })
-    }
-}
-
-/// Publishes pictures.
+/// Publishes pictures. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     client: aws_sdk_s3::Client,
-    settings: PublishSettings,
-    /// Where objects are seen, up to their keys.
-    base: Url,
+    pub(super) settings: PublishSettings,
+    pub(super) stranger: Stranger,
+}
+
+/// What is uploaded.
+struct Object<'a> {
+    key: &'a str,
+    content_type: &'a str,
+    bytes: Bytes,
+    /// SHA-256, base64, as S3 writes it.
+    sha256: String,
 }
 
 impl Publisher {
-    /// A publisher; without `credentials`, the AWS chain is asked (environment, profile, web identity,
-    /// container, instance).
+    /// A publisher. Without `credentials` the AWS chain is asked: environment, profile (with role assumption),
+    /// web identity, container, instance; SSO and credential processes are not built in.
+    ///
+    /// Settings are checked here, credentials are found, and one address is made, so that what would fail for
+    /// every picture fails before the first.
     ///
     /// # Errors
-    /// No region is known, or a setting makes no sense.
+    /// No region or no credentials are known, or a setting makes no sense.
     pub async fn new(
         settings: PublishSettings,
         credentials: Option<StaticCredentials>,
     ) -> Result<Self, PublishError> {
-        crate::tls::install_provider();
-        if settings
-            .presign_expiry
-            .is_some_and(|expiry| expiry > LONGEST_PRESIGN)
-        {
-            return Err(setup(
-                "bad_presign_expiry",
-                "s3.presign_expiry: S3 signs for at most 7 days (168h)",
-            ));
-        }
+        check(&settings)?;
+        let bad_ca =
+            |e: crate::tls::CertificateError| PublishError::setup("bad_ca_file", format!("tls.ca_file: {e}"));
+        let ca_pem = settings.ca_pem.as_deref();
+        let stranger = Stranger::new(settings.allow_private_hosts, ca_pem).map_err(bad_ca)?;
         let mut trust = TrustStore::default();
-        if let Some(pem) = &settings.ca_pem {
-            trust.add_pem_certificate(pem.clone());
+        if let Some(pem) = ca_pem {
+            trust.add_pem_certificate(pem);
         }
         let context = TlsContext::builder().with_trust_store(trust).build();
-        let context = context.map_err(|e| setup("bad_ca_file", &format!("tls.ca_file: {e}")))?;
+        let context = context.map_err(|e| PublishError::setup("bad_ca_file", format!("tls.ca_file: {e}")))?;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .tls_context(context)
             .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
+            .timeout_config(timeouts)
             // The one place where uploads are tried again: they carry If-None-Match, so that twice is once.
-            .retry_config(RetryConfig::standard().with_max_attempts(settings.retries + 1));
+            .retry_config(RetryConfig::standard().with_max_attempts(settings.retries.saturating_add(1)));
         if let Some(region) = &settings.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -136,271 +138,280 @@ impl Publisher {
             loader = loader.endpoint_url(endpoint.as_str());
         }
         let config = loader.load().await;
-        let region = config.region().map(ToString::to_string);
-        let Some(region) = region else {
-            let told = "no region: set s3.region in castline.toml, or export AWS_REGION";
-            return Err(setup("no_region", told));
-        };
-        let config = aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(settings.force_path_style)
-            .build();
-        let base = base(&settings, &region)?;
-        Ok(Self {
-            client: aws_sdk_s3::Client::from_conf(config),
+        let mut of_s3 =
+            aws_sdk_s3::config::Builder::from(&config).force_path_style(settings.force_path_style);
+        if config.region().is_none() {
+            if config.endpoint_url().is_none() {
+                let told = "no region: set s3.region, or export AWS_REGION";
+                return Err(PublishError::setup("no_region", told));
+            }
+            of_s3 = of_s3.region(Region::new("us-east-1"));
+        }
+        let client = aws_sdk_s3::Client::from_conf(of_s3.build());
+        let publisher = Self {
+            client,
             settings,
-            base,
-        })
+            stranger,
+        };
+        publisher.address("castline.jpg").await?;
+        Ok(publisher)
     }
 
-    /// Uploads a picture under `key` unless it is there already, and tells where it is seen.
+    /// Uploads a picture under `key` unless it is there already, and tells where it is seen. `key` must tell its
+    /// content, as [`object_key`](super::object_key) does: what is there already is taken for the same.
     ///
     /// # Errors
-    /// S3 can't be reached or refuses.
+    /// S3 can't be reached or refuses, or something else is there.
     pub async fn publish(
         &self,
         bytes: Bytes,
         content_type: &str,
         key: &str,
     ) -> Result<PublicUrl, PublishError> {
-        let length = bytes.len() as i64;
-        let put = || {
-            self.client
-                .put_object()
-                .bucket(&self.settings.bucket)
-                .key(key)
-                .content_type(content_type)
-                .cache_control(&self.settings.cache_control)
-                .if_none_match("*")
-                .body(bytes.clone().into())
-                .send()
+        let object = Object {
+            key,
+            content_type,
+            sha256: STANDARD.encode(Sha256::digest(&bytes)),
+            bytes,
         };
-        let mut sent = put().await;
-        // 409: two uploads of the same bytes met; one of them has won by now.
-        if sent.as_ref().is_err_and(|e| status(e) == Some(409)) {
-            sent = put().await;
+        let mut pauses = CONFLICT.iter();
+        loop {
+            if self.put(&object).await? {
+                return self.address(key).await;
+            }
+            let Some(pause) = pauses.next() else {
+                let told = format!("{key} is being written by somebody else again and again (409)");
+                return Err(PublishError::object("conflict", told));
+            };
+            tokio::time::sleep(*pause).await;
         }
-        match sent {
-            Ok(_) => {}
-            // 412: the key tells the content, so what is there is what was to be uploaded, if it is whole.
-            Err(error) if status(&error) == Some(412) => self.verify(key, length).await?,
-            Err(error) => return Err(self.told(&error)),
-        }
-        self.address(key).await
     }
 
-    /// Where the object `key` is seen.
-    ///
-    /// # Errors
-    /// The address can't be signed: no credentials.
-    pub async fn address(&self, key: &str) -> Result<PublicUrl, PublishError> {
-        let Some(expiry) = self.settings.presign_expiry else {
-            return Ok(PublicUrl::new(join(&self.base, key)));
-        };
-        let presigning = PresigningConfig::expires_in(expiry)
-            .map_err(|e| setup("bad_presign_expiry", &format!("s3.presign_expiry: {e}")))?;
-        let request = self
-            .client
-            .get_object()
-            .bucket(&self.settings.bucket)
-            .key(key)
-            .presigned(presigning)
-            .await;
-        let request = request.map_err(|error| self.told(&error))?;
-        let url = request
-            .uri()
-            .parse()
-            .map_err(|e| setup("bad_endpoint", &format!("s3.endpoint: {e}")))?;
-        Ok(PublicUrl::new(url))
+    /// Uploads once. `false` when another upload of the same key was under way: ask again.
+    async fn put(&self, object: &Object<'_>) -> Result<bool, PublishError> {
+        let condition = || self.client.put_object().if_none_match("*");
+        let sent = self.send(condition(), object).await;
+        let Err(error) = sent else { return Ok(true) };
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        match (status, error.code().unwrap_or_default()) {
+            (Some(412), _) => self.is_there(object).await,
+            (Some(409), _) => Ok(false),
+            // Some stores don't know the condition. The key tells the content, so that nothing is lost.
+            (Some(501), _) | (_, "NotImplemented") => {
+                if self.is_there(object).await? {
+                    return Ok(true);
+                }
+                let sent = self.send(self.client.put_object(), object).await;
+                sent.map_err(|error| self.told("s3:PutObject", &error))?;
+                Ok(true)
+            }
+            (_, "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch") => {
+                // Some stores keep what they have refused; the next upload would take it for the picture.
+                let _ = self.delete(object.key).await;
+                Err(PublishError::object(
+                    "damaged_on_the_way",
+                    "its bytes were changed on the way; try again",
+                ))
+            }
+            _ => Err(self.told("s3:PutObject", &error)),
+        }
     }
 
-    /// Deletes the object `key`.
-    ///
-    /// # Errors
-    /// S3 can't be reached or refuses.
-    pub async fn delete(&self, key: &str) -> Result<(), PublishError> {
-        let gone = self
-            .client
-            .delete_object()
-            .bucket(&self.settings.bucket)
-            .key(key)
+    async fn send(
+        &self,
+        put: aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder,
+        object: &Object<'_>,
+    ) -> Result<
+        aws_sdk_s3::operation::put_object::PutObjectOutput,
+        aws_sdk_s3::error::SdkError<aws_sdk_s3::operation::put_object::PutObjectError>,
+    > {
+        let cache_control = Some(&self.settings.cache_control).filter(|text| !text.is_empty());
+        put.bucket(&self.settings.bucket)
+            .key(object.key)
+            .content_type(object.content_type)
+            .set_cache_control(cache_control.cloned())
+            // Told as a header, the store checks what it got, and the SDK sends no checksum trailer, which
+            // many stores that speak S3 don't understand.
+            .checksum_sha256(&object.sha256)
+            .body(object.bytes.clone().into())
             .send()
-            .await;
-        gone.map(drop).map_err(|error| self.told(&error))
+            .await
     }
 
-    async fn verify(&self, key: &str, length: i64) -> Result<(), PublishError> {
+    /// Whether the object is there, whole. Where it may not be looked at, the key is trusted: the probe follows.
+    async fn is_there(&self, object: &Object<'_>) -> Result<bool, PublishError> {
         let head = self
             .client
             .head_object()
             .bucket(&self.settings.bucket)
-            .key(key)
+            .key(object.key)
+            .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await;
-        let there = head.map_err(|error| self.told(&error))?.content_length();
-        if there == Some(length) {
-            return Ok(());
+        let head = match head {
+            Ok(head) => head,
+            Err(error) => {
+                return match error.raw_response().map(|response| response.status().as_u16()) {
+                    Some(404) => Ok(false),
+                    Some(403) => Ok(true),
+                    _ => Err(self.told("s3:GetObject", &error)),
+                };
+            }
+        };
+        let length = head
+            .content_length()
+            .and_then(|length| usize::try_from(length).ok());
+        let same = length == Some(object.bytes.len())
+            && head
+                .checksum_sha256()
+                .is_none_or(|sha256| sha256 == object.sha256);
+        if same {
+            return Ok(true);
         }
-        let told =
-            format!("{key} is there with {there:?} bytes instead of {length}; delete it and run again");
-        Err(PublishError::Object(told))
+        let told = format!(
+            "something else is already at {}: delete it and run again",
+            object.key
+        );
+        Err(PublishError::object("other_object_there", told))
     }
 
-    /// What an error of the SDK means for the user.
-    fn told<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    /// Where the object `key` is seen; signed afresh where addresses are signed. Nothing is sent.
+    ///
+    /// # Errors
+    /// It is no address for the API: not `https://`, too long; or there are no credentials to sign with.
+    pub async fn address(&self, key: &str) -> Result<PublicUrl, PublishError> {
+        let url = match (&self.settings.public_base_url, self.settings.presign_expiry) {
+            (Some(base), None) => below(base, key),
+            (None, None) => {
+                // The SDK knows best where a bucket is: regions, partitions, dots in names, endpoints.
+                let mut url = self.presigned(key, Duration::from_secs(60)).await?;
+                url.set_query(None);
+                url
+            }
+            (_, Some(expiry)) => self.presigned(key, expiry).await?,
+        };
+        if url.scheme() != "https" {
+            let told = format!(
+                "objects would be seen at {}://…, but the API takes only https://: set s3.public_base_url",
+                url.scheme()
+            );
+            return Err(PublishError::setup("not_https", told));
+        }
+        if url.as_str().len() >= LONGEST_URL {
+            let told = format!(
+                "the signed address has {} characters, and the API takes fewer than {LONGEST_URL}: sign with \
+                 long-lived credentials (temporary ones put their token into the address), or use public addresses",
+                url.as_str().len()
+            );
+            return Err(PublishError::setup("url_too_long", told));
+        }
+        Ok(PublicUrl::new(url))
+    }
+
+    async fn presigned(&self, key: &str, expiry: Duration) -> Result<Url, PublishError> {
+        let bad = |e: &dyn std::fmt::Display| {
+            PublishError::setup("bad_presign_expiry", format!("s3.presign_expiry: {e}"))
+        };
+        let presigning = PresigningConfig::expires_in(expiry).map_err(|e| bad(&e))?;
+        let get = self.client.get_object().bucket(&self.settings.bucket).key(key);
+        let request = get.presigned(presigning).await;
+        let request = request.map_err(|error| self.told("s3:GetObject", &error))?;
+        let url = request.uri().parse();
+        url.map_err(|e| {
+            PublishError::setup(
+                "bad_endpoint",
+                format!("the bucket has no address: {e}; check s3.endpoint"),
+            )
+        })
+    }
+
+    /// Deletes the object `key`; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// S3 can't be reached or refuses.
+    pub async fn delete(&self, key: &str) -> Result<(), PublishError> {
+        let delete = self.client.delete_object().bucket(&self.settings.bucket).key(key);
+        match delete.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
+            Err(error) => Err(self.told("s3:DeleteObject", &error)),
+        }
+    }
+
+    fn told<E>(
         &self,
-        error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
-    ) -> PublishError {
-        let bucket = &self.settings.bucket;
-        let (code, message) = match error {
-            SdkError::ServiceError(service) => (
-                service.err().code().unwrap_or_default(),
-                service.err().message().unwrap_or_default(),
-            ),
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                let told = format!(
-                    "S3 can't be reached ({}): check s3.endpoint, s3.region and the network",
-                    causes(error)
-                );
-                return setup("s3_unreachable", &told);
-            }
-            SdkError::ConstructionFailure(_) => {
-                let told = format!(
-                    "no AWS credentials ({}): export them, or name a profile",
-                    causes(error)
-                );
-                return setup("no_credentials", &told);
-            }
-            _ => ("", ""),
-        };
-        let (fixed, told) = match (status(error), code) {
-            (_, "NoSuchBucket") | (Some(404), _) => (
-                "no_bucket",
-                format!("there is no bucket {bucket:?}: check s3.bucket"),
-            ),
-            (_, "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken") => (
-                "bad_credentials",
-                format!("S3 refuses the AWS credentials ({code}): renew them"),
-            ),
-            (Some(401 | 403), _) => (
-                "access_denied",
-                format!(
-                    "S3 denies access to bucket {bucket:?} ({code}): s3:PutObject and s3:GetObject are needed"
-                ),
-            ),
-            (Some(301 | 307), _) | (_, "AuthorizationHeaderMalformed" | "PermanentRedirect") => (
-                "wrong_region",
-                format!("bucket {bucket:?} is in another region: check s3.region"),
-            ),
-            _ => {
-                return PublishError::Object(if message.is_empty() {
-                    causes(error)
-                } else {
-                    format!("{code}: {message}")
-                });
-            }
-        };
-        setup(fixed, &told)
+        permission: &str,
+        error: &aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
+    ) -> PublishError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        PublishError::told(&self.settings.bucket, permission, error)
     }
 }
 
-fn status<E>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-fn setup(code: &'static str, message: &str) -> PublishError {
-    PublishError::Setup {
-        code,
-        message: message.to_owned(),
-    }
-}
-
-/// The innermost causes of an error: the SDK's own words are empty.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        told = cause.to_string();
-        next = cause.source();
-    }
-    told
-}
-
-/// Where the bucket's objects are seen, up to their keys.
-fn base(settings: &PublishSettings, region: &str) -> Result<Url, PublishError> {
-    if let Some(base) = &settings.public_base_url {
-        return Ok(base.clone());
-    }
+/// What can be known to be wrong before anything is asked.
+fn check(settings: &PublishSettings) -> Result<(), PublishError> {
     let bucket = &settings.bucket;
-    let url = match &settings.endpoint {
-        Some(endpoint) if settings.force_path_style => join(endpoint, bucket).to_string(),
-        Some(endpoint) => {
-            let host = endpoint.host_str().unwrap_or_default();
-            let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("https://{bucket}.{host}{port}")
-        }
-        // A bucket with dots has no certificate of its own at Amazon.
-        None if settings.force_path_style || bucket.contains('.') => {
-            format!("https://s3.{region}.amazonaws.com/{bucket}")
-        }
-        None => format!("https://{bucket}.s3.{region}.amazonaws.com"),
+    if bucket.is_empty()
+        || !bucket
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._:/".contains(&b))
+    {
+        return Err(PublishError::setup(
+            "no_bucket",
+            format!("{bucket:?} is not a name of a bucket: check s3.bucket"),
+        ));
+    }
+    if settings
+        .presign_expiry
+        .is_some_and(|expiry| expiry.is_zero() || expiry > LONGEST_PRESIGN)
+    {
+        return Err(PublishError::setup(
+            "bad_presign_expiry",
+            "s3.presign_expiry: S3 signs for at least a second and at most 7 days (168h)",
+        ));
+    }
+    let folders = settings.prefix.trim_matches('/');
+    let odd = |folder: &str| {
+        folder.is_empty() || folder == "." || folder == ".." || folder.contains(char::is_control)
     };
-    url.parse().map_err(|e| {
-        setup(
-            "bad_endpoint",
-            &format!("the bucket has no address ({e}): check s3.bucket and s3.endpoint"),
-        )
-    })
+    if !folders.is_empty() && folders.split('/').any(odd) {
+        return Err(PublishError::setup(
+            "bad_prefix",
+            format!(
+                "s3.prefix {:?}: write folders such as cast/portraits",
+                settings.prefix
+            ),
+        ));
+    }
+    if let Some(base) = &settings.public_base_url {
+        let plain = base.query().is_none() && base.fragment().is_none() && base.username().is_empty();
+        if base.scheme() != "https" || base.password().is_some() || !plain {
+            return Err(PublishError::setup(
+                "bad_public_base_url",
+                "s3.public_base_url must be plain https://host/path: no user, no query",
+            ));
+        }
+    }
+    Ok(())
 }
 
-/// `base` + `/` + `path`, percent-encoded by the segments of the path.
-fn join(base: &Url, path: &str) -> Url {
+/// `base` + `/` + `key`, with every byte that is not plain percent-encoded: S3 reads a bare `+` as a space.
+fn below(base: &Url, key: &str) -> Url {
+    let encoded: String = key
+        .bytes()
+        .map(|byte| match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
     let mut url = base.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(path.split('/'));
-    }
+    url.set_path(&format!("{}/{encoded}", base.path().trim_end_matches('/')));
     url
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(change: impl FnOnce(&mut PublishSettings)) -> String {
-        let mut settings = PublishSettings {
-            bucket: "cast".to_owned(),
-            prefix: String::new(),
-            region: None,
-            endpoint: None,
-            force_path_style: false,
-            public_base_url: None,
-            presign_expiry: None,
-            cache_control: String::new(),
-            retries: 0,
-            ca_pem: None,
-        };
-        change(&mut settings);
-        join(&base(&settings, "eu-central-1").unwrap(), "a b/é.jpg").to_string()
-    }
-
-    #[test]
-    fn objects_are_seen_where_the_settings_say() {
-        assert_eq!(
-            address(|_| {}),
-            "https://cast.s3.eu-central-1.amazonaws.com/a%20b/%C3%A9.jpg"
-        );
-        assert_eq!(
-            address(|s| s.bucket = "my.cast".to_owned()),
-            "https://s3.eu-central-1.amazonaws.com/my.cast/a%20b/%C3%A9.jpg"
-        );
-        let cdn =
-            |s: &mut PublishSettings| s.public_base_url = Some("https://cdn.example/art/".parse().unwrap());
-        assert_eq!(address(cdn), "https://cdn.example/art/a%20b/%C3%A9.jpg");
-        let other = |s: &mut PublishSettings| s.endpoint = Some("https://s3.example:9000".parse().unwrap());
-        assert_eq!(address(other), "https://cast.s3.example:9000/a%20b/%C3%A9.jpg");
-        let path = |s: &mut PublishSettings| {
-            s.endpoint = Some("https://s3.example:9000".parse().unwrap());
-            s.force_path_style = true;
-        };
-        assert_eq!(address(path), "https://s3.example:9000/cast/a%20b/%C3%A9.jpg");
-    }
-}
+#[path = "s3_tests.rs"]
+mod tests;

@@ -2,15 +2,18 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use url::Url;
 
-/// Where a picture is seen. Its query — a signature, when presigned — is only given out for calls.
+/// Where a picture is seen. Its query — a signature, when it is presigned — is given out for calls alone:
+/// `Display`, `Debug` and serde show the address without it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
 impl PublicUrl {
-    /// An address, signed or not.
-    pub fn new(url: Url) -> Self {
+    /// An address, signed or not. A fragment is dropped: no server ever sees it.
+    pub fn new(mut url: Url) -> Self {
+        url.set_fragment(None);
         Self(url)
     }
 
@@ -24,6 +27,11 @@ impl PublicUrl {
     /// The whole address: for the API and the probe alone.
     pub fn expose(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// The query alone, to be kept out of what is shown; empty when there is none.
+    pub(crate) fn signature(&self) -> &str {
+        self.0.query().unwrap_or_default()
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -43,6 +51,12 @@ impl fmt::Debug for PublicUrl {
     }
 }
 
+impl Serialize for PublicUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.unsigned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,11 +64,16 @@ mod tests {
     #[test]
     fn a_signature_is_never_printed() {
         let url = PublicUrl::new(
-            "https://b.s3.example/k.jpg?X-Amz-Signature=canary"
+            "https://b.example/k.jpg?X-Amz-Signature=canary#canary"
                 .parse()
                 .unwrap(),
         );
-        assert!(!format!("{url} {url:?} {}", url.unsigned()).contains("canary"));
-        assert!(url.expose().contains("canary"));
+        let json = serde_json::to_string(&url).unwrap();
+        let shown = format!("{url} {url:?} {url:#?} {} {json}", url.unsigned());
+        assert!(
+            !shown.contains("canary") && shown.contains("https://b.example/k.jpg"),
+            "{shown}"
+        );
+        assert_eq!(url.expose(), "https://b.example/k.jpg?X-Amz-Signature=canary");
     }
 }

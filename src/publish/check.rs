@@ -1,0 +1,57 @@
+//! What a run needs of S3, tried once with a picture of one pixel.
+
+use bytes::Bytes;
+
+use super::error::PublishError;
+use super::probe::ProbeError;
+use super::s3::Publisher;
+
+/// A PNG of one pixel.
+const PIXEL: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\r\
+    IDATx\xdac8\xb1e\xc1\x7f\0\x07\x80\x03\x1c\xb2]s\xf4\0\0\0\0IEND\xaeB`\x82";
+
+/// How each of the three went that a run needs. Only what came before allows the next.
+#[derive(Debug)]
+pub struct AccessCheck {
+    /// Writing an object.
+    pub write: Result<(), PublishError>,
+    /// Seeing it as the public does; `None` when nothing was written.
+    pub read: Option<Result<(), ProbeError>>,
+    /// Deleting it; `None` when nothing was written. A run only needs it where objects don't stay.
+    pub delete: Option<Result<(), PublishError>>,
+}
+
+impl Publisher {
+    /// Writes an object of one pixel below the prefix, looks at it as the public does, and deletes it.
+    pub async fn check_access(&self) -> AccessCheck {
+        let mut code = [0; 16];
+        getrandom::fill(&mut code).expect("the operating system's randomness");
+        let folder = match self.settings.prefix.trim_matches('/') {
+            "" => String::new(),
+            folder => format!("{folder}/"),
+        };
+        let key = format!("{folder}castline-check-{}.png", hex::encode(code));
+        match self.publish(Bytes::from_static(PIXEL), "image/png", &key).await {
+            Err(error) => AccessCheck {
+                write: Err(error),
+                read: None,
+                delete: None,
+            },
+            Ok(url) => AccessCheck {
+                write: Ok(()),
+                read: Some(self.probe(&url).await),
+                delete: Some(self.delete(&key).await),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_pixel_is_a_picture() {
+        let pixel = image::load_from_memory(super::PIXEL).unwrap();
+        assert_eq!((pixel.width(), pixel.height()), (1, 1));
+    }
+}

@@ -1,0 +1,120 @@
+//! Looks at a published picture as the API will: without credentials, before anything is paid for.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::PublicUrl;
+use super::s3::Publisher;
+use super::stranger::{Trouble, content_type, trouble};
+
+/// The pauses before a second and a third look: a CDN may take a moment to see what is new.
+const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+
+/// Why the API could not see a picture. The signature of the address is not shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{url} can't be seen by the public: {problem}")]
+pub struct ProbeError {
+    code: &'static str,
+    url: String,
+    problem: String,
+    fatal: bool,
+}
+
+impl ProbeError {
+    /// A fixed code: `not_public`, `access_denied`, `unreachable`, `http_status` or `not_a_picture`.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Whether no other picture of this bucket would be seen either, so that the run may as well stop.
+    pub fn is_fatal(&self) -> bool {
+        self.fatal
+    }
+}
+
+impl Publisher {
+    /// Whether `url` gives a picture to anyone: 200 over HTTPS from a public host, an image type, and bytes that
+    /// begin as a JPEG, PNG or WebP does. What is a passing trouble is tried three times.
+    ///
+    /// # Errors
+    /// It does not; the message says what to mend.
+    pub async fn probe(&self, url: &PublicUrl) -> Result<(), ProbeError> {
+        let mut pauses = AGAIN.iter();
+        loop {
+            let error = match self.look(url).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match (error, pauses.next()) {
+                (Failure::Trouble(trouble), Some(pause)) if trouble.is_passing() => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (error, _) => return Err(error.told(url)),
+            }
+        }
+    }
+
+    async fn look(&self, url: &PublicUrl) -> Result<(), Failure> {
+        let mut response = self.stranger.get(url).await?;
+        let kind = content_type(&response);
+        if !kind.starts_with("image/") {
+            return Err(Failure::NoPicture(format!("its content type is {kind:?}")));
+        }
+        let mut head = Vec::new();
+        while head.len() < 12 {
+            match response.chunk().await.map_err(|error| trouble(&error))? {
+                Some(chunk) => head.extend_from_slice(&chunk[..chunk.len().min(12)]),
+                None => break,
+            }
+        }
+        if is_picture(&head) {
+            return Ok(());
+        }
+        Err(Failure::NoPicture(format!("it says {kind}, but is none")))
+    }
+}
+
+enum Failure {
+    Trouble(Trouble),
+    NoPicture(String),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl Failure {
+    fn told(self, url: &PublicUrl) -> ProbeError {
+        let (code, problem, fatal) = match self {
+            Self::Trouble(Trouble::NotPublic(problem)) => ("not_public", problem, true),
+            Self::Trouble(Trouble::Unreachable(problem)) => ("unreachable", problem, false),
+            Self::Trouble(Trouble::Status(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))) => {
+                let mend = if url.signature().is_empty() {
+                    "let the public read the bucket's objects, name what does as s3.public_base_url, or set \
+                     s3.presign_expiry"
+                } else {
+                    "the credentials that sign need s3:GetObject, and this machine's clock must be right"
+                };
+                ("access_denied", format!("it answers {status}; {mend}"), true)
+            }
+            Self::Trouble(Trouble::Status(status)) => ("http_status", format!("it answers {status}"), false),
+            Self::NoPicture(problem) => ("not_a_picture", problem, false),
+        };
+        ProbeError {
+            code,
+            url: url.unsigned(),
+            problem,
+            fatal,
+        }
+    }
+}
+
+/// The first bytes of JPEG, PNG and WebP, the formats that the API takes.
+fn is_picture(head: &[u8]) -> bool {
+    head.starts_with(b"\xff\xd8\xff")
+        || head.starts_with(b"\x89PNG\r\n\x1a\n")
+        || (head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"))
+}
