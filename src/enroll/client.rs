@@ -1,56 +1,46 @@
-//! The calls themselves. A paid one is exactly one HTTP request: no redirects, no retries, on a
-//! connection of its own, so that no layer below can send it twice.
+//! The HTTPS client of the API. A paid call is exactly one request: no redirects, no retries, and a connection
+//! of its own, so that no layer below can send it twice.
 
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use reqwest::redirect::Policy;
-use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::answer::{Answer, Reply, reason};
 use super::key::ApiKey;
-use super::outcome::{Outcome, classify, reason, unanswered};
-use crate::publish::PublicUrl;
+use super::provider::Provider;
 
-/// Longer replies than this are cut off, and so in doubt.
-const MAX_REPLY: usize = 1 << 20;
+/// How long the connection and its handshake may take. Nothing has been sent by then.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where and how the API is spoken to.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// What the paths of calls are appended to.
+    /// What the paths of calls are appended to: `https://api.jarvisclaw.ai/v1/marketplace`.
     pub base_url: Url,
     /// The key.
     pub key: ApiKey,
-    /// How long one call may take.
+    /// How long a call may take from the sending of the request to the end of the reply; connecting has up to
+    /// 20 s of its own. When it is over the call is in doubt, so that it should be generous.
     pub timeout: Duration,
     /// An extra root certificate, PEM.
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// What is asked of the API for one character.
-#[derive(Debug, Clone)]
-pub struct EnrollRequest {
-    /// The character's name.
-    pub name: String,
-    /// Where its picture is seen.
-    pub image_url: PublicUrl,
-}
-
-impl EnrollRequest {
-    /// SHA-256 of what is asked, in hex: without the URL's signature, which changes from run to run.
-    pub fn digest(&self) -> String {
-        hex::encode(Sha256::digest(format!(
-            "portrait\n{}\n{}",
-            self.name,
-            self.image_url.unsigned()
-        )))
-    }
-}
-
 /// The client can't be built.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTPS client can't be set up: {0}")]
-pub struct ClientError(String);
+pub enum ClientError {
+    /// The address of the API is not one to send a key to.
+    #[error("api.base_url {0}")]
+    Address(&'static str),
+    /// The extra root certificate is none.
+    #[error("tls.ca_file: {0}")]
+    Certificate(#[from] crate::tls::CertificateError),
+    /// The machine's TLS is not usable.
+    #[error("the HTTPS client can't be set up: {0}")]
+    Setup(String),
+}
 
 /// Speaks the API.
 #[derive(Debug, Clone)]
@@ -58,73 +48,158 @@ pub struct Client {
     http: reqwest::Client,
     base_url: Url,
     key: ApiKey,
+    pub(super) provider: Provider,
 }
 
 impl Client {
-    /// A client with these settings.
+    /// A client with these settings, for [`Provider::jarvisclaw`].
     ///
     /// # Errors
-    /// The extra root certificate is none.
+    /// The address is not plain `https://…`, or the extra root certificate is none.
     pub fn new(settings: ApiSettings) -> Result<Self, ClientError> {
-        let told = |error: reqwest::Error| ClientError(format!("{error}: {}", reason(&error)));
-        let http = crate::tls::http(settings.ca_pem.as_deref())
-            .map_err(|e| ClientError(e.to_string()))?
+        let base_url = checked(settings.base_url)?;
+        let http = crate::tls::http(settings.ca_pem.as_deref())?
             .https_only(true)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
-            // A pooled connection that the server has closed makes the layer below send again.
+            // Without a pool there is no idle connection that the server may have closed: only on such a one
+            // does the layer below send a request again. HTTP/1.1, since HTTP/2 may refuse and repeat streams.
             .pool_max_idle_per_host(0)
             .http1_only()
-            .connect_timeout(Duration::from_secs(20).min(settings.timeout))
-            .timeout(settings.timeout)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // The clock of the whole call, connecting included: it must not strike while connecting, or what
+            // was never sent would look lost.
+            .timeout(settings.timeout.saturating_add(CONNECT_TIMEOUT))
             .build()
-            .map_err(told)?;
+            .map_err(|error| ClientError::Setup(reason(&error)))?;
         Ok(Self {
             http,
-            base_url: settings.base_url,
+            base_url,
             key: settings.key,
+            provider: Provider::default(),
         })
     }
 
-    /// The paid call of a portrait: one request, whatever happens.
-    pub async fn enroll_portrait(&self, request: &EnrollRequest) -> Outcome {
-        let body = serde_json::json!({ "name": request.name, "image_url": request.image_url.expose() });
-        let sent = self
-            .http
-            .post(self.url("portrait/enroll"))
-            .bearer_auth(self.key.expose())
-            .json(&body)
-            .send()
-            .await;
-        match sent {
-            Ok(response) => answered(response).await,
-            Err(error) => unanswered(&error),
-        }
+    /// The same client, for another provider's promises.
+    #[must_use]
+    pub fn with_provider(self, provider: Provider) -> Self {
+        Self { provider, ..self }
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}/{path}", self.base_url.as_str().trim_end_matches('/'))
+    pub(super) fn post(&self, path: &str, body: &serde_json::Value) -> RequestBuilder {
+        self.http
+            .post(self.at(path))
+            .bearer_auth(self.key.expose())
+            .json(body)
+    }
+
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
+        let mut url = self.at(path);
+        url.query_pairs_mut().extend_pairs(query);
+        self.http.get(url).bearer_auth(self.key.expose())
+    }
+
+    fn at(&self, path: &str) -> Url {
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{}/{path}", self.base_url.path().trim_end_matches('/')));
+        url
+    }
+
+    /// Sends a request once, and forgets what the reply repeats of the key and of `secret`.
+    pub(super) async fn once(&self, request: RequestBuilder, secret: &str) -> Answer {
+        match request.send().await {
+            Ok(response) => {
+                let mut reply = Reply::read(response).await;
+                for secret in [self.key.expose(), secret] {
+                    forget(&mut reply.body, secret);
+                }
+                Answer::Reply(reply)
+            }
+            Err(error) => Answer::failed(&error),
+        }
     }
 }
 
-/// Reads a reply to its end; one that breaks off is in doubt.
-async fn answered(mut response: reqwest::Response) -> Outcome {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_REPLY => body.extend_from_slice(&chunk),
-            Ok(None) => return classify(status, &headers, &body),
-            // The status alone decides where nothing was charged; else the reply is lost.
-            Ok(Some(_)) | Err(_) if status.is_client_error() => return classify(status, &headers, &body),
-            Ok(Some(_)) => {
-                let message = format!("the reply is longer than {MAX_REPLY} bytes");
-                return Outcome::InDoubt {
-                    code: "garbled_reply".to_owned(),
-                    message,
-                };
-            }
-            Err(error) => return unanswered(&error),
+/// An address that a key may be sent to.
+fn checked(base_url: Url) -> Result<Url, ClientError> {
+    if base_url.scheme() != "https" {
+        return Err(ClientError::Address("must begin with https://"));
+    }
+    if !base_url.username().is_empty() || base_url.password().is_some() {
+        return Err(ClientError::Address(
+            "must not hold a user or a password: keys come from CASTLINE_API_KEY",
+        ));
+    }
+    if base_url.query().is_some() || base_url.fragment().is_some() {
+        return Err(ClientError::Address(
+            "must not have a query (?…) or a fragment (#…)",
+        ));
+    }
+    Ok(base_url)
+}
+
+/// Overwrites `secret` in `text`. Shorter ones are not secret, and might be anywhere.
+fn forget(text: &mut Vec<u8>, secret: &str) {
+    let secret = secret.as_bytes();
+    if secret.len() < 8 {
+        return;
+    }
+    let mut from = 0;
+    while let Some(at) = text[from..].windows(secret.len()).position(|part| part == secret) {
+        text.splice(from + at..from + at + secret.len(), *b"***");
+        from += at + 3;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base_url: &str, ca_pem: Option<Vec<u8>>) -> Result<Client, ClientError> {
+        Client::new(ApiSettings {
+            base_url: base_url.parse().unwrap(),
+            key: ApiKey::new("sk-canary-0123").unwrap(),
+            timeout: Duration::from_secs(5),
+            ca_pem,
+        })
+    }
+
+    #[test]
+    fn a_key_is_only_sent_to_plain_https_addresses() {
+        for address in [
+            "http://api.example/v1",
+            "https://user:secret@api.example/v1",
+            "https://api.example/v1?key=1",
+            "https://api.example/v1#top",
+        ] {
+            let error = client(address, None).unwrap_err();
+            assert!(matches!(error, ClientError::Address(_)), "{address}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
+        for address in ["https://api.example/v1", "https://api.example/v1/"] {
+            let at = client(address, None).unwrap().at("portrait/enroll");
+            assert_eq!(at.as_str(), "https://api.example/v1/portrait/enroll");
+        }
+    }
+
+    #[test]
+    fn a_client_never_shows_its_key() {
+        let client = client("https://api.example", None).unwrap();
+        assert!(!format!("{client:?} {client:#?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_root_certificate_that_is_none_is_told() {
+        let wrong = client("https://api.example", Some(b"not PEM".to_vec()));
+        assert!(matches!(wrong, Err(ClientError::Certificate(_))));
+    }
+
+    #[test]
+    fn what_a_reply_repeats_of_a_secret_is_forgotten() {
+        let mut text = b"sk-canary-0123 and sk-canary-0123".to_vec();
+        forget(&mut text, "sk-canary-0123");
+        assert_eq!(text, b"*** and ***");
+        forget(&mut text, "");
+        assert_eq!(text, b"*** and ***");
     }
 }

@@ -4,24 +4,37 @@ use std::fmt;
 use std::path::Path;
 
 /// The variable that holds the key.
-pub(super) const VARIABLE: &str = "CASTLINE_API_KEY";
+const VARIABLE: &str = "CASTLINE_API_KEY";
 
-/// The API key. It is never shown: neither `Debug` nor anything else prints it.
+/// Longer than any key: a file of this size is something else.
+const LONGEST: usize = 4096;
+
+/// The API key. Neither `Debug` nor `Display` prints it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 /// There is no usable key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Nowhere.
+    /// Neither the environment nor a file holds one.
     #[error("no API key: export {VARIABLE}, or name a file that holds it as api.key_file")]
     Missing,
+    /// The place is known, but empty.
+    #[error("{0} is empty: put the API key there")]
+    Empty(String),
     /// It can't be sent in a header.
-    #[error("the API key from {0} holds characters that no key has (spaces, line breaks); copy it again")]
+    #[error(
+        "{0} holds characters that no API key has (white space, accents, control characters): copy it again"
+    )]
     Malformed(String),
     /// The file can't be read.
-    #[error("api.key_file {0} can't be read: {1}")]
-    File(String, std::io::Error),
+    #[error("api.key_file {path} can't be read: {source}")]
+    File {
+        /// Which one.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
 }
 
 impl ApiKey {
@@ -30,32 +43,45 @@ impl ApiKey {
     /// # Errors
     /// It is empty, or holds characters that a header can't carry.
     pub fn new(text: &str) -> Result<Self, KeyError> {
-        Self::from(text, "the caller")
+        Self::read(text, "the API key")
     }
 
-    fn from(text: &str, origin: &str) -> Result<Self, KeyError> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(KeyError::Missing);
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(KeyError::Malformed(origin.to_owned()));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// From `CASTLINE_API_KEY`, else from the file.
+    /// From `CASTLINE_API_KEY`, else from the first line of `file`. A variable that is set but empty counts as
+    /// not set, as CI systems leave it for a missing secret.
     ///
     /// # Errors
     /// Neither holds a usable key.
     pub fn from_env_or_file(file: Option<&Path>) -> Result<Self, KeyError> {
-        if let Ok(text) = std::env::var(VARIABLE) {
-            return Self::from(&text, VARIABLE);
+        Self::choose(std::env::var(VARIABLE).ok(), file)
+    }
+
+    fn choose(variable: Option<String>, file: Option<&Path>) -> Result<Self, KeyError> {
+        if let Some(text) = variable.filter(|text| !text.trim().is_empty()) {
+            return Self::read(&text, VARIABLE);
         }
         let file = file.ok_or(KeyError::Missing)?;
         let path = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|e| KeyError::File(path.clone(), e))?;
-        Self::from(&text, &path)
+        let text = std::fs::read_to_string(file).map_err(|source| KeyError::File {
+            path: path.clone(),
+            source,
+        })?;
+        let first = text
+            .trim_start_matches('\u{feff}')
+            .lines()
+            .next()
+            .unwrap_or_default();
+        Self::read(first, &path)
+    }
+
+    fn read(text: &str, origin: &str) -> Result<Self, KeyError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(KeyError::Empty(origin.to_owned()));
+        }
+        if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(KeyError::Malformed(origin.to_owned()));
+        }
+        Ok(Self(text.to_owned()))
     }
 
     /// The key itself, for the header of a call alone.
@@ -67,5 +93,48 @@ impl ApiKey {
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiKey(***)")
+    }
+}
+
+impl fmt::Display for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = ApiKey::new(" sk-canary-0123\n").unwrap();
+        assert_eq!(key.expose(), "sk-canary-0123");
+        assert!(!format!("{key} {key:?} {key:#?}").contains("canary"));
+        let wrong = ApiKey::new("sk-canary 0123").unwrap_err();
+        assert!(!format!("{wrong} {wrong:?}").contains("canary"));
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file_unless_it_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "\u{feff}sk-file\r\nsecond line\n").unwrap();
+        let choose =
+            |variable: Option<&str>| ApiKey::choose(variable.map(str::to_owned), Some(&file)).unwrap();
+        assert_eq!(choose(Some("sk-env")).expose(), "sk-env");
+        assert_eq!(choose(Some(" ")).expose(), "sk-file");
+        assert_eq!(choose(None).expose(), "sk-file");
+        assert!(matches!(ApiKey::choose(None, None), Err(KeyError::Missing)));
+        std::fs::write(&file, "\n").unwrap();
+        assert!(matches!(
+            ApiKey::choose(None, Some(&file)),
+            Err(KeyError::Empty(_))
+        ));
+        let missing = dir.path().join("none");
+        assert!(matches!(
+            ApiKey::choose(None, Some(&missing)),
+            Err(KeyError::File { .. })
+        ));
     }
 }

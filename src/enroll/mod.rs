@@ -1,11 +1,35 @@
 //! Speaks the paid enrollment API: once, paced, or in doubt.
+//!
+//! Enrolling costs money, is permanent, and has no idempotency key, so that a call that is repeated can be
+//! paid for twice. Hence, from below upwards:
+//!
+//! - [`Client`] sends a paid call as exactly one HTTP request, on a connection of its own;
+//! - [`classify`] turns whatever came back, or did not, into an [`Outcome`]: one pure function, the API's table
+//!   of errors line by line. What may have been charged is [`Outcome::InDoubt`];
+//! - [`Pace`] lets calls go one by one, never faster than the [`Rate`], and holds all of them when the API asks.
 
+mod answer;
+mod backoff;
 mod client;
 mod key;
 mod outcome;
 mod pace;
+mod portrait;
+mod provider;
+mod rate;
+mod realface;
+mod text;
+mod told;
+mod wait;
 
-pub use client::{ApiSettings, Client, ClientError, EnrollRequest};
+pub use answer::{Answer, Reply};
+pub use backoff::backoff;
+pub use client::{ApiSettings, Client, ClientError};
 pub use key::{ApiKey, KeyError};
-pub use outcome::{LONGEST_WAIT, Outcome, StopKind, classify, unanswered};
-pub use pace::{Pace, ParseRateError, Rate, Turn};
+pub use outcome::{Outcome, StopKind, classify};
+pub use pace::{Pace, Turn};
+pub use portrait::EnrollRequest;
+pub use provider::Provider;
+pub use rate::{ParseRateError, Rate};
+pub use realface::{InitRequest, Liveness, LivenessSession};
+pub use wait::{LONGEST_WAIT, SHORTEST_WAIT};

@@ -1,43 +1,45 @@
-//! What came of a call, and whether money moved: the API's table of errors, as one pure function.
+//! What came of a paid call, and whether money moved: the API's table of errors, as one pure function.
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use super::answer::{Answer, Reply};
+use super::provider::Provider;
+use super::told::{Told, excerpt};
+use super::wait::{DEFAULT_WAIT, retry_after};
 use crate::money::Usd;
 
-/// How long a message of the API may be in ours.
-const MESSAGE: usize = 300;
-/// Longer waits than this are not believed: the run would seem dead.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How long to wait when a 429 doesn't say, or says "now".
-const DEFAULT_WAIT: Duration = Duration::from_secs(5);
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// Ids begin so; nothing else about them is promised.
+const ID_PREFIX: &str = "ta_";
+/// Longer ids and receipts are not taken: a manifest of them would be unusable.
+const LONGEST_ID: usize = 256;
+const LONGEST_RECEIPT: usize = 4096;
 
 /// What came of a paid call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The API gave an id.
+    /// The API gave an id, and was paid.
     Enrolled {
-        /// The id.
+        /// The id: `ta_…`.
         asset_id: String,
+        /// The group that the id belongs to, if the reply names one.
+        group_id: Option<String>,
         /// What it cost, if the reply says so.
         price: Option<Usd>,
-        /// The receipt, if the reply has one.
+        /// The receipt of the payment as JSON text, if the reply has one.
         settlement: Option<String>,
     },
-    /// This character is refused; nothing was charged.
+    /// This character is refused as it is; nothing was charged.
     Refused {
-        /// A fixed code.
+        /// The API's code.
         code: String,
         /// For people.
         message: String,
     },
     /// Nothing was charged, and the same call may be made again.
     Retry {
-        /// A fixed code.
+        /// The API's code, or `unreachable`.
         code: String,
         /// For people.
         message: String,
@@ -46,16 +48,16 @@ pub enum Outcome {
     },
     /// Nothing was charged, and no further call makes sense.
     Stop {
-        /// What is missing.
+        /// What is wrong.
         kind: StopKind,
-        /// A fixed code.
+        /// The API's code.
         code: String,
         /// For people.
         message: String,
     },
-    /// It may have been charged.
+    /// It may have been charged: only a person, or the provider's listing, can tell.
     InDoubt {
-        /// A fixed code.
+        /// The API's code, or `timeout`, `reply_lost`, `reply_cut`, `reply_unclear`.
         code: String,
         /// For people.
         message: String,
@@ -63,212 +65,240 @@ pub enum Outcome {
 }
 
 /// Why no further call makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopKind {
     /// The key is refused.
     Key,
-    /// There is no money.
+    /// There is no money, or the API asks to be paid otherwise than by the key.
     Funds,
     /// The account may hold no more assets.
     Quota,
+    /// The payment itself is refused, whoever makes it: a setting of the wallet is wrong.
+    Payment,
+    /// There is no such API at the address.
+    Address,
+}
+
+impl StopKind {
+    /// A fixed code for reports.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Key => "key_refused",
+            Self::Funds => "no_funds",
+            Self::Quota => "quota_exceeded",
+            Self::Payment => "payment_refused",
+            Self::Address => "no_api_there",
+        }
+    }
+
+    /// What a person can do.
+    pub fn mend(self) -> &'static str {
+        match self {
+            Self::Key => "check the API key",
+            Self::Funds => "top up the account",
+            Self::Quota => "ask the provider for a larger quota",
+            Self::Payment => "check the wallet's network and settings",
+            Self::Address => "check api.base_url",
+        }
+    }
 }
 
 /// Codes of a 402 by which an earlier send of the same authorization may have been charged.
-const MAYBE_SETTLED: &[&str] = &["payment_replay", "nonce_conflict", "chain_timeout"];
+const MAYBE_SETTLED: [&str; 3] = ["payment_replay", "nonce_conflict", "chain_timeout"];
 
-/// What a complete reply means.
-pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Outcome {
-    let json: Option<Value> = serde_json::from_slice(body).ok();
+/// Codes of a 402 that no money on the account would mend.
+const PAYMENT_WRONG: [&str; 5] = [
+    "invalid_signature",
+    "amount_mismatch",
+    "unsupported_network",
+    "payment_expired",
+    "payment_invalid",
+];
+
+/// What an answer to a paid call means, by API.md's table. Where that says nothing, in doubt.
+pub fn classify(answer: &Answer, provider: &Provider) -> Outcome {
+    match answer {
+        Answer::NeverSent { message } => Outcome::Retry {
+            code: "unreachable".to_owned(),
+            message: message.clone(),
+            after: None,
+        },
+        Answer::Lost { timed_out, message } => Outcome::InDoubt {
+            code: if *timed_out { "timeout" } else { "reply_lost" }.to_owned(),
+            message: message.clone(),
+        },
+        Answer::Reply(reply) => judge(reply, provider, SystemTime::now()),
+    }
+}
+
+fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
+    let json: Option<Value> = match &reply.cut {
+        None => serde_json::from_slice(&reply.body).ok(),
+        Some(_) => None,
+    };
     let json = json.as_ref();
-    let (code, message) = told(status, json, body);
-    let kind = code.to_ascii_lowercase();
+    let (status, told) = (reply.status, Told::new(reply.status, json, &reply.body));
+    if status.is_success() {
+        return success(reply, json, told);
+    }
+    // An id in any other reply means that an asset exists: never refused, never repeated.
+    if let Some(id) = json.and_then(asset_id) {
+        return doubt(told.code, format!("{} (the reply names {id})", told.message));
+    }
+    let wait = retry_after(&reply.headers, json, now);
+    let key = told.key();
+    let Told { code, message } = told;
+    let stop = |kind, code, message| Outcome::Stop { kind, code, message };
     match status.as_u16() {
-        200..=299 => success(json, code, message),
-        _ if kind.contains("quota") => Outcome::Stop {
-            kind: StopKind::Quota,
-            code,
+        402 => payment(reply, json, &key, code, message),
+        400..=499 if is_quota(&key, &message) => stop(StopKind::Quota, code, message),
+        401 | 403 => stop(StopKind::Key, code, message),
+        404 if key == "group_not_found" || message.to_lowercase().contains("group") => Outcome::Refused {
+            code: "group_not_found".to_owned(),
             message,
         },
-        401 | 403 => Outcome::Stop {
-            kind: StopKind::Key,
+        404 | 405 | 410 => stop(StopKind::Address, code, message),
+        425 => Outcome::Retry {
             code,
             message,
-        },
-        402 if MAYBE_SETTLED.contains(&kind.as_str()) => Outcome::InDoubt { code, message },
-        // No funds, a bad signature, an expired payment, or a quote: nothing was charged.
-        402 => Outcome::Stop {
-            kind: StopKind::Funds,
-            code,
-            message,
+            after: None,
         },
         429 => Outcome::Retry {
             code,
             message,
-            after: Some(wait(headers, json, SystemTime::now())),
+            after: Some(wait.unwrap_or(DEFAULT_WAIT)),
         },
-        // 408 and 425 aside, the API's 4xx come before it charges.
-        408 => Outcome::InDoubt { code, message },
-        400..=499 => Outcome::Refused { code, message },
-        // 5xx: the provider settles before it forwards. Redirects and 1xx are not in its book: the same.
-        _ => Outcome::InDoubt { code, message },
-    }
-}
-
-/// What a call that has no complete reply means: only one that never left may be made again.
-pub fn unanswered(error: &reqwest::Error) -> Outcome {
-    let message = reason(error);
-    if error.is_builder() {
-        return Outcome::Refused {
-            code: "bad_request".to_owned(),
+        // The request itself is at fault, so that it was refused before anything was done.
+        400 | 406 | 411 | 413..=415 | 417 | 422 | 426 | 428 | 431 | 451 => Outcome::Refused { code, message },
+        500..=599 if provider.promises_no_charge(status) => Outcome::Retry {
+            code,
             message,
-        };
-    }
-    if error.is_connect() {
-        return Outcome::Retry {
-            code: "unreachable".to_owned(),
-            message,
-            after: None,
-        };
-    }
-    let code = if error.is_timeout() {
-        "timeout"
-    } else {
-        "reply_lost"
-    };
-    Outcome::InDoubt {
-        code: code.to_owned(),
-        message,
+            after: wait,
+        },
+        // 5xx: settled before it was forwarded. 408, 409, 499 and redirects are not in the API's book.
+        _ => doubt(code, message),
     }
 }
 
-/// An error with its causes, without its URL: that may be signed.
-pub(super) fn reason(error: &dyn std::error::Error) -> String {
-    let mut parts = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        parts.push(cause.to_string());
-        next = cause.source();
+fn success(reply: &Reply, json: Option<&Value>, told: Told) -> Outcome {
+    if let Some(cut) = &reply.cut {
+        let message = format!("the reply breaks off: {cut}; it began: {}", told.message);
+        return doubt("reply_cut".to_owned(), message);
     }
-    if parts.is_empty() {
-        parts.push("the connection broke".to_owned());
-    }
-    clean(&parts.join(": "))
-}
-
-fn success(json: Option<&Value>, code: String, message: String) -> Outcome {
-    let Some(json) = json else {
-        let message = "the reply is no JSON".to_owned();
-        return Outcome::InDoubt {
-            code: "garbled_reply".to_owned(),
-            message,
-        };
-    };
-    let data = json
-        .get("data")
-        .filter(|data| data.get("asset_id").is_some())
-        .unwrap_or(json);
-    match data.get("asset_id").and_then(Value::as_str) {
-        Some(id) if id.starts_with("ta_") && id.len() <= 200 && id.bytes().all(|b| b.is_ascii_graphic()) => {
-            let settlement = data
-                .get("settlement")
-                .filter(|s| !s.is_null())
-                .map(Value::to_string);
-            let price = data.get("price").and_then(Usd::from_json);
-            Outcome::Enrolled {
-                asset_id: id.to_owned(),
-                price,
-                settlement,
-            }
-        }
-        _ if json.get("error").is_some() || json.get("success") == Some(&Value::Bool(false)) => {
-            // An error in a 200: the gateway may have settled before it failed.
-            Outcome::InDoubt { code, message }
-        }
-        _ => {
-            let message = "the reply has no asset id".to_owned();
-            Outcome::InDoubt {
-                code: "no_asset_id".to_owned(),
-                message,
-            }
-        }
-    }
-}
-
-/// Code and message out of the many shapes of error bodies.
-fn told(status: StatusCode, json: Option<&Value>, body: &[u8]) -> (String, String) {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(clean).filter(|s| !s.is_empty());
-    let error = json.and_then(|j| j.get("error"));
-    let inner = |key: &str| text(error.and_then(|e| e.get(key)));
-    let outer = |key: &str| text(json.and_then(|j| j.get(key)));
-    let code = inner("code").or_else(|| outer("code"));
-    // {"error":"rate_limited"} names the code there; {"error":"Too many calls"} the message.
-    let bare = text(error);
-    let looks_like_code = |s: &String| {
-        s.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    let code = code.or_else(|| bare.clone().filter(looks_like_code));
-    let message = inner("message").or_else(|| outer("message")).or(bare);
-    let fallback = || {
-        let body = clean(&String::from_utf8_lossy(&body[..body.len().min(4 * MESSAGE)]));
-        if json.is_some() || body.is_empty() {
-            format!("HTTP {status}")
+    let Some((json, asset_id)) = json.and_then(|json| Some((json, asset_id(json)?))) else {
+        // An error in a 200 may come from behind a gateway that has settled.
+        let unclear = told.code.starts_with("http_");
+        let code = if unclear {
+            "reply_unclear".to_owned()
         } else {
-            format!("HTTP {status}: {body}")
-        }
+            told.code
+        };
+        let body = excerpt(reply.status, &reply.body);
+        let message = if body.contains(&told.message) {
+            body
+        } else {
+            format!("{}; {body}", told.message)
+        };
+        return doubt(code, format!("the reply has no asset id: {message}"));
     };
-    let code = code.unwrap_or_else(|| match status.as_u16() {
-        429 => "rate_limited".to_owned(),
-        number => format!("http_{number}"),
-    });
-    (code, message.unwrap_or_else(fallback))
+    let field = |name: &str| layers(json).find_map(|layer| layer.get(name));
+    let settlement = field("settlement").filter(|receipt| !receipt.is_null());
+    Outcome::Enrolled {
+        asset_id: asset_id.to_owned(),
+        group_id: field("group_id").and_then(Value::as_str).map(str::to_owned),
+        price: field("price").and_then(price),
+        settlement: settlement
+            .map(Value::to_string)
+            .filter(|receipt| receipt.len() <= LONGEST_RECEIPT),
+    }
 }
 
-/// Text of the API, fit for terminals and ledgers: no control characters, not long.
-fn clean(text: &str) -> String {
-    let printable: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MESSAGE)
-        .collect();
-    printable.trim().to_owned()
-}
-
-/// How long a 429 asks to wait: header (seconds or a date), else the body's fields; never absurdly long.
-pub(super) fn wait(headers: &HeaderMap, json: Option<&Value>, now: SystemTime) -> Duration {
-    let header = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .map(str::trim);
-    let from_header = header.and_then(|text| {
-        let seconds = text.parse::<f64>().ok().map(seconds);
-        // A date is turned into a length at once: only the monotonic clock is waited by.
-        seconds.or_else(|| {
-            httpdate::parse_http_date(text)
-                .ok()
-                .map(|at| at.duration_since(now).unwrap_or_default())
-        })
-    });
-    let field = |object: &Value| {
-        ["retry_after", "retryAfterSeconds", "retry_after_seconds"]
+/// 402: nothing was charged, unless the code says that an earlier send may have been.
+fn payment(reply: &Reply, json: Option<&Value>, key: &str, code: String, message: String) -> Outcome {
+    let quote = json.is_some_and(|json| json.get("accepts").or(json.get("payments")).is_some())
+        || ["payment-required", "x-payment-required"]
             .iter()
-            .find_map(|name| {
-                let value = object.get(name)?;
-                value
-                    .as_f64()
-                    .or_else(|| value.as_str()?.parse().ok())
-                    .map(seconds)
-            })
+            .any(|name| reply.headers.contains_key(*name));
+    let stop = |kind, message| Outcome::Stop {
+        kind,
+        code: code.clone(),
+        message,
     };
-    let from_body = || json.and_then(|j| field(j).or_else(|| field(j.get("error")?)));
-    from_header
-        .or_else(from_body)
-        .unwrap_or(DEFAULT_WAIT)
-        .clamp(SHORTEST_WAIT, LONGEST_WAIT)
+    if MAYBE_SETTLED.contains(&key) {
+        return doubt(code, message);
+    }
+    if PAYMENT_WRONG.contains(&key) {
+        return stop(StopKind::Payment, message);
+    }
+    if quote {
+        let message =
+            format!("the API asks for payment from a wallet: the key pays nothing here ({message})");
+        return stop(StopKind::Funds, message);
+    }
+    // A reply that can't be read may hide one of the codes above.
+    if json.is_none() && !reply.body.is_empty() || reply.cut.is_some() || speaks_of_replay(key, &message) {
+        return doubt(code, message);
+    }
+    stop(StopKind::Funds, message)
 }
 
-fn seconds(number: f64) -> Duration {
-    Duration::try_from_secs_f64(number.max(0.0)).unwrap_or(LONGEST_WAIT)
+/// Codes that are not in the book, but sound like those that are.
+fn speaks_of_replay(key: &str, message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["replay", "nonce", "already", "timeout", "timed out", "pending"]
+        .iter()
+        .any(|word| key.contains(word) || message.contains(word))
+}
+
+/// The account may hold no more, so that waiting doesn't help; unlike a rate limit.
+fn is_quota(key: &str, message: &str) -> bool {
+    let generic = key.starts_with("http_") || key == "rate_limited" || key == "forbidden";
+    let message = message.to_lowercase();
+    let limit = ["asset_limit", "assets_limit", "limit_reached"];
+    key.contains("quota")
+        || (limit.iter().any(|word| key.contains(word)) && !key.contains("rate"))
+        || (generic && message.contains("quota") && !message.contains(" per "))
+}
+
+fn doubt(code: String, message: String) -> Outcome {
+    Outcome::InDoubt { code, message }
+}
+
+/// The reply itself, and what gateways wrap it in.
+fn layers(json: &Value) -> impl Iterator<Item = &Value> {
+    let wrapped = ["data", "result", "asset"].iter().filter_map(|key| json.get(key));
+    std::iter::once(json).chain(wrapped)
+}
+
+/// A usable id, if there is one.
+fn asset_id(json: &Value) -> Option<&str> {
+    layers(json)
+        .filter_map(|layer| layer.get("asset_id").or_else(|| layer.get("assetId")))
+        .filter_map(Value::as_str)
+        .find(|id| {
+            id.starts_with(ID_PREFIX)
+                && (ID_PREFIX.len() + 1..=LONGEST_ID).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_graphic())
+        })
+}
+
+/// `0.0103`, `"0.0103"`, `"$0.0103"` or `{"amount": …}`.
+fn price(value: &Value) -> Option<Usd> {
+    let amount = || value.get("amount").or_else(|| value.get("usd"));
+    Usd::from_json(value).or_else(|| Usd::from_json(amount()?))
+}
+
+impl Outcome {
+    /// The code and the message of anything but success.
+    pub fn told(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Enrolled { .. } => None,
+            Self::Refused { code, message }
+            | Self::Retry { code, message, .. }
+            | Self::Stop { code, message, .. }
+            | Self::InDoubt { code, message } => Some((code, message)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,24 @@
-//! The API's table of errors, row by row.
+//! API.md's table of errors, line by line.
 
-use reqwest::header::HeaderValue;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::*;
 
-fn reply(status: u16, body: &str) -> Outcome {
-    classify(
-        StatusCode::from_u16(status).unwrap(),
-        &HeaderMap::new(),
-        body.as_bytes(),
-    )
+fn reply(status: u16, headers: &[(HeaderName, &str)], body: &str) -> Reply {
+    Reply {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
+            .collect::<HeaderMap>(),
+        body: body.as_bytes().to_vec(),
+        cut: None,
+    }
+}
+
+fn judged(status: u16, body: &str) -> Outcome {
+    classify(&Answer::Reply(reply(status, &[], body)), &Provider::default())
 }
 
 /// The kind of an outcome, for tables.
@@ -18,146 +27,270 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Enrolled { .. } => "enrolled",
         Outcome::Refused { .. } => "refused",
         Outcome::Retry { .. } => "retry",
-        Outcome::Stop {
-            kind: StopKind::Key, ..
-        } => "stop: key",
-        Outcome::Stop {
-            kind: StopKind::Funds,
-            ..
-        } => "stop: funds",
-        Outcome::Stop {
-            kind: StopKind::Quota,
-            ..
-        } => "stop: quota",
+        Outcome::Stop { kind, .. } => kind.reason(),
         Outcome::InDoubt { .. } => "in doubt",
     }
 }
 
 #[test]
-fn each_row_of_the_table_has_its_outcome() {
+fn every_row_of_the_table() {
     for (status, body, expected) in [
-        (200, r#"{"asset_id":"ta_pt_1","name":"A"}"#, "enrolled"),
-        (
-            201,
-            r#"{"asset_id":"ta_pt_1","name":"A","group_id":"g","price":"0.0103"}"#,
-            "enrolled",
-        ),
         (
             400,
             r#"{"error":{"code":"invalid_image_url","message":"not public"}}"#,
             "refused",
         ),
-        (401, r#"{"error":"bad key"}"#, "stop: key"),
-        (403, "", "stop: key"),
-        (402, r#"{"code":"insufficient_balance"}"#, "stop: funds"),
-        (402, r#"{"error":"PAYMENT_UNFUNDED"}"#, "stop: funds"),
-        (402, r#"{"error":{"code":"invalid_signature"}}"#, "stop: funds"),
+        (400, r#"{"error":"session_expired"}"#, "refused"),
+        (401, r#"{"error":"bad key"}"#, "key_refused"),
+        (403, "", "key_refused"),
+        (
+            402,
+            r#"{"x402Version":2,"accepts":[{}],"error":"Payment required"}"#,
+            "no_funds",
+        ),
+        (402, r#"{"payments":[{}],"price":{}}"#, "no_funds"),
+        (402, r#"{"error":"insufficient_balance"}"#, "no_funds"),
+        (402, r#"{"code":"PAYMENT_UNFUNDED"}"#, "no_funds"),
+        (402, "", "no_funds"),
+        (
+            402,
+            r#"{"error":{"code":"invalid_signature"}}"#,
+            "payment_refused",
+        ),
+        (402, r#"{"error":{"code":"amount_mismatch"}}"#, "payment_refused"),
+        (
+            402,
+            r#"{"error":{"code":"unsupported_network"}}"#,
+            "payment_refused",
+        ),
+        (402, r#"{"error":{"code":"payment_expired"}}"#, "payment_refused"),
+        (402, r#"{"error":{"code":"PAYMENT_INVALID"}}"#, "payment_refused"),
         (402, r#"{"error":{"code":"PAYMENT_REPLAY"}}"#, "in doubt"),
-        (402, r#"{"error":"nonce_conflict"}"#, "in doubt"),
-        (402, r#"{"code":"chain_timeout","message":"…"}"#, "in doubt"),
+        (402, r#"{"message":"nonce_conflict: seen before"}"#, "in doubt"),
+        (402, r#"{"code":"chain_timeout","message":"slow"}"#, "in doubt"),
+        (402, r#"{"error":"this payment was used already"}"#, "in doubt"),
+        (402, "<h1>402 Payment Required</h1>", "in doubt"),
         (404, r#"{"error":{"code":"group_not_found"}}"#, "refused"),
-        (408, "", "in doubt"),
+        (404, r#"{"message":"Group does not exist"}"#, "refused"),
+        (404, "<h1>404</h1>", "no_api_there"),
+        (405, "", "no_api_there"),
         (422, r#"{"error":{"code":"face_match_failed"}}"#, "refused"),
-        (403, r#"{"error":{"code":"asset_quota_exceeded"}}"#, "stop: quota"),
-        (429, r#"{"error":{"code":"quota_exceeded"}}"#, "stop: quota"),
+        (422, "<h1>422</h1>", "refused"),
+        (425, r#"{"error":{"code":"liveness_incomplete"}}"#, "retry"),
         (429, r#"{"error":"rate_limited"}"#, "retry"),
         (429, "", "retry"),
         (500, r#"{"error":"oops"}"#, "in doubt"),
         (502, "<html>Bad gateway</html>", "in doubt"),
         (503, "", "in doubt"),
-        (504, "", "in doubt"),
-        (302, "", "in doubt"),
+        (504, r#"{"error":{"code":"invalid_image_url"}}"#, "in doubt"),
+    ] {
+        let outcome = judged(status, body);
+        assert_eq!(kind(&outcome), expected, "{status} {body}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_success_needs_an_id_and_nothing_else() {
+    for (status, body, expected) in [
+        (200, r#"{"asset_id":"ta_1"}"#, "enrolled"),
+        (
+            201,
+            r#"{"asset_id":"ta_pt_1","name":"A","liveness_verified":false,"created_at":"…"}"#,
+            "enrolled",
+        ),
+        (
+            200,
+            r#"{"asset_id":"ta_pt_1","name":"A","group_id":"g","price":"0.0103"}"#,
+            "enrolled",
+        ),
+        (
+            200,
+            r#"{"success":true,"data":{"asset_id":"ta_pt_1"}}"#,
+            "enrolled",
+        ),
+        (200, r#"{"error":null,"asset_id":"ta_pt_1"}"#, "enrolled"),
+        // Better an id with a complaint than a lost id.
+        (200, r#"{"error":"slow","asset_id":"ta_pt_1"}"#, "enrolled"),
         (200, "", "in doubt"),
+        (204, "", "in doubt"),
+        (202, r#"{"status":"processing"}"#, "in doubt"),
+        (200, "<html>", "in doubt"),
         (200, r#"{"asset_id":"ta_p"#, "in doubt"),
         (200, r#"{"name":"A"}"#, "in doubt"),
-        (200, r#"{"asset_id":"","name":"A"}"#, "in doubt"),
+        (200, r#"{"asset_id":""}"#, "in doubt"),
+        (200, r#"{"asset_id":"ta_"}"#, "in doubt"),
         (200, r#"{"asset_id":"<script>"}"#, "in doubt"),
+        (200, r#"{"asset_id":"ta_\u001b[2J"}"#, "in doubt"),
+        (200, r#"{"asset_id":7}"#, "in doubt"),
         (
             200,
             r#"{"error":{"code":"upstream","message":"failed"}}"#,
             "in doubt",
         ),
+        (200, r#"{"error":{"code":"insufficient_balance"}}"#, "in doubt"),
         (200, r#"{"success":false,"message":"failed"}"#, "in doubt"),
     ] {
-        assert_eq!(kind(&reply(status, body)), expected, "{status} {body}");
+        let outcome = judged(status, body);
+        assert_eq!(kind(&outcome), expected, "{status} {body}: {outcome:?}");
     }
 }
 
 #[test]
-fn code_and_message_come_out_of_every_shape_of_error() {
-    for (body, code, message) in [
-        (
-            r#"{"error":{"code":"a_code","message":"Text"}}"#,
-            "a_code",
-            "Text",
-        ),
-        (r#"{"error":"some text"}"#, "http_400", "some text"),
-        (r#"{"error":"a_code"}"#, "a_code", "a_code"),
-        (
-            r#"{"error":"Text","code":"a_code","message":"More"}"#,
-            "a_code",
-            "More",
-        ),
-        (r#"{"message":"Text"}"#, "http_400", "Text"),
-        (r#"{"success":false,"message":"Text"}"#, "http_400", "Text"),
-        ("not JSON\u{7}", "http_400", "HTTP 400 Bad Request: not JSON"),
-        ("", "http_400", "HTTP 400 Bad Request"),
+fn what_the_table_does_not_know_is_in_doubt() {
+    for status in [
+        300, 301, 302, 303, 307, 308, 408, 409, 418, 423, 444, 460, 499, 501, 520, 599,
     ] {
-        let refused = Outcome::Refused {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        };
-        assert_eq!(reply(400, body), refused, "{body}");
+        assert_eq!(kind(&judged(status, "")), "in doubt", "{status}");
     }
 }
 
 #[test]
-fn a_price_in_the_reply_is_the_price() {
-    for (price, micros) in [(r#""0.0103""#, 10_300), ("0.011", 11_000), (r#""$0.01""#, 10_000)] {
-        let body = format!(r#"{{"asset_id":"ta_1","price":{price},"settlement":{{"tx_hash":"0xab"}}}}"#);
-        let Outcome::Enrolled {
-            price, settlement, ..
-        } = reply(200, &body)
-        else {
-            panic!("enrolled")
-        };
-        assert_eq!(price, Some(Usd::from_micros(micros)));
-        assert_eq!(settlement.as_deref(), Some(r#"{"tx_hash":"0xab"}"#));
+fn an_asset_that_is_named_in_an_error_exists() {
+    for status in [400, 409, 422, 429, 500] {
+        let outcome = judged(status, r#"{"error":"duplicate","asset_id":"ta_pt_9"}"#);
+        assert_eq!(kind(&outcome), "in doubt", "{status}");
+        assert!(outcome.told().unwrap().1.contains("ta_pt_9"), "{outcome:?}");
     }
 }
 
 #[test]
-fn a_429_tells_how_long_to_wait_in_many_ways() {
-    let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-    let by = |header: Option<&str>, body: &str| {
-        let mut headers = HeaderMap::new();
-        if let Some(header) = header {
-            headers.insert(RETRY_AFTER, HeaderValue::from_str(header).unwrap());
-        }
-        let json: Option<Value> = serde_json::from_str(body).ok();
-        wait(&headers, json.as_ref(), now).as_secs()
+fn a_quota_is_not_a_rate_limit() {
+    for (status, body, expected) in [
+        (429, r#"{"error":{"code":"quota_exceeded"}}"#, "quota_exceeded"),
+        (
+            429,
+            r#"{"error":{"type":"insufficient_quota","message":"…"}}"#,
+            "quota_exceeded",
+        ),
+        (
+            403,
+            r#"{"error":{"code":"asset_quota_exceeded"}}"#,
+            "quota_exceeded",
+        ),
+        (
+            400,
+            r#"{"code":"asset_limit_reached","message":"50 of 50"}"#,
+            "quota_exceeded",
+        ),
+        (422, r#"{"message":"asset quota exceeded"}"#, "quota_exceeded"),
+        (
+            429,
+            r#"{"message":"Quota exceeded for requests per minute"}"#,
+            "retry",
+        ),
+        (429, r#"{"code":"rate_limit_reached"}"#, "retry"),
+        // Behind a 5xx the money may have moved.
+        (500, r#"{"error":{"code":"quota_exceeded"}}"#, "in doubt"),
+    ] {
+        let outcome = judged(status, body);
+        assert_eq!(kind(&outcome), expected, "{status} {body}: {outcome:?}");
+    }
+}
+
+#[test]
+fn only_what_was_never_sent_may_be_sent_again() {
+    let provider = Provider::default();
+    let never = Answer::NeverSent {
+        message: "connection refused".to_owned(),
     };
-    assert_eq!(by(Some("12"), ""), 12);
-    assert_eq!(by(Some("Sun, 06 Nov 1994 08:50:07 GMT"), ""), 30);
-    assert_eq!(by(None, r#"{"retry_after":7}"#), 7);
-    assert_eq!(by(None, r#"{"retryAfterSeconds":8}"#), 8);
-    assert_eq!(by(None, r#"{"error":{"retry_after_seconds":"9"}}"#), 9);
-    assert_eq!(by(None, ""), DEFAULT_WAIT.as_secs(), "absent");
-    assert_eq!(by(Some("0"), ""), SHORTEST_WAIT.as_secs(), "zero is not now");
-    assert_eq!(by(Some("-5"), ""), SHORTEST_WAIT.as_secs());
     assert_eq!(
-        by(Some("Sun, 06 Nov 1994 08:00:00 GMT"), ""),
-        SHORTEST_WAIT.as_secs(),
-        "a date gone by"
+        classify(&never, &provider),
+        Outcome::Retry {
+            code: "unreachable".to_owned(),
+            message: "connection refused".to_owned(),
+            after: None
+        }
     );
+    for (timed_out, code) in [(true, "timeout"), (false, "reply_lost")] {
+        let lost = Answer::Lost {
+            timed_out,
+            message: String::new(),
+        };
+        assert_eq!(classify(&lost, &provider).told(), Some((code, "")));
+        assert_eq!(kind(&classify(&lost, &provider)), "in doubt");
+    }
+}
+
+#[test]
+fn a_reply_that_breaks_off_is_judged_by_its_status_where_that_suffices() {
+    for (status, expected) in [
+        (200, "in doubt"),
+        (400, "refused"),
+        (401, "key_refused"),
+        (402, "in doubt"),
+        (422, "refused"),
+        (429, "retry"),
+        (500, "in doubt"),
+    ] {
+        let mut reply = reply(status, &[], r#"{"asset_id":"ta_pt_1","err"#);
+        reply.cut = Some("connection reset".to_owned());
+        let outcome = classify(&Answer::Reply(reply), &Provider::default());
+        assert_eq!(kind(&outcome), expected, "{status}: {outcome:?}");
+        if status == 200 {
+            // What came of it is kept for the person who must resolve the doubt.
+            assert!(outcome.told().unwrap().1.contains("ta_pt_1"), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_provider_may_promise_not_to_charge_for_5xx_and_for_nothing_else() {
+    let provider = Provider {
+        uncharged: vec![502, 200, 409],
+    };
+    let judge = |status| kind(&classify(&Answer::Reply(reply(status, &[], "")), &provider));
+    assert_eq!(judge(502), "retry");
+    assert_eq!(judge(500), "in doubt");
+    assert_eq!(judge(200), "in doubt");
+    assert_eq!(judge(409), "in doubt");
+}
+
+#[test]
+fn a_429_always_names_a_wait() {
+    let after = |headers: &[(HeaderName, &str)], body: &str| {
+        let outcome = classify(&Answer::Reply(reply(429, headers, body)), &Provider::default());
+        let Outcome::Retry { after, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        after
+    };
+    assert_eq!(after(&[(RETRY_AFTER, "12")], ""), Some(Duration::from_secs(12)));
     assert_eq!(
-        by(Some("99999999999999999999"), ""),
-        LONGEST_WAIT.as_secs(),
-        "absurd"
+        after(&[], r#"{"retryAfterSeconds":8}"#),
+        Some(Duration::from_secs(8))
     );
-    assert_eq!(
-        by(Some("soon"), r#"{"retry_after":3}"#),
-        3,
-        "a header that makes no sense"
-    );
+    assert_eq!(after(&[], ""), Some(DEFAULT_WAIT));
+    assert_eq!(after(&[(RETRY_AFTER, "-1")], ""), Some(DEFAULT_WAIT));
+}
+
+#[test]
+fn price_and_receipt_are_taken_from_the_reply() {
+    for (price, micros) in [
+        (r#""0.0103""#, Some(10_300)),
+        ("0.011", Some(11_000)),
+        (r#""$0.01""#, Some(10_000)),
+        (r#"{"amount":0.01,"currency":"USD"}"#, Some(10_000)),
+        ("-1", None),
+        (r#""cheap""#, None),
+        ("null", None),
+    ] {
+        let body = format!(
+            r#"{{"asset_id":"ta_1","group_id":"g-1","price":{price},"settlement":{{"tx_hash":"0xab"}}}}"#
+        );
+        let expected = Outcome::Enrolled {
+            asset_id: "ta_1".to_owned(),
+            group_id: Some("g-1".to_owned()),
+            price: micros.map(Usd::from_micros),
+            settlement: Some(r#"{"tx_hash":"0xab"}"#.to_owned()),
+        };
+        assert_eq!(judged(200, &body), expected, "{price}");
+    }
+    let bare = judged(200, r#"{"asset_id":"ta_1"}"#);
+    let expected = Outcome::Enrolled {
+        asset_id: "ta_1".to_owned(),
+        group_id: None,
+        price: None,
+        settlement: None,
+    };
+    assert_eq!(bare, expected);
 }

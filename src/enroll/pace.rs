@@ -1,206 +1,232 @@
-//! Keeps to the rate: one call at a time is let go, evenly spaced, and all wait when the API says so.
+//! Keeps to the rate: calls are let go one at a time, evenly spaced, and all wait when the API says so.
 
-use std::fmt;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use governor::clock::DefaultClock;
+use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
-/// Calls per time at most: `5/s`, `3/min`, `100/h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    calls: NonZeroU32,
-    per: Unit,
-}
+use super::rate::Rate;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Second,
-    Minute,
-    Hour,
-}
+/// Calls leave this much slower than the rate allows, in percent. The network shifts them by some milliseconds
+/// against one another; at the exact rate that would now and then put one too many into a window of the server.
+const SLOWER: u32 = 2;
 
-/// What was typed is no rate.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no rate: write for example 5/s, 3/min or 100/h")]
-pub struct ParseRateError(String);
-
-impl Rate {
-    /// Time between two calls.
-    pub fn interval(self) -> Duration {
-        self.per.length() / self.calls.get()
-    }
-}
-
-impl Unit {
-    fn length(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Second => 1,
-            Self::Minute => 60,
-            Self::Hour => 3600,
-        })
-    }
-}
-
-impl FromStr for Rate {
-    type Err = ParseRateError;
-
-    fn from_str(text: &str) -> Result<Self, ParseRateError> {
-        let wrong = || ParseRateError(text.to_owned());
-        let (calls, per) = text.split_once('/').ok_or_else(wrong)?;
-        let per = match per.trim() {
-            "s" | "sec" | "second" => Unit::Second,
-            "m" | "min" | "minute" => Unit::Minute,
-            "h" | "hour" => Unit::Hour,
-            _ => return Err(wrong()),
-        };
-        let calls: NonZeroU32 = calls.trim().parse().map_err(|_| wrong())?;
-        // An interval of no time would be no limit.
-        if calls.get() > 1_000_000 {
-            Err(wrong())
-        } else {
-            Ok(Self { calls, per })
-        }
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let per = match self.per {
-            Unit::Second => "s",
-            Unit::Minute => "min",
-            Unit::Hour => "h",
-        };
-        write!(f, "{}/{per}", self.calls)
-    }
-}
-
-/// Lets paid calls go.
-pub struct Pace {
-    limiter: RateLimiter<NotKeyed, InMemoryState, DefaultClock, NoOpMiddleware>,
-    in_flight: Arc<Semaphore>,
-    /// One waiter at a time asks the limiter: whoever came first goes first.
-    line: Mutex<()>,
-    /// Start of this pace; pauses are told in milliseconds since.
-    started: Instant,
-    paused_until: AtomicU64,
-}
-
-/// A call may be made; the place in flight is free again when this is dropped.
+/// Lets paid calls go: in the order in which they came, at most so many per time and so many at once.
 #[derive(Debug)]
+pub struct Pace {
+    gate: Gate<SinceStart>,
+    in_flight: Arc<Semaphore>,
+    /// One at a time stands at the gate: whoever came first goes first. tokio's mutex is fair.
+    line: Mutex<()>,
+}
+
+/// A call may be made. Keep it until the call has ended: the place in flight is free again when it is dropped.
+#[derive(Debug)]
+#[must_use = "the place in flight is free again when this is dropped"]
 pub struct Turn {
     _place: OwnedSemaphorePermit,
 }
 
 impl Pace {
-    /// At most `rate`, with at most `in_flight` calls under way.
+    /// At most `rate`, with at most `in_flight` calls (1 when 0 is given) under way.
     pub fn new(rate: Rate, in_flight: usize) -> Self {
-        // A burst of one: calls leave evenly spaced, and no second sees more than its share.
-        let quota = Quota::with_period(rate.interval()).expect("an interval is longer than nothing");
         Self {
-            limiter: RateLimiter::direct(quota.allow_burst(NonZeroU32::MIN)),
-            in_flight: Arc::new(Semaphore::new(in_flight)),
+            gate: Gate::new(rate, SinceStart(Instant::now())),
+            in_flight: Arc::new(Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             line: Mutex::new(()),
-            started: Instant::now(),
+        }
+    }
+
+    /// Waits for a turn: a place in flight, the end of every pause, and the rate. Dropping the future gives up
+    /// the place in the line and uses up nothing.
+    pub async fn turn(&self) -> Turn {
+        let place = Arc::clone(&self.in_flight).acquire_owned().await;
+        let _first_in_line = self.line.lock().await;
+        while let Err(wait) = self.gate.try_go() {
+            tokio::time::sleep(wait).await;
+        }
+        Turn {
+            _place: place.expect("this semaphore is never closed"),
+        }
+    }
+
+    /// Lets no call go for `length`, by the monotonic clock. Of several pauses the one that ends last holds.
+    pub fn pause(&self, length: Duration) {
+        self.gate.pause(length);
+    }
+
+    /// What is left of a pause; zero when there is none.
+    pub fn paused_for(&self) -> Duration {
+        self.gate.paused_for()
+    }
+}
+
+/// The rate and the pause together, without any waiting: both are looked at in the moment in which a call
+/// leaves, so that no pause is overlooked, and none is followed by a burst.
+#[derive(Debug)]
+struct Gate<C: Clock<Instant = Nanos>> {
+    limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<Nanos>>,
+    clock: C,
+    /// In nanoseconds of the clock.
+    paused_until: AtomicU64,
+}
+
+impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
+    fn new(rate: Rate, clock: C) -> Self {
+        let interval = rate.interval() * (100 + SLOWER) / 100;
+        let quota = Quota::with_period(interval)
+            .expect("an interval is longer than nothing")
+            // Without this a whole second's calls would leave at once.
+            .allow_burst(NonZeroU32::MIN);
+        Self {
+            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
             paused_until: AtomicU64::new(0),
         }
     }
 
-    /// Waits for a turn: a place in flight, the end of a pause, and the rate.
-    pub async fn turn(&self) -> Turn {
-        let place = Arc::clone(&self.in_flight)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        let _first_in_line = self.line.lock().await;
-        loop {
-            self.end_of_pause().await;
-            self.limiter.until_ready().await;
-            // A pause may have been asked for while the limiter was waited for.
-            if !self.is_paused() {
-                return Turn { _place: place };
-            }
+    /// Takes the next turn if it has come, or tells how long to wait before asking again.
+    fn try_go(&self) -> Result<(), Duration> {
+        let paused = self.paused_for();
+        if !paused.is_zero() {
+            return Err(paused);
         }
+        self.limiter
+            .check()
+            .map_err(|not_yet| not_yet.wait_time_from(self.clock.now()))
     }
 
-    /// Lets no call go for so long, by the monotonic clock; the longest of several pauses holds.
-    pub fn pause(&self, length: Duration) {
-        let until = self.started.elapsed().saturating_add(length);
-        let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        self.paused_until.fetch_max(millis, Ordering::AcqRel);
+    fn pause(&self, length: Duration) {
+        let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.clock.now().as_u64().saturating_add(length);
+        self.paused_until.fetch_max(until, Ordering::AcqRel);
     }
 
-    fn is_paused(&self) -> bool {
-        self.remaining() > Duration::ZERO
+    fn paused_for(&self) -> Duration {
+        let until = self.paused_until.load(Ordering::Acquire);
+        Duration::from_nanos(until.saturating_sub(self.clock.now().as_u64()))
     }
+}
 
-    fn remaining(&self) -> Duration {
-        let until = Duration::from_millis(self.paused_until.load(Ordering::Acquire));
-        until.saturating_sub(self.started.elapsed())
-    }
+/// The monotonic clock since the pace began: setting the clock of the machine changes nothing.
+#[derive(Debug, Clone)]
+struct SinceStart(Instant);
 
-    async fn end_of_pause(&self) {
-        while self.is_paused() {
-            tokio::time::sleep(self.remaining()).await;
-        }
+impl Clock for SinceStart {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        // 2⁶⁴ nanoseconds are 584 years.
+        Nanos::new(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
+    use governor::clock::FakeRelativeClock;
+    use proptest::prelude::*;
 
-    #[test]
-    fn rates_are_read_and_told() {
-        for (text, interval) in [
-            ("5/s", 200),
-            ("3/min", 20_000),
-            ("100/h", 36_000),
-            (" 2 / m ", 30_000),
-        ] {
-            let rate: Rate = text.parse().unwrap();
-            assert_eq!(rate.interval(), Duration::from_millis(interval), "{text}");
-            assert_eq!(rate.to_string().parse(), Ok(rate));
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    /// Goes through the gate as often as `steps` say, waiting as it says, and notes when each call left.
+    fn departures(rate: Rate, steps: &[(u64, u64)]) -> Vec<(Duration, Option<Duration>)> {
+        let clock = FakeRelativeClock::default();
+        let gate = Gate::new(rate, clock.clone());
+        let now = || Duration::from_nanos(clock.now().as_u64());
+        let mut left = Vec::new();
+        for &(idle_ms, pause_ms) in steps {
+            clock.advance(Duration::from_millis(idle_ms));
+            while let Err(wait) = gate.try_go() {
+                assert!(!wait.is_zero(), "waiting for nothing would spin");
+                clock.advance(wait);
+            }
+            // Every call may come back with a 429.
+            let pause = (pause_ms > 0).then(|| Duration::from_millis(pause_ms));
+            left.push((now(), pause));
+            if let Some(pause) = pause {
+                gate.pause(pause);
+            }
         }
-        for text in ["", "5", "0/s", "-1/s", "1/day", "1.5/s", "9999999/s"] {
-            assert!(text.parse::<Rate>().is_err(), "{text}");
+        left
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_ever_sees_more_calls_than_the_rate(
+            rate in prop::sample::select(vec!["1/s", "5/s", "20/s", "3/min", "90/min", "100/h"]),
+            steps in prop::collection::vec(
+                (prop_oneof![3 => Just(0u64), 1 => 0..200_000u64], prop_oneof![4 => Just(0u64), 1 => 1..90_000u64]),
+                1..150,
+            ),
+        ) {
+            let rate: Rate = rate.parse().unwrap();
+            let left = departures(rate, &steps);
+            let (calls, window) = (rate.calls() as usize, rate.window());
+            for first in 0..left.len().saturating_sub(calls) {
+                let (from, to) = (left[first].0, left[first + calls].0);
+                prop_assert!(to - from >= window, "{} calls within {:?}", calls + 1, to - from);
+            }
+            // Nor does any call leave during a pause.
+            for (at, &(start, pause)) in left.iter().enumerate() {
+                if let (Some(pause), Some(next)) = (pause, left.get(at + 1)) {
+                    prop_assert!(next.0 >= start + pause);
+                }
+            }
         }
     }
 
+    #[test]
+    fn calls_are_evenly_spaced_from_the_first_on() {
+        let left = departures(rate("5/s"), &[(0, 0); 11]);
+        assert_eq!(left[0].0, Duration::ZERO);
+        let gaps: Vec<_> = left.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        assert_eq!(gaps, [Duration::from_millis(204); 10]);
+    }
+
+    #[test]
+    fn of_several_pauses_the_last_to_end_holds() {
+        let clock = FakeRelativeClock::default();
+        let gate = Gate::new(rate("5/s"), clock.clone());
+        gate.pause(Duration::from_secs(60));
+        gate.pause(Duration::from_secs(5));
+        assert_eq!(gate.try_go(), Err(Duration::from_secs(60)));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(gate.try_go(), Ok(()));
+        gate.pause(Duration::MAX);
+        assert!(gate.try_go().is_err(), "an endless pause does not wrap around");
+    }
+
     #[tokio::test]
-    async fn no_window_sees_more_than_its_share_and_a_pause_holds_everyone() {
-        let pace = Arc::new(Pace::new("50/s".parse().unwrap(), 8));
-        let started = std::time::Instant::now();
-        let mut calls = tokio::task::JoinSet::new();
-        for call in 0..12 {
-            let pace = Arc::clone(&pace);
-            calls.spawn(async move {
-                let turn = pace.turn().await;
-                if call == 0 {
-                    pace.pause(Duration::from_millis(150));
-                }
-                let at = started.elapsed();
-                drop(turn);
-                at
-            });
-        }
-        let mut times: Vec<Duration> = calls.join_all().await;
-        times.sort();
-        assert!(
-            times[1] - times[0] >= Duration::from_millis(145),
-            "the pause holds: {times:?}"
-        );
-        // 20 ms apart, whatever happened before: no burst at the end of the pause.
-        for pair in times[1..].windows(2) {
-            assert!(pair[1] - pair[0] >= Duration::from_millis(15), "{times:?}");
-        }
+    async fn calls_go_in_the_order_in_which_they_came() {
+        let pace = Pace::new(rate("1000/s"), 3);
+        let order = std::sync::Mutex::new(Vec::new());
+        let (pace, noted) = (&pace, &order);
+        let calls = (0..20).map(|call| async move {
+            let _turn = pace.turn().await;
+            noted.lock().unwrap().push(call);
+        });
+        futures_util::future::join_all(calls).await;
+        assert_eq!(order.into_inner().unwrap(), (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn no_more_calls_are_under_way_than_allowed() {
+        let pace = Pace::new(rate("1000/s"), 2);
+        let turns = [pace.turn().await, pace.turn().await];
+        let mut third = Box::pin(pace.turn());
+        assert!((&mut third).now_or_never().is_none(), "both places are taken");
+        drop(turns);
+        let _turn = third.await;
     }
 }

@@ -1,0 +1,64 @@
+//! The paid call of a portrait.
+
+use sha2::{Digest, Sha256};
+
+use super::client::Client;
+use super::outcome::{Outcome, classify};
+use crate::publish::PublicUrl;
+
+/// What is asked of the API for one character.
+#[derive(Debug, Clone)]
+pub struct EnrollRequest {
+    /// The character's name, 1–64 characters.
+    pub name: String,
+    /// Where its picture is seen.
+    pub image_url: PublicUrl,
+}
+
+impl EnrollRequest {
+    /// SHA-256 of what is asked, as 64 hexadecimal digits: without the address's signature, which changes from
+    /// run to run.
+    pub fn digest(&self) -> String {
+        let asked = serde_json::json!([self.name, self.image_url.unsigned()]);
+        hex::encode(Sha256::digest(asked.to_string()))
+    }
+
+    pub(super) fn body(&self) -> serde_json::Value {
+        serde_json::json!({ "name": self.name, "image_url": self.image_url.expose() })
+    }
+}
+
+impl Client {
+    /// The paid call of a portrait: exactly one request, whatever comes of it. Repeat it only after
+    /// [`Outcome::Retry`].
+    ///
+    /// Dropping the future once it was polled leaves the call in doubt: the request may be on its way.
+    pub async fn enroll_portrait(&self, request: &EnrollRequest) -> Outcome {
+        let call = self.post("portrait/enroll", &request.body());
+        let answer = self.once(call, request.image_url.signature()).await;
+        classify(&answer, &self.provider)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(name: &str, url: &str) -> String {
+        let image_url = PublicUrl::new(url.parse().unwrap());
+        EnrollRequest {
+            name: name.to_owned(),
+            image_url,
+        }
+        .digest()
+    }
+
+    #[test]
+    fn the_digest_tells_requests_apart_but_not_signatures() {
+        let one = digest("Ada", "https://b.example/k.jpg");
+        assert_eq!(one, digest("Ada", "https://b.example/k.jpg?X-Amz-Signature=1"));
+        assert_ne!(one, digest("Bo", "https://b.example/k.jpg"));
+        assert_ne!(one, digest("Ada", "https://b.example/l.jpg"));
+        assert_eq!(one.len(), 64);
+    }
+}
