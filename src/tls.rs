@@ -46,7 +46,7 @@ pub fn http(ca_pem: Option<&[u8]>) -> Result<reqwest::ClientBuilder, Certificate
 
 /// The certificates of a PEM file, each of which can be a root. Not every library that takes the file looks:
 /// some panic.
-fn extra_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+pub(crate) fn extra_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| CertificateError(format!("it is not PEM: {e}")))?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 /// The variable that holds the key.
-const VARIABLE: &str = "CASTLINE_API_KEY";
+pub const VARIABLE: &str = "CASTLINE_API_KEY";
 
 /// Longer than any key: a file of this size is something else.
 const LONGEST: usize = 4096;

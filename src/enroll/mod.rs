@@ -25,7 +25,7 @@ mod wait;
 pub use answer::{Answer, Reply};
 pub use backoff::backoff;
 pub use client::{ApiSettings, Client, ClientError};
-pub use key::{ApiKey, KeyError};
+pub use key::{ApiKey, KeyError, VARIABLE as KEY_VARIABLE};
 pub use outcome::{Outcome, StopKind, classify};
 pub use pace::{Pace, Turn};
 pub use portrait::EnrollRequest;

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::{Published, Stop, failed, ledger_broke};
 use crate::cast::Character;
-use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind};
+use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind, backoff};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, LedgerError, Transition};
 use crate::money::Usd;
@@ -44,7 +44,8 @@ pub struct Enroll {
 enum Next {
     Done,
     Again {
-        after: Duration,
+        /// As the API asked; else the caller backs off.
+        after: Option<Duration>,
         code: String,
         message: String,
     },
@@ -86,7 +87,7 @@ impl Enroll {
             image_url: url,
         };
         let mut last = (String::new(), String::new());
-        for _ in 0..=self.retries {
+        for failures in 1..=self.retries.saturating_add(1) {
             let turn = tokio::select! {
                 biased;
                 () = self.stop.wait() => return,
@@ -100,7 +101,7 @@ impl Enroll {
                     last = (code, message);
                     tokio::select! {
                         () = self.stop.wait() => return,
-                        () = tokio::time::sleep(after) => {}
+                        () = tokio::time::sleep(after.unwrap_or(backoff(failures))) => {}
                     }
                 }
             }
@@ -147,6 +148,7 @@ impl Enroll {
                 asset_id,
                 price,
                 settlement,
+                ..
             } => {
                 let cost_usd = price.unwrap_or(self.price);
                 let at = crate::ledger::now();
@@ -195,11 +197,7 @@ impl Enroll {
                         reason: code.clone(),
                     });
                 }
-                Next::Again {
-                    after: after.unwrap_or(Duration::from_secs(1)),
-                    code,
-                    message,
-                }
+                Next::Again { after, code, message }
             }
             Outcome::Stop { kind, code, message } => {
                 let released = Transition::Release {
@@ -207,13 +205,14 @@ impl Enroll {
                     message: message.clone(),
                 };
                 self.write(character, released).await;
-                let (reason, mend) = match kind {
-                    StopKind::Key => ("key_refused", "check the API key"),
-                    StopKind::Funds => ("no_funds", "top up the account"),
-                    StopKind::Quota => ("quota_exceeded", "ask the provider for a larger quota"),
+                let exit = match kind {
+                    StopKind::Address => ExitCode::Usage,
+                    StopKind::Key | StopKind::Funds | StopKind::Quota | StopKind::Payment => {
+                        ExitCode::KeyOrFunds
+                    }
                 };
-                self.stop
-                    .throw(ExitCode::KeyOrFunds, reason, format!("{code}: {message}; {mend}"));
+                let told = format!("{code}: {message}; {}", kind.mend());
+                self.stop.throw(exit, kind.reason(), told);
                 Next::Done
             }
             Outcome::InDoubt { code, message } => {

@@ -128,7 +128,7 @@ impl Publish {
             self.fetcher.probe(&url).await.map_err(|e| Trouble {
                 code: e.code(),
                 message: e.to_string(),
-                fatal: false,
+                fatal: e.is_fatal(),
             })?;
         }
         Ok((key, url))

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::error::PublishError;
+use super::fetch::Fetcher;
 use super::probe::ProbeError;
 use super::s3::Publisher;
 
@@ -23,8 +24,9 @@ pub struct AccessCheck {
 }
 
 impl Publisher {
-    /// Writes an object of one pixel below the prefix, looks at it as the public does, and deletes it.
-    pub async fn check_access(&self) -> AccessCheck {
+    /// Writes an object of one pixel below the prefix, looks at it by `fetcher` as the public does, and
+    /// deletes it.
+    pub async fn check_access(&self, fetcher: &Fetcher) -> AccessCheck {
         let mut code = [0; 16];
         getrandom::fill(&mut code).expect("the operating system's randomness");
         let folder = match self.settings.prefix.trim_matches('/') {
@@ -40,7 +42,7 @@ impl Publisher {
             },
             Ok(url) => AccessCheck {
                 write: Ok(()),
-                read: Some(self.probe(&url).await),
+                read: Some(fetcher.probe(&url).await),
                 delete: Some(self.delete(&key).await),
             },
         }

@@ -31,10 +31,10 @@ impl FetchError {
     }
 }
 
-/// Fetches pictures.
+/// Asks for pictures as a stranger would: without credentials.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
-    stranger: Stranger,
+    pub(super) stranger: Stranger,
 }
 
 impl Fetcher {

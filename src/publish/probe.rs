@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::PublicUrl;
-use super::s3::Publisher;
+use super::fetch::Fetcher;
 use super::stranger::{Trouble, content_type, trouble};
 
 /// The pauses before a second and a third look: a CDN may take a moment to see what is new.
@@ -33,7 +33,7 @@ impl ProbeError {
     }
 }
 
-impl Publisher {
+impl Fetcher {
     /// Whether `url` gives a picture to anyone: 200 over HTTPS from a public host, an image type, and bytes that
     /// begin as a JPEG, PNG or WebP does. What is a passing trouble is tried three times.
     ///

@@ -18,7 +18,6 @@ use url::Url;
 
 use super::PublicUrl;
 use super::error::PublishError;
-use super::stranger::Stranger;
 
 /// The longest that S3 lets a signature live.
 const LONGEST_PRESIGN: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -55,8 +54,6 @@ pub struct PublishSettings {
     pub presign_expiry: Option<Duration>,
     /// The `Cache-Control` header of objects; none when empty.
     pub cache_control: String,
-    /// Whether published addresses may be on this machine or its neighbours: for stand-ins.
-    pub allow_private_hosts: bool,
     /// How often an upload is tried again after a passing trouble.
     pub retries: u32,
     /// An extra root certificate, PEM.
@@ -79,7 +76,6 @@ impl StaticCredentials {
 pub struct Publisher {
     client: aws_sdk_s3::Client,
     pub(super) settings: PublishSettings,
-    pub(super) stranger: Stranger,
 }
 
 /// What is uploaded.
@@ -106,15 +102,15 @@ impl Publisher {
     ) -> Result<Self, PublishError> {
         check(&settings)?;
         let bad_ca =
-            |e: crate::tls::CertificateError| PublishError::setup("bad_ca_file", format!("tls.ca_file: {e}"));
-        let ca_pem = settings.ca_pem.as_deref();
-        let stranger = Stranger::new(settings.allow_private_hosts, ca_pem).map_err(bad_ca)?;
+            |e: &dyn std::fmt::Display| PublishError::setup("bad_ca_file", format!("tls.ca_file: {e}"));
         let mut trust = TrustStore::default();
-        if let Some(pem) = ca_pem {
-            trust.add_pem_certificate(pem);
+        if let Some(pem) = &settings.ca_pem {
+            // The SDK panics over what is no certificate.
+            crate::tls::extra_roots(pem).map_err(|e| bad_ca(&e))?;
+            trust.add_pem_certificate(pem.clone());
         }
         let context = TlsContext::builder().with_trust_store(trust).build();
-        let context = context.map_err(|e| PublishError::setup("bad_ca_file", format!("tls.ca_file: {e}")))?;
+        let context = context.map_err(|e| bad_ca(&e))?;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .tls_context(context)
@@ -148,11 +144,7 @@ impl Publisher {
             of_s3 = of_s3.region(Region::new("us-east-1"));
         }
         let client = aws_sdk_s3::Client::from_conf(of_s3.build());
-        let publisher = Self {
-            client,
-            settings,
-            stranger,
-        };
+        let publisher = Self { client, settings };
         publisher.address("castline.jpg").await?;
         Ok(publisher)
     }

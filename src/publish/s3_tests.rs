@@ -12,7 +12,6 @@ fn settings(change: impl FnOnce(&mut PublishSettings)) -> PublishSettings {
         public_base_url: None,
         presign_expiry: None,
         cache_control: String::new(),
-        allow_private_hosts: false,
         retries: 0,
         ca_pem: None,
     };
