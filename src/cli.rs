@@ -92,6 +92,49 @@ pub struct PayArgs {
     pub re_enroll: Option<String>,
 }
 
+/// A run that pays.
+#[derive(Debug, Args, Clone)]
+pub struct RunArgs {
+    /// The cast.
+    #[command(flatten)]
+    pub cast: CastArgs,
+    /// Paying.
+    #[command(flatten)]
+    pub pay: PayArgs,
+    /// Pay without asking; needed off a terminal
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Where the manifest is written [default: manifest.json beside the cast]
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+}
+
+/// What can be done with a ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Copy the ledger, whole and consistent, also while a run goes on
+    Backup {
+        /// The cast, to find its ledger; without it, the working folder's ledger
+        cast: Option<PathBuf>,
+        /// The copy
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// What can be done with settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting
+    Show {
+        /// The cast, to find its castline.toml
+        cast: Option<PathBuf>,
+        /// Tell where each value was said
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -117,21 +160,12 @@ pub enum Command {
     #[command(after_help = "Examples:\n  castline run samples/cast.csv --sandbox\n  \
         castline run cast.csv --max-cost 25 --rate 3/min\n  castline run cast.csv --yes --json > run.ndjson")]
     Run {
-        /// The cast.
+        /// How it runs.
         #[command(flatten)]
-        cast: CastArgs,
-        /// Paying.
-        #[command(flatten)]
-        pay: PayArgs,
+        run: RunArgs,
         /// Only tell what would be done and cost: the same as `plan`
         #[arg(long)]
         dry_run: bool,
-        /// Pay without asking; needed off a terminal
-        #[arg(long, short)]
-        yes: bool,
-        /// Where the manifest is written [default: manifest.json beside the cast]
-        #[arg(long, value_name = "FILE")]
-        manifest: Option<PathBuf>,
     },
     /// Tell where every character stands
     Status {
@@ -153,8 +187,49 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Send again what failed or was refused, and only that
+    Retry(RunArgs),
+    /// Settle what is in doubt
+    ///
+    /// A paid call with an unknown outcome is never repeated unasked. Look at the provider's own list of
+    /// assets first; then say for each name what you found.
+    #[command(
+        after_help = "Examples:\n  castline resolve cast.csv                         # what is in doubt\n  \
+        castline resolve cast.csv --adopt 'Cyber Knight=ta_pt_8f…'\n  castline resolve cast.csv --forget 'Mother Superior'"
+    )]
+    Resolve {
+        /// The cast, to find its ledger; without it, the working folder's ledger
+        cast: Option<PathBuf>,
+        /// It was enrolled, and this is its id (repeatable)
+        #[arg(long, value_name = "NAME=ID")]
+        adopt: Vec<String>,
+        /// It was not enrolled and not charged (repeatable)
+        #[arg(long, value_name = "NAME")]
+        forget: Vec<String>,
+        /// Send it again in the next run, and accept that it may cost twice (repeatable)
+        #[arg(long, value_name = "NAME")]
+        retry: Vec<String>,
+    },
+    /// Build a lost ledger again from a manifest, so that nothing is paid twice
+    Adopt {
+        /// The manifest, in its full JSON form
+        manifest: PathBuf,
+    },
+    /// Look after the ledger
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Serve stand-ins for the paid API and for S3 on this machine
     Sandbox(SandboxArgs),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
     /// Write a commented castline.toml
     Init {
         /// The folder, usually the cast's

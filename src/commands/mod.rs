@@ -1,9 +1,13 @@
 //! The commands, one file each: thin, they put stations together and tell what happens.
 
+mod adopt;
 mod check;
+mod config;
 mod context;
 mod init;
+mod ledger;
 mod manifest;
+mod resolve;
 mod run;
 mod sandbox;
 mod status;
@@ -49,19 +53,20 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             pay,
             detailed_exitcode,
         } => check::plan(&common, cast, pay, detailed_exitcode).await,
-        Command::Run {
+        Command::Run { run, dry_run: true } => check::plan(&common, run.cast, run.pay, false).await,
+        Command::Run { run, .. } => run::run(&common, run, run::Which::All).await,
+        Command::Retry(run) => run::run(&common, run, run::Which::Failed).await,
+        Command::Resolve {
             cast,
-            pay,
-            dry_run: true,
-            ..
-        } => check::plan(&common, cast, pay, false).await,
-        Command::Run {
-            cast,
-            pay,
-            yes,
-            manifest,
-            ..
-        } => run::run(&common, cast, pay, yes, manifest).await,
+            adopt,
+            forget,
+            retry,
+        } => resolve::resolve(&common, cast.as_deref(), &adopt, &forget, &retry).await,
+        Command::Adopt { manifest } => adopt::adopt(&common, &manifest).await,
+        Command::Ledger(command) => ledger::ledger(&common, command),
+        Command::Config(command) => config::config(&common, command),
+        Command::Completions { shell } => config::completions(shell),
+        Command::Man => config::man(),
         Command::Status { cast } => status::status(&common, cast.as_deref()),
         Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,

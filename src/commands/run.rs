@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use super::context::{Flags, cast_flags, pay_flags};
 use super::{Context, UsageError};
 use crate::cast::Cast;
-use crate::cli::{CastArgs, Common, PayArgs};
+use crate::cli::{CastArgs, Common, RunArgs};
 use crate::enroll::{ApiKey, ApiSettings, Client, Pace};
 use crate::exit::ExitCode;
-use crate::ledger::{Budget, Ledger, OpenOptions};
+use crate::ledger::{Budget, Ledger, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop};
 use crate::plan::Policy;
@@ -21,14 +21,23 @@ use crate::report::Event;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::settings::Settings;
 
+/// Which characters of a cast a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All of them.
+    All,
+    /// Those that an earlier run began and could not finish, or that the API refused.
+    Failed,
+}
+
 /// Takes a cast the whole way.
-pub(super) async fn run(
-    common: &Common,
-    args: CastArgs,
-    pay: PayArgs,
-    yes: bool,
-    manifest: Option<PathBuf>,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::Result<ExitCode> {
+    let RunArgs {
+        cast: args,
+        pay,
+        yes,
+        manifest,
+    } = run;
     let mut flags: Flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
     if let Some(path) = manifest {
@@ -42,7 +51,7 @@ pub(super) async fn run(
     if !common.sandbox {
         consent(yes)?;
     }
-    let cast = context.read_cast(&args, "run")?;
+    let mut cast = context.read_cast(&args, "run")?;
     let provider = provider(&context.settings, common.sandbox);
     let ledger = Ledger::open(
         &context.settings.ledger,
@@ -50,6 +59,9 @@ pub(super) async fn run(
     )?;
     let manifest_path = manifest_path(&context.settings, common.sandbox)?;
     lost_ledger(&ledger, &manifest_path)?;
+    if which == Which::Failed {
+        only_failed(&mut cast, &ledger)?;
+    }
     let sandbox = if common.sandbox {
         Some(start_sandbox(&context.settings).await?)
     } else {
@@ -65,7 +77,7 @@ pub(super) async fn run(
     });
     let policy = Policy {
         re_enroll_changed: pay.re_enroll.is_some(),
-        ..Policy::default()
+        retry_refused: which == Which::Failed,
     };
     let pipeline = assemble(
         &context,
@@ -92,7 +104,31 @@ pub(super) async fn run(
         sandbox.stop().await;
     }
     let path = written.context("everything is safe in the ledger, but the manifest can't be written")?;
-    Ok(context.end(stop.reason().map(|r| r.exit), Some(&path)))
+    if let Some(copy) = &context.settings.ledger_backup {
+        ledger
+            .view()
+            .backup(copy)
+            .context("the run is done, but ledger.backup can't be written")?;
+    }
+    let exit = context.end(stop.reason().map(|r| r.exit), Some(&path));
+    // A ledger that broke is what this run stopped for; its end is told, if not written.
+    if let Err(error) = ledger.end_run(exit.code()).await {
+        tracing::debug!(%error, "the end of the run is not in the ledger");
+    }
+    Ok(exit)
+}
+
+/// Keeps those whom an earlier run began and could not finish, or whom the API refused.
+fn only_failed(cast: &mut Cast, ledger: &Ledger) -> anyhow::Result<()> {
+    let mut failed = std::collections::HashSet::new();
+    for record in ledger.view().all()? {
+        if matches!(record.state, State::Refused | State::Prepared | State::Published) {
+            failed.insert(record.name.key());
+        }
+    }
+    cast.characters
+        .retain(|character| failed.contains(&character.name.key()));
+    Ok(())
 }
 
 /// A run that pays asks first; off a terminal it needs `--yes`.

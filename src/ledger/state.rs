@@ -295,9 +295,7 @@ pub fn apply(
         what: transition.what(),
     };
     let mut record = match (current, transition) {
-        (Some(record), Transition::Import { .. }) if record.state != Seen || record.asset_id.is_some() => {
-            return Err(illegal());
-        }
+        (Some(record), Transition::Import { .. }) if record.asset_id.is_some() => return Err(illegal()),
         (Some(record), _) => record.clone(),
         (None, Transition::See { .. } | Transition::Import { .. }) => new(name),
         (None, _) => return Err(illegal()),
@@ -384,7 +382,7 @@ pub fn apply(
             (record.code, record.message, record.attempted_sha256) = (None, None, None);
         }
         (
-            Seen,
+            Seen | Unsuitable | Prepared | Published | Refused,
             Transition::Import {
                 kind,
                 source,
@@ -449,3 +447,7 @@ fn new(name: &Name) -> Record {
         message: None,
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -222,6 +222,12 @@ pub const KEYS: &[Key] = &[
         "The ledger: what was seen, published, intended and paid. Keep it: it is what prevents paying twice. Relative to the cast's folder.",
     ),
     key(
+        "ledger.backup",
+        Text,
+        "",
+        "Leave a copy of the ledger here at the end of each run. Relative to the cast's folder.",
+    ),
+    key(
         "manifest.path",
         Text,
         "manifest.json",

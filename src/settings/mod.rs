@@ -82,6 +82,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// `ledger.path`, absolute or from the working folder.
     pub ledger: PathBuf,
+    /// `ledger.backup`, likewise.
+    pub ledger_backup: Option<PathBuf>,
     /// `manifest.path`, likewise.
     pub manifest: PathBuf,
     /// `manifest.every`
@@ -216,6 +218,7 @@ impl Settings {
             jobs: if jobs == 0 { cores() } else { jobs },
             ca_file: path(&layers, "tls.ca_file", root),
             ledger: path(&layers, "ledger.path", root).ok_or_else(|| needed(&layers, "ledger.path"))?,
+            ledger_backup: path(&layers, "ledger.backup", root),
             manifest: path(&layers, "manifest.path", root).ok_or_else(|| needed(&layers, "manifest.path"))?,
             manifest_every: layers.duration("manifest.every")?.unwrap_or(Duration::MAX),
             log_file: path(&layers, "report.log_file", root),

@@ -1,0 +1,48 @@
+//! `castline config show`, completions and the man page.
+
+use clap::CommandFactory;
+
+use super::check::println;
+use super::context;
+use crate::cli::{Cli, Common, ConfigCommand};
+use crate::exit::ExitCode;
+use crate::settings::keys::KEYS;
+
+/// Prints every setting, as it would be written in the file.
+pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<ExitCode> {
+    let ConfigCommand::Show { cast, origin } = command;
+    let settings = context::settings(common, cast.as_deref(), Vec::new())?;
+    let mut section = "";
+    for key in KEYS {
+        let (its_section, name) = key.parts();
+        if its_section != section {
+            println(&format!("[{its_section}]"))?;
+            section = its_section;
+        }
+        let value = key.in_toml(&settings.layers);
+        let from = match origin {
+            true => format!("  # {}", settings.layers.value(key.name).origin),
+            false => String::new(),
+        };
+        println(&format!("{name} = {value}{from}"))?;
+    }
+    let key = if std::env::var_os(crate::enroll::KEY_VARIABLE).is_some() {
+        "***"
+    } else {
+        "not set"
+    };
+    println(&format!("# {} is {key}", crate::enroll::KEY_VARIABLE))?;
+    Ok(ExitCode::Done)
+}
+
+/// Prints completions for a shell.
+pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+    clap_complete::generate(shell, &mut Cli::command(), "castline", &mut std::io::stdout());
+    Ok(ExitCode::Done)
+}
+
+/// Prints the man page.
+pub(super) fn man() -> anyhow::Result<ExitCode> {
+    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+    Ok(ExitCode::Done)
+}

@@ -1,0 +1,199 @@
+//! The promises, held against random sequences of everything that can happen to a character.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// An independent account of one character, kept as a bookkeeper would: calls, ids, doubts.
+#[derive(Debug, Default)]
+struct Account {
+    /// A call has left and nobody knows how it ended.
+    open: bool,
+    /// Calls that may have been charged without anybody's consent to pay again.
+    unconsented: u32,
+    ids: Vec<String>,
+    seen: Option<String>,
+    enrolled: Option<String>,
+    attempted: Option<String>,
+}
+
+fn name() -> Name {
+    Name::new("Cyber Knight").unwrap()
+}
+
+fn any_transition() -> impl Strategy<Value = Transition> {
+    let sha = prop_oneof![Just("aa"), Just("bb")];
+    let id = prop_oneof![Just("ta_1"), Just("ta_2"), Just("ta_3")];
+    let why = || ("code".to_owned(), "message".to_owned());
+    let see = sha.clone().prop_map(|sha256| Transition::See {
+        kind: Kind::Portrait,
+        source: "a.png".to_owned(),
+        sha256: sha256.to_owned(),
+        extra: Vec::new(),
+    });
+    let verdict = prop_oneof![
+        Just(Verdict::Suitable),
+        Just(Verdict::Review),
+        Just(Verdict::Unsuitable)
+    ];
+    let judge = (verdict, any::<bool>()).prop_map(|(verdict, goes_on)| Transition::Judge {
+        verdict,
+        goes_on: goes_on && verdict != Verdict::Unsuitable,
+        code: None,
+        message: None,
+    });
+    let publish = Just(Transition::Publish {
+        object_key: "k".to_owned(),
+        url: "https://x/k".to_owned(),
+    });
+    let intend = Just(Transition::Intend {
+        request_digest: String::new(),
+        price: Usd::from_micros(10_000),
+        budget: Budget::default(),
+        payment: None,
+    });
+    let enrolled = id.clone().prop_map(|id| Transition::Enrolled {
+        asset_id: id.to_owned(),
+        price: Usd::from_micros(10_000),
+        settlement: None,
+        at: String::new(),
+    });
+    let refuse = Just(why()).prop_map(|(code, message)| Transition::Refuse { code, message });
+    let release = Just(why()).prop_map(|(code, message)| Transition::Release { code, message });
+    let doubt = Just(why()).prop_map(|(code, message)| Transition::Doubt { code, message });
+    let resolve = prop_oneof![
+        Just(Resolution::Retry),
+        Just(Resolution::Forget),
+        id.clone().prop_map(|id| Resolution::Adopt {
+            asset_id: id.to_owned(),
+            at: String::new()
+        }),
+    ]
+    .prop_map(Transition::Resolve);
+    let import = (id, sha).prop_map(|(id, sha)| Transition::Import {
+        kind: Kind::Portrait,
+        source: "a.png".to_owned(),
+        sha256: Some(sha.to_owned()),
+        asset_id: id.to_owned(),
+        price: None,
+        at: None,
+        url: None,
+        extra: Vec::new(),
+    });
+    // What a run does comes more often than what people do, so that sequences get far.
+    prop_oneof![
+        4 => see, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release, 3 => doubt,
+        2 => resolve, 1 => import
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn no_sequence_breaks_a_promise(transitions in prop::collection::vec(any_transition(), 1..60)) {
+        let mut record: Option<Record> = None;
+        let mut account = Account::default();
+        for transition in &transitions {
+            let Ok(next) = apply(&name(), record.as_ref(), transition) else { continue };
+            match transition {
+                Transition::See { sha256, .. } => account.seen = Some(sha256.clone()),
+                Transition::Intend { .. } => {
+                    prop_assert!(!account.open, "a second call while the first is open");
+                    prop_assert_eq!(account.unconsented, 0, "a call after a doubt that nobody settled");
+                    prop_assert!(
+                        account.ids.is_empty() || account.seen != account.enrolled,
+                        "paying again for the picture that is enrolled"
+                    );
+                    account.open = true;
+                    account.attempted = account.seen.clone();
+                }
+                Transition::Enrolled { asset_id, .. } => {
+                    prop_assert!(account.open, "an id without a call");
+                    account.open = false;
+                    account.ids.push(asset_id.clone());
+                    account.enrolled = account.attempted.clone();
+                }
+                Transition::Refuse { .. } | Transition::Release { .. } => account.open = false,
+                Transition::Doubt { .. } => {
+                    account.open = false;
+                    account.unconsented += 1;
+                }
+                Transition::Resolve(how) => {
+                    prop_assert_eq!(account.unconsented, 1, "settling what is not in doubt");
+                    account.unconsented = 0;
+                    if let Resolution::Adopt { asset_id, .. } = how {
+                        account.ids.push(asset_id.clone());
+                        account.enrolled = account.attempted.clone();
+                    }
+                }
+                Transition::Import { asset_id, sha256, .. } => {
+                    prop_assert!(account.ids.is_empty() && account.unconsented == 0 && !account.open);
+                    account.ids.push(asset_id.clone());
+                    account.seen.clone_from(sha256);
+                    account.enrolled.clone_from(sha256);
+                }
+                Transition::Judge { .. } | Transition::Publish { .. } => {}
+            }
+            prop_assert_eq!(next.asset_id.as_ref(), account.ids.last(), "the last id stays");
+            prop_assert_eq!(next.state == State::Intent, account.open);
+            prop_assert_eq!(next.state == State::InDoubt, account.unconsented > 0);
+            record = Some(next);
+        }
+    }
+}
+
+#[test]
+fn nothing_but_a_person_moves_a_doubt() {
+    let mut record = None;
+    for transition in [
+        Transition::See {
+            kind: Kind::Portrait,
+            source: "a.png".into(),
+            sha256: "aa".into(),
+            extra: vec![],
+        },
+        Transition::Judge {
+            verdict: Verdict::Suitable,
+            goes_on: true,
+            code: None,
+            message: None,
+        },
+        Transition::Publish {
+            object_key: "k".into(),
+            url: "https://x/k".into(),
+        },
+        Transition::Intend {
+            request_digest: String::new(),
+            price: Usd::ZERO,
+            budget: Budget::default(),
+            payment: None,
+        },
+        Transition::Doubt {
+            code: "timeout".into(),
+            message: "no reply".into(),
+        },
+    ] {
+        record = Some(apply(&name(), record.as_ref(), &transition).unwrap());
+    }
+    let doubt = record.unwrap();
+    let publish = Transition::Publish {
+        object_key: "k".into(),
+        url: "https://x/k".into(),
+    };
+    assert!(apply(&name(), Some(&doubt), &publish).is_err());
+    let adopt = Transition::Resolve(Resolution::Adopt {
+        asset_id: "ta_9".into(),
+        at: String::new(),
+    });
+    let adopted = apply(&name(), Some(&doubt), &adopt).unwrap();
+    assert_eq!(
+        (adopted.state, adopted.asset_id.as_deref()),
+        (State::Enrolled, Some("ta_9"))
+    );
+    assert_eq!(
+        adopted.enrolled_sha256.as_deref(),
+        Some("aa"),
+        "it is the picture of the call in doubt"
+    );
+}
