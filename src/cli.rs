@@ -262,7 +262,10 @@ pub struct SandboxArgs {
     /// Print what to export for PowerShell
     #[arg(long)]
     pub powershell: bool,
-    /// A TOML file of faults to inject
+    /// A fault and how often it comes, in per cent: 500-charged=10 (repeatable)
+    #[arg(long, value_name = "KIND=PERCENT")]
+    pub fault: Vec<String>,
+    /// A TOML or JSON file of faults
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
 }

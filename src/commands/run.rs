@@ -292,6 +292,7 @@ async fn assemble(
         ledger: ledger.clone(),
         reporters: Arc::clone(&reporters),
         stop: stop.clone(),
+        look: Arc::clone(&look),
         prefix,
         uploads: settings.publish.uploads,
         probe: settings.publish.probe,

@@ -3,7 +3,7 @@
 use super::UsageError;
 use crate::cli::{Common, SandboxArgs};
 use crate::exit::ExitCode;
-use crate::sandbox::{self, SandboxOptions, ServeOptions, Shell};
+use crate::sandbox::{self, Faults, SandboxOptions, ServeOptions, Shell};
 
 /// Serves the stand-ins for the paid API and for S3 until Ctrl-C.
 pub(super) async fn sandbox(_common: &Common, args: SandboxArgs) -> anyhow::Result<ExitCode> {
@@ -18,10 +18,13 @@ pub(super) async fn sandbox(_common: &Common, args: SandboxArgs) -> anyhow::Resu
         .map_err(|e| usage(format!("--dialect: {e}")))?;
     options.price = args.price.parse().map_err(|e| usage(format!("--price: {e}")))?;
     if let Some(file) = &args.faults {
-        let text =
-            std::fs::read_to_string(file).map_err(|e| usage(format!("--faults {}: {e}", file.display())))?;
-        options.faults =
-            toml::from_str(&text).map_err(|e| usage(format!("--faults {}: {e}", file.display())))?;
+        options.faults = Faults::load(file).map_err(|e| usage(format!("--faults: {e}")))?;
+    }
+    for fault in &args.fault {
+        options
+            .faults
+            .set(fault)
+            .map_err(|e| usage(format!("--fault: {e}")))?;
     }
     let shell = if args.powershell {
         Shell::PowerShell

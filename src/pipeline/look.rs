@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cast::{Character, Source};
 use crate::inspect::{Inspection, Inspector, Prepared, ReasonCode};
-use crate::ledger::{LedgerError, Reader};
+use crate::ledger::{LedgerError, Reader, State};
 use crate::plan::{self, Action, Approval, Policy};
 use crate::publish::Fetcher;
 
@@ -32,6 +32,25 @@ pub struct Looked {
     pub known: bool,
     /// The picture as it is published; only when asked for, and only of what will be enrolled.
     pub prepared: Option<Prepared>,
+    /// The object that an earlier run published, in place of `prepared`.
+    pub published: Option<String>,
+}
+
+impl Looked {
+    /// One that was not looked at: the ledger knows enough.
+    fn new(character: Character, sha256: String, action: Action, known: bool) -> Self {
+        let (inspection, prepared, published) = (None, None, None);
+        Self {
+            character,
+            sha256,
+            action,
+            inspection,
+            cached: true,
+            known,
+            prepared,
+            published,
+        }
+    }
 }
 
 /// What looking needs.
@@ -98,75 +117,80 @@ impl Look {
         };
         match bytes {
             Ok(bytes) => self.judge(character, &bytes),
-            Err(problem) => Ok(Looked {
-                character,
-                sha256: String::new(),
-                action: Action::Unsuitable,
-                inspection: Some(Inspection::unreadable(ReasonCode::Unreadable, problem)),
-                cached: false,
-                known: false,
-                prepared: None,
-            }),
+            Err(problem) => {
+                let inspection = Inspection::unreadable(ReasonCode::Unreadable, problem);
+                let looked = Looked::new(character, String::new(), Action::Unsuitable, false);
+                Ok(Looked {
+                    inspection: Some(inspection),
+                    cached: false,
+                    ..looked
+                })
+            }
         }
     }
 
     fn judge(&self, character: Character, bytes: &[u8]) -> Result<Looked, LedgerError> {
         let sha256 = hex::encode(Sha256::digest(bytes));
-        let key = character.name.key();
         let record = match &self.ledger {
-            Some(ledger) => ledger.get(&key)?,
+            Some(ledger) => ledger.get(&character.name.key())?,
             None => None,
         };
         let known = record.as_ref().is_some_and(|r| r.is_as_seen(&character, &sha256));
         if let Some(action) = plan::before_looking(record.as_ref(), &sha256, self.policy) {
-            return Ok(Looked {
-                character,
-                sha256,
-                action,
-                inspection: None,
-                cached: true,
-                known,
-                prepared: None,
-            });
+            return Ok(Looked::new(character, sha256, action, known));
         }
-        let fingerprint = self.inspector.fingerprint();
         let approval = self.approval(&character, &sha256)?;
+        let act = |inspection: &Inspection| plan::after_looking(inspection.verdict, approval, character.kind);
         let cached = match &self.ledger {
-            Some(ledger) => ledger.cached_inspection(&sha256, fingerprint)?,
+            Some(ledger) => ledger.cached_inspection(&sha256, self.inspector.fingerprint())?,
             None => None,
         };
         if let Some(inspection) = cached {
-            let action = plan::after_looking(inspection.verdict, approval, character.kind);
+            let action = act(&inspection);
+            let published = record
+                .filter(|r| known && r.state == State::Published)
+                .and_then(|r| r.object_key);
             // A run that must upload looks again, for the bytes.
-            if !(self.prepare && action == Action::Enroll) {
-                let inspection = Some(inspection);
+            if action != Action::Enroll || !self.prepare || published.is_some() {
+                let looked = Looked::new(character, sha256, action, known);
                 return Ok(Looked {
-                    character,
-                    sha256,
-                    action,
-                    inspection,
-                    cached: true,
-                    known,
-                    prepared: None,
+                    inspection: Some(inspection),
+                    published,
+                    ..looked
                 });
             }
         }
-        let (inspection, prepared) = if self.prepare {
-            self.inspector.inspect_and_prepare(bytes)
-        } else {
-            (self.inspector.inspect(bytes), None)
+        let (inspection, prepared) = match self.prepare {
+            true => self.inspector.inspect_and_prepare(bytes),
+            false => (self.inspector.inspect(bytes), None),
         };
-        let action = plan::after_looking(inspection.verdict, approval, character.kind);
+        let action = act(&inspection);
         let prepared = prepared.filter(|_| action == Action::Enroll);
+        let looked = Looked::new(character, sha256, action, known);
         Ok(Looked {
-            character,
-            sha256,
-            action,
             inspection: Some(inspection),
             cached: false,
-            known,
             prepared,
+            ..looked
         })
+    }
+
+    /// Prepares a picture again, whose earlier upload is gone.
+    pub async fn prepare_again(self: &Arc<Self>, character: &Character) -> Option<Prepared> {
+        let bytes = match &character.source {
+            Source::File { .. } => None,
+            Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.ok()?),
+        };
+        let (reply, prepared) = tokio::sync::oneshot::channel();
+        let (look, source) = (Arc::clone(self), character.source.clone());
+        self.pool.spawn(move || {
+            let bytes = match &source {
+                Source::File { path, .. } => read(path).ok(),
+                Source::Url { .. } => bytes,
+            };
+            let _ = reply.send(bytes.and_then(|bytes| look.inspector.inspect_and_prepare(&bytes).1));
+        });
+        prepared.await.ok().flatten()
     }
 
     fn approval(&self, character: &Character, sha256: &str) -> Result<Approval, LedgerError> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use super::{Looked, Published, Stop, failed, ledger_broke};
+use super::{Look, Looked, Published, Stop, failed, ledger_broke};
+use crate::cast::Character;
 use crate::exit::ExitCode;
 use crate::inspect::Prepared;
 use crate::ledger::{Ledger, Transition};
@@ -24,6 +25,8 @@ pub struct Publish {
     pub reporters: Arc<Reporters>,
     /// The switch.
     pub stop: Stop,
+    /// Prepares a picture again whose earlier upload is gone.
+    pub look: Arc<Look>,
     /// What object keys begin with.
     pub prefix: String,
     /// Uploads under way at once.
@@ -65,10 +68,20 @@ impl Publish {
 
     async fn one(&self, looked: Looked) -> Option<Published> {
         let Looked {
-            character, prepared, ..
+            character,
+            prepared,
+            published,
+            ..
         } = looked;
-        let prepared = prepared.expect("what is to be enrolled was prepared");
-        match self.upload(&prepared).await {
+        let ready = match (prepared, published) {
+            (Some(prepared), _) => self.upload(&prepared).await,
+            (None, Some(key)) => match self.there(&key).await {
+                Some(url) => Ok((key, url)),
+                None => self.again(&character).await,
+            },
+            (None, None) => self.again(&character).await,
+        };
+        match ready {
             Ok((key, url)) => {
                 let published = Transition::Publish {
                     object_key: key,
@@ -100,6 +113,22 @@ impl Publish {
                 None
             }
         }
+    }
+
+    /// Where an earlier upload is still seen.
+    async fn there(&self, key: &str) -> Option<PublicUrl> {
+        let url = self.publisher.address(key).await.ok()?;
+        self.fetcher.probe(&url).await.is_ok().then_some(url)
+    }
+
+    async fn again(&self, character: &Character) -> Result<(String, PublicUrl), Trouble> {
+        let gone = || Trouble {
+            code: "unreadable",
+            message: "the picture can't be read any more".to_owned(),
+            fatal: false,
+        };
+        let prepared = self.look.prepare_again(character).await.ok_or_else(gone)?;
+        self.upload(&prepared).await
     }
 
     async fn upload(&self, prepared: &Prepared) -> Result<(String, PublicUrl), Trouble> {
