@@ -8,7 +8,9 @@ use super::kill::{Server, small_cast};
 /// Runs the cast once; `fault` is what the ledger plays.
 pub(super) fn run(server: &Server, csv: &Path, fault: Option<&str>) -> Option<i32> {
     let mut command: Command = server.castline();
-    command.args(["run", "--yes", "--quiet", "--rate", "1000/s"]).arg(csv);
+    command
+        .args(["run", "--yes", "--quiet", "--rate", "1000/s"])
+        .arg(csv);
     if let Some(fault) = fault {
         command.env("CASTLINE_TEST_LEDGER", fault);
     }
@@ -36,7 +38,10 @@ fn a_crash_at_any_ledger_write_never_pays_twice() {
         }
     }
     println!("{rounds} crashes");
-    assert!(rounds > 40, "every intent and every outcome is a commit of its own, or shared: {rounds}");
+    assert!(
+        rounds > 40,
+        "every intent and every outcome is a commit of its own, or shared: {rounds}"
+    );
 }
 
 #[test]
@@ -50,9 +55,18 @@ fn a_full_disk_stops_the_spending_at_once() {
         assert_ne!(code, Some(0), "{pages} pages: it can't end well");
         let ledger = cast.records();
         let enrolled = ledger.iter().filter(|r| r["state"] == "enrolled").count();
-        let open = ledger.iter().filter(|r| matches!(r["state"].as_str(), Some("intent" | "in_doubt"))).count();
-        assert!(paid <= enrolled + open, "{pages} pages: every charge is known: {paid} paid, {enrolled} + {open}");
-        assert!(paid <= enrolled + 2, "{pages} pages: no call after the failure but those under way");
+        let open = ledger
+            .iter()
+            .filter(|r| matches!(r["state"].as_str(), Some("intent" | "in_doubt")))
+            .count();
+        assert!(
+            paid <= enrolled + open,
+            "{pages} pages: every charge is known: {paid} paid, {enrolled} + {open}"
+        );
+        assert!(
+            paid <= enrolled + 2,
+            "{pages} pages: no call after the failure but those under way"
+        );
         let resumed = run(&server, &cast.csv, None);
         cast.assert_promises(&server, resumed);
     }
@@ -82,17 +96,28 @@ fn a_damaged_ledger_is_refused_and_never_made_anew() {
     // A row that was tampered with.
     {
         let db = rusqlite::Connection::open(&path).unwrap();
-        db.execute("UPDATE characters SET record = replace(record, 'enrolled', 'prepared')", []).unwrap();
+        db.execute(
+            "UPDATE characters SET record = replace(record, 'enrolled', 'prepared')",
+            [],
+        )
+        .unwrap();
     }
     assert_eq!(run(&server, &cast.csv, None), Some(1));
     // A file that is cut off, one that is something else, one that is empty.
-    for damage in [whole[..whole.len() / 2].to_vec(), b"this is no ledger at all, but some text".to_vec()] {
+    for damage in [
+        whole[..whole.len() / 2].to_vec(),
+        b"this is no ledger at all, but some text".to_vec(),
+    ] {
         std::fs::write(&path, &damage).unwrap();
         for beside in ["ledger.db-wal", "ledger.db-shm"] {
             let _ = std::fs::remove_file(path.with_file_name(beside));
         }
         assert_eq!(run(&server, &cast.csv, None), Some(1));
-        assert_eq!(std::fs::read(&path).unwrap(), damage, "it is left as it was found");
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            damage,
+            "it is left as it was found"
+        );
     }
     assert_eq!(server.charges().len(), paid);
 }
@@ -104,12 +129,21 @@ fn a_lost_ledger_beside_a_manifest_stops_and_is_built_again_from_it() {
     assert_eq!(run(&server, &cast.csv, None), Some(0));
     let paid = server.charges().len();
     std::fs::remove_dir_all(cast.csv.parent().unwrap().join(".castline")).unwrap();
-    assert_eq!(run(&server, &cast.csv, None), Some(2), "an empty ledger beside ids that were paid for");
+    assert_eq!(
+        run(&server, &cast.csv, None),
+        Some(2),
+        "an empty ledger beside ids that were paid for"
+    );
     assert_eq!(server.charges().len(), paid);
 
     let manifest = cast.csv.with_file_name("manifest.json");
     let adopted = server.castline().arg("adopt").arg(&manifest).output().unwrap();
-    assert_eq!(adopted.status.code(), Some(0), "{}", String::from_utf8_lossy(&adopted.stderr));
+    assert_eq!(
+        adopted.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&adopted.stderr)
+    );
     assert_eq!(run(&server, &cast.csv, None), Some(0));
     assert_eq!(server.charges().len(), paid, "nothing is paid again");
 }

@@ -23,27 +23,39 @@ impl Server {
     pub(super) fn start(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(BINARY);
-        command.args(["sandbox", "--dir"]).arg(dir.path()).args(args).stdout(Stdio::piped());
+        command
+            .args(["sandbox", "--dir"])
+            .arg(dir.path())
+            .args(args)
+            .stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let stdout = process.stdout.take().unwrap();
         let ready = std::io::BufRead::lines(std::io::BufReader::new(stdout)).any(|l| l.unwrap() == "# ready");
         assert!(ready, "the sandbox starts");
         let settings = std::fs::read(dir.path().join("sandbox.json")).unwrap();
         let settings: BTreeMap<String, String> = serde_json::from_slice(&settings).unwrap();
-        Self { process, dir, env: settings.into_iter().collect() }
+        Self {
+            process,
+            dir,
+            env: settings.into_iter().collect(),
+        }
     }
 
     /// castline, pointed at this sandbox.
     pub(super) fn castline(&self) -> Command {
         let mut command = Command::new(BINARY);
-        command.envs(self.env.iter().map(|(n, v)| (n, v))).stdin(Stdio::null());
+        command
+            .envs(self.env.iter().map(|(n, v)| (n, v)))
+            .stdin(Stdio::null());
         command
     }
 
     pub(super) fn charges(&self) -> Vec<Charge> {
         let text = std::fs::read_to_string(self.dir.path().join("charges.ndjson")).unwrap_or_default();
         // Other lines tell that a reply was lost; the last line may still be under way.
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 }
 
@@ -64,30 +76,47 @@ pub(super) struct SmallCast {
 /// Names begin with `mark`, so that casts at one sandbox can be told apart.
 pub(super) fn small_cast(count: usize, mark: &str) -> SmallCast {
     let folder = tempfile::tempdir().unwrap();
-    let picture = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/art")).unwrap();
-    let picture = picture.map(|e| e.unwrap().path()).find(|p| p.extension().is_some_and(|e| e == "jpg")).unwrap();
+    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/queen_isaura.jpg");
     std::fs::copy(picture, folder.path().join("face.jpg")).unwrap();
     let names: BTreeSet<String> = (0..count).map(|n| format!("{mark} {n:03}")).collect();
-    let rows: String = names.iter().map(|name| format!("{name},face.jpg,yes\n")).collect();
+    let rows: String = names
+        .iter()
+        .map(|name| format!("{name},face.jpg,yes\n"))
+        .collect();
     let csv = folder.path().join("cast.csv");
     std::fs::write(&csv, format!("name,image,approve\n{rows}")).unwrap();
-    SmallCast { _folder: folder, csv, names }
+    SmallCast {
+        _folder: folder,
+        csv,
+        names,
+    }
 }
 
 impl SmallCast {
     /// What `status` tells.
     pub(super) fn records(&self) -> Vec<Value> {
-        let output = Command::new(BINARY).args(["status", "--json"]).arg(&self.csv).output().unwrap();
+        let output = Command::new(BINARY)
+            .args(["status", "--json"])
+            .arg(&self.csv)
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
         lines.filter(|l| l["type"] == "status").collect()
     }
 
     fn manifest(&self) -> BTreeMap<String, String> {
-        let Ok(text) = std::fs::read(self.csv.with_file_name("manifest.json")) else { return BTreeMap::new() };
+        let Ok(text) = std::fs::read(self.csv.with_file_name("manifest.json")) else {
+            return BTreeMap::new();
+        };
         let manifest: Value = serde_json::from_slice(&text).unwrap();
         let text = |v: &Value| v.as_str().unwrap().to_owned();
-        manifest["characters"].as_array().unwrap().iter().map(|c| (text(&c["name"]), text(&c["asset_id"]))).collect()
+        manifest["characters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| (text(&c["name"]), text(&c["asset_id"])))
+            .collect()
     }
 
     /// After a run that was left to end with `code`: once at most, and every id where it belongs.
@@ -99,8 +128,11 @@ impl SmallCast {
                 charged.entry(charge.name).or_default().push(charge.asset_id);
             }
         }
-        let states: BTreeMap<String, Value> =
-            self.records().into_iter().map(|r| (r["name"].as_str().unwrap().to_owned(), r)).collect();
+        let states: BTreeMap<String, Value> = self
+            .records()
+            .into_iter()
+            .map(|r| (r["name"].as_str().unwrap().to_owned(), r))
+            .collect();
         let manifest = self.manifest();
         let mut doubts = 0;
         for name in &self.names {
@@ -109,7 +141,11 @@ impl SmallCast {
             let record = &states[name];
             match record["state"].as_str().unwrap() {
                 "enrolled" => {
-                    assert_eq!(record["asset_id"].as_str(), ids.first().map(String::as_str), "{name}");
+                    assert_eq!(
+                        record["asset_id"].as_str(),
+                        ids.first().map(String::as_str),
+                        "{name}"
+                    );
                     assert_eq!(manifest.get(name), ids.first(), "{name} is in the manifest");
                 }
                 "in_doubt" => doubts += 1,
@@ -130,8 +166,14 @@ fn killed_at_random_moments_it_never_pays_twice_and_loses_nothing() {
         let cast = small_cast(100, &format!("kill{casts}"));
         let run = || {
             let mut command = server.castline();
-            command.args(["run", "--yes", "--quiet", "--rate", "150/s"]).arg(&cast.csv);
-            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+            command
+                .args(["run", "--yes", "--quiet", "--rate", "150/s"])
+                .arg(&cast.csv);
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
         };
         loop {
             // xorshift: the moments differ from round to round, and are the same in every test run.
@@ -151,21 +193,33 @@ fn killed_at_random_moments_it_never_pays_twice_and_loses_nothing() {
         let last = run().wait().unwrap().code();
         cast.assert_promises(&server, last);
     }
-    println!("{kills} kills over {casts} casts of 100, {} charges", server.charges().len());
+    println!(
+        "{kills} kills over {casts} casts of 100, {} charges",
+        server.charges().len()
+    );
 }
 
 #[test]
 fn a_second_run_on_one_ledger_ends_with_11_and_names_the_holder() {
     let server = Server::start(&[]);
     let cast = small_cast(30, "two");
-    let first = server.castline().args(["run", "--yes", "--quiet", "--rate", "5/s"]).arg(&cast.csv).spawn();
+    let first = server
+        .castline()
+        .args(["run", "--yes", "--quiet", "--rate", "5/s"])
+        .arg(&cast.csv)
+        .spawn();
     let mut first = first.unwrap();
     // The first is at work once something is paid.
     while server.charges().is_empty() {
         assert!(first.try_wait().unwrap().is_none(), "the first run goes on");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let second = server.castline().args(["run", "--yes"]).arg(&cast.csv).output().unwrap();
+    let second = server
+        .castline()
+        .args(["run", "--yes"])
+        .arg(&cast.csv)
+        .output()
+        .unwrap();
     assert_eq!(second.status.code(), Some(11));
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(told.contains(&format!("process {}", first.id())), "{told}");
@@ -173,7 +227,11 @@ fn a_second_run_on_one_ledger_ends_with_11_and_names_the_holder() {
     first.kill().unwrap();
     first.wait().unwrap();
     // The lock goes with its process.
-    let third = server.castline().args(["run", "--yes", "--quiet", "--rate", "1000/s"]).arg(&cast.csv).status();
+    let third = server
+        .castline()
+        .args(["run", "--yes", "--quiet", "--rate", "1000/s"])
+        .arg(&cast.csv)
+        .status();
     cast.assert_promises(&server, third.unwrap().code());
 }
 
@@ -184,21 +242,42 @@ fn ctrl_c_and_sigterm_drain() {
     for signal in ["INT", "TERM"] {
         let cast = small_cast(30, signal);
         let mut run = server.castline();
-        let mut run = run.args(["run", "--yes", "--quiet", "--rate", "20/s"]).arg(&cast.csv).spawn().unwrap();
+        let mut run = run
+            .args(["run", "--yes", "--quiet", "--rate", "20/s"])
+            .arg(&cast.csv)
+            .spawn()
+            .unwrap();
         while !server.charges().iter().any(|c| cast.names.contains(&c.name)) {
             assert!(run.try_wait().unwrap().is_none(), "the run goes on");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Command::new("kill").args([&format!("-{signal}"), &run.id().to_string()]).status().unwrap();
+        Command::new("kill")
+            .args([&format!("-{signal}"), &run.id().to_string()])
+            .status()
+            .unwrap();
         assert_eq!(run.wait().unwrap().code(), Some(130));
-        let states: Vec<String> =
-            cast.records().iter().map(|r| r["state"].as_str().unwrap().to_owned()).collect();
-        assert!(!states.iter().any(|s| s == "intent" || s == "in_doubt"), "what was under way was awaited");
+        let states: Vec<String> = cast
+            .records()
+            .iter()
+            .map(|r| r["state"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(
+            !states.iter().any(|s| s == "intent" || s == "in_doubt"),
+            "what was under way was awaited"
+        );
         let enrolled = states.iter().filter(|s| *s == "enrolled").count();
-        let paid = server.charges().iter().filter(|c| cast.names.contains(&c.name)).count();
+        let paid = server
+            .charges()
+            .iter()
+            .filter(|c| cast.names.contains(&c.name))
+            .count();
         assert_eq!(enrolled, paid);
         assert!(enrolled < 30, "it did not go on to the end");
-        let rest = server.castline().args(["run", "--yes", "--quiet", "--rate", "1000/s"]).arg(&cast.csv).status();
+        let rest = server
+            .castline()
+            .args(["run", "--yes", "--quiet", "--rate", "1000/s"])
+            .arg(&cast.csv)
+            .status();
         cast.assert_promises(&server, rest.unwrap().code());
     }
 }
@@ -212,7 +291,12 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
     let cast = small_cast(3, "doubt");
     let run = |command: &str| {
         let mut castline = server.castline();
-        castline.args([command, "--yes", "--quiet", "--rate", "1000/s"]).arg(&cast.csv).status().unwrap().code()
+        castline
+            .args([command, "--yes", "--quiet", "--rate", "1000/s"])
+            .arg(&cast.csv)
+            .status()
+            .unwrap()
+            .code()
     };
     assert_eq!(run("run"), Some(6));
     assert_eq!(server.charges().len(), 3);
@@ -220,7 +304,13 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
     assert_eq!(server.charges().len(), 3, "no run touches a doubt unasked");
 
     let resolve = |args: &[&str]| {
-        let output = server.castline().arg("resolve").arg(&cast.csv).args(args).output().unwrap();
+        let output = server
+            .castline()
+            .arg("resolve")
+            .arg(&cast.csv)
+            .args(args)
+            .output()
+            .unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let id = server.charges()[0].asset_id.clone();
@@ -228,9 +318,18 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
     assert_eq!(resolve(&["--adopt", &adopted]).0, Some(6), "two are left");
     assert_eq!(resolve(&["--adopt", "doubt 001=nonsense"]).0, Some(2));
     assert_eq!(resolve(&["--forget", "nobody"]).0, Some(2));
-    let left: Vec<String> = cast.records().iter().filter(|r| r["state"] == "in_doubt").map(|r| r["name"].as_str().unwrap().to_owned()).collect();
+    let left: Vec<String> = cast
+        .records()
+        .iter()
+        .filter(|r| r["state"] == "in_doubt")
+        .map(|r| r["name"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(resolve(&["--retry", &left[0], "--forget", &left[1]]).0, Some(0));
-    assert_eq!(run("run"), Some(6), "both are sent again, and their replies lost again");
+    assert_eq!(
+        run("run"),
+        Some(6),
+        "both are sent again, and their replies lost again"
+    );
     assert_eq!(server.charges().len(), 5, "as was accepted");
     let manifest = cast.manifest();
     assert_eq!(manifest.values().collect::<Vec<_>>(), [&id]);

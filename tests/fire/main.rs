@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use castline::cast::{Kind, Name};
 use castline::cast::{Character, Source};
+use castline::cast::{Kind, Name};
 use castline::enroll::{ApiKey, ApiSettings, Client, Pace};
 use castline::exit::ExitCode;
 use castline::inspect::Verdict;
@@ -87,11 +87,19 @@ impl Stage {
         options.faults = faults;
         let sandbox = sandbox::start(options).await.unwrap();
         let picture = upload(&sandbox).await;
-        Self { sandbox, folder, picture }
+        Self {
+            sandbox,
+            folder,
+            picture,
+        }
     }
 
     fn ledger(&self) -> Ledger {
-        Ledger::open(&self.folder.path().join("ledger.db"), OpenOptions::new("sandbox", true, "test")).unwrap()
+        Ledger::open(
+            &self.folder.path().join("ledger.db"),
+            OpenOptions::new("sandbox", true, "test"),
+        )
+        .unwrap()
     }
 
     /// Takes all of `names` that may be paid for through the paid station.
@@ -125,29 +133,54 @@ impl Stage {
             if !self.prepare(&ledger, &character).await {
                 continue;
             }
-            if to.send(Published { character, url: self.picture.clone() }).await.is_err() {
+            if to
+                .send(Published {
+                    character,
+                    url: self.picture.clone(),
+                })
+                .await
+                .is_err()
+            {
                 break;
             }
         }
         drop(to);
         enrolling.await.unwrap();
         let records = ledger.view().all().unwrap();
-        let records = records.into_iter().map(|r| (r.name.as_str().to_owned(), r)).collect();
-        Ended { stop: stop.reason(), summary: reporters.summary(), records }
+        let records = records
+            .into_iter()
+            .map(|r| (r.name.as_str().to_owned(), r))
+            .collect();
+        Ended {
+            stop: stop.reason(),
+            summary: reporters.summary(),
+            records,
+        }
     }
 
     /// Brings a character to `published`, as the stations before do; tells whether it may be paid for.
     async fn prepare(&self, ledger: &Ledger, character: &Character) -> bool {
         use castline::ledger::Reader;
         if let Some(record) = ledger.get(&character.name.key()).unwrap()
-            && matches!(record.state, State::Enrolled | State::InDoubt | State::Intent | State::Refused)
+            && matches!(
+                record.state,
+                State::Enrolled | State::InDoubt | State::Intent | State::Refused
+            )
         {
             return false;
         }
         let steps = [
             Transition::see(character, "aa"),
-            Transition::Judge { verdict: Verdict::Suitable, goes_on: true, code: None, message: None },
-            Transition::Publish { object_key: "k".to_owned(), url: self.picture.unsigned() },
+            Transition::Judge {
+                verdict: Verdict::Suitable,
+                goes_on: true,
+                code: None,
+                message: None,
+            },
+            Transition::Publish {
+                object_key: "k".to_owned(),
+                url: self.picture.unsigned(),
+            },
         ];
         ledger.write(&character.name, steps).await.is_ok()
     }
@@ -161,7 +194,10 @@ impl Stage {
         }
         for (name, ids) in &charges {
             assert_eq!(ids.len(), 1, "{name} was paid for {} times", ids.len());
-            let record = ended.records.get(name).unwrap_or_else(|| panic!("{name} was paid for, but is unknown"));
+            let record = ended
+                .records
+                .get(name)
+                .unwrap_or_else(|| panic!("{name} was paid for, but is unknown"));
             match record.state {
                 State::Enrolled => assert_eq!(record.asset_id.as_ref(), ids.first(), "{name}"),
                 State::InDoubt | State::Intent => {}
@@ -170,13 +206,22 @@ impl Stage {
         }
         for (name, record) in &ended.records {
             if record.state == State::Enrolled {
-                assert!(charges.contains_key(name), "{name} has an id that was never given");
+                assert!(
+                    charges.contains_key(name),
+                    "{name} has an id that was never given"
+                );
             }
         }
         let spend = self.ledger().view().spend(None).unwrap();
         let paid = Usd::from_micros(10_000) * charges.len() as u64;
-        assert!(spend.total() >= paid, "what is enrolled and in doubt covers what was charged");
-        assert_eq!(spend.enrolled, Usd::from_micros(10_000) * ended.count(State::Enrolled) as u64);
+        assert!(
+            spend.total() >= paid,
+            "what is enrolled and in doubt covers what was charged"
+        );
+        assert_eq!(
+            spend.enrolled,
+            Usd::from_micros(10_000) * ended.count(State::Enrolled) as u64
+        );
     }
 }
 
@@ -202,7 +247,9 @@ async fn upload(sandbox: &Sandbox) -> PublicUrl {
     use castline::publish::{PublishSettings, Publisher, StaticCredentials};
     let mut jpeg = Vec::new();
     let pixels = vec![90; 320 * 320 * 3];
-    jpeg_encoder::Encoder::new(&mut jpeg, 80).encode(&pixels, 320, 320, jpeg_encoder::ColorType::Rgb).unwrap();
+    jpeg_encoder::Encoder::new(&mut jpeg, 80)
+        .encode(&pixels, 320, 320, jpeg_encoder::ColorType::Rgb)
+        .unwrap();
     let settings = PublishSettings {
         bucket: sandbox.bucket().to_owned(),
         prefix: String::new(),
@@ -217,5 +264,8 @@ async fn upload(sandbox: &Sandbox) -> PublicUrl {
     };
     let credentials = StaticCredentials::new(sandbox.access_key(), sandbox.secret_key());
     let publisher = Publisher::new(settings, Some(credentials)).await.unwrap();
-    publisher.publish(jpeg.into(), "image/jpeg", "hero.jpg").await.unwrap()
+    publisher
+        .publish(jpeg.into(), "image/jpeg", "hero.jpg")
+        .await
+        .unwrap()
 }

@@ -5,31 +5,58 @@ use super::*;
 /// Arrivals of paid calls, in milliseconds.
 fn arrivals(stage: &Stage) -> Vec<f64> {
     let requests = stage.sandbox.requests();
-    requests.iter().filter(|r| r.path.ends_with("portrait/enroll")).map(|r| r.at_ms).collect()
+    requests
+        .iter()
+        .filter(|r| r.path.ends_with("portrait/enroll"))
+        .map(|r| r.at_ms)
+        .collect()
 }
 
 /// The most arrivals in any window of that length.
 fn busiest(arrivals: &[f64], window_ms: f64) -> usize {
-    let in_window = |from: &f64| arrivals.iter().filter(|at| (*from..*from + window_ms).contains(*at)).count();
+    let in_window = |from: &f64| {
+        arrivals
+            .iter()
+            .filter(|at| (*from..*from + window_ms).contains(*at))
+            .count()
+    };
     arrivals.iter().map(in_window).max().unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_429_never_makes_a_burst() {
-    for form in
-        ["header-seconds", "header-date", "body-snake", "body-camel", "body-seconds", "absent", "nonsense"]
-    {
+    for form in [
+        "header-seconds",
+        "header-date",
+        "body-snake",
+        "body-camel",
+        "body-seconds",
+        "absent",
+        "nonsense",
+    ] {
         let text = format!("seed = 3\n[percent]\n\"429\" = 8\n[retry_after]\nform = \"{form}\"\nseconds = 1");
         let stage = Stage::new(toml::from_str(&text).unwrap()).await;
-        let run = Run { rate: "40/s", in_flight: 8, retries: 20, ..Run::default() };
+        let run = Run {
+            rate: "40/s",
+            in_flight: 8,
+            retries: 20,
+            ..Run::default()
+        };
         let ended = stage.enroll(&names(30), run).await;
         stage.assert_promises(&ended);
-        assert_eq!(ended.count(State::Enrolled), 30, "{form}: every 429 is waited for");
+        assert_eq!(
+            ended.count(State::Enrolled),
+            30,
+            "{form}: every 429 is waited for"
+        );
         let arrivals = arrivals(&stage);
         // 25 ms apart when they leave; arrivals jitter by what the loopback and the scheduler add.
         let most = busiest(&arrivals, 1000.0);
         assert!(most <= 42, "{form}: {most} calls within a second at 40/s");
-        println!("{form:>15}: {} calls for 30 characters, at most {most} within a second", arrivals.len());
+        println!(
+            "{form:>15}: {} calls for 30 characters, at most {most} within a second",
+            arrivals.len()
+        );
     }
 }
 
@@ -37,7 +64,12 @@ async fn a_storm_of_429_never_makes_a_burst() {
 async fn zero_means_soon_and_absurd_waits_are_cut() {
     let text = "[percent]\n\"429\" = 40\n[retry_after]\nform = \"header-seconds\"\nseconds = 0";
     let stage = Stage::new(toml::from_str(text).unwrap()).await;
-    let run = Run { rate: "40/s", in_flight: 4, retries: 20, ..Run::default() };
+    let run = Run {
+        rate: "40/s",
+        in_flight: 4,
+        retries: 20,
+        ..Run::default()
+    };
     let ended = stage.enroll(&names(4), run).await;
     assert_eq!(ended.count(State::Enrolled), 4);
 
@@ -46,7 +78,12 @@ async fn zero_means_soon_and_absurd_waits_are_cut() {
     let stage = Stage::new(toml::from_str(text).unwrap()).await;
     let one = names(1);
     let waiting = stage.enroll(&one, Run::default());
-    assert!(tokio::time::timeout(Duration::from_secs(3), waiting).await.is_err(), "it waits");
+    assert!(
+        tokio::time::timeout(Duration::from_secs(3), waiting)
+            .await
+            .is_err(),
+        "it waits"
+    );
     assert_eq!(arrivals(&stage).len(), 1, "and makes no call meanwhile");
 }
 
@@ -54,7 +91,12 @@ async fn zero_means_soon_and_absurd_waits_are_cut() {
 async fn a_server_with_a_limit_of_its_own_is_obeyed() {
     let text = "[rate]\ncount = 5\nwindow_s = 1.0\n[retry_after]\nform = \"rotate\"\nseconds = 1";
     let stage = Stage::new(toml::from_str(text).unwrap()).await;
-    let run = Run { rate: "20/s", in_flight: 4, retries: 50, ..Run::default() };
+    let run = Run {
+        rate: "20/s",
+        in_flight: 4,
+        retries: 50,
+        ..Run::default()
+    };
     let ended = stage.enroll(&names(12), run).await;
     stage.assert_promises(&ended);
     assert_eq!(ended.count(State::Enrolled), 12);
