@@ -1,5 +1,7 @@
 //! Writes name → asset id, for people and for game engines: a view of the ledger.
 
+mod csv;
+mod engines;
 mod write;
 
 use std::path::Path;
@@ -76,16 +78,36 @@ pub struct ManifestEntry {
 pub enum ManifestFormat {
     /// Everything.
     Json,
+    /// A row per character, safe for spreadsheets.
+    Csv,
+    /// `{"name":"ta_…"}`.
+    Map,
+    /// Unreal's DataTable, CSV.
+    UnrealCsv,
+    /// Unreal's DataTable, JSON.
+    UnrealJson,
+    /// For Unity's `JsonUtility`.
+    UnityJson,
 }
 
-impl FromStr for ManifestFormat {
-    type Err = String;
+/// What was typed is no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no format: write json, csv, map, unreal-csv, unreal-json or unity-json")]
+pub struct ParseFormatError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "json" => Ok(Self::Json),
-            _ => Err("json is known".to_owned()),
-        }
+impl FromStr for ManifestFormat {
+    type Err = ParseFormatError;
+
+    fn from_str(text: &str) -> Result<Self, ParseFormatError> {
+        Ok(match text {
+            "json" => Self::Json,
+            "csv" => Self::Csv,
+            "map" => Self::Map,
+            "unreal-csv" => Self::UnrealCsv,
+            "unreal-json" => Self::UnrealJson,
+            "unity-json" => Self::UnityJson,
+            _ => return Err(ParseFormatError(text.to_owned())),
+        })
     }
 }
 
@@ -99,6 +121,16 @@ pub enum ManifestError {
         path: String,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// Two names would be one row of a table.
+    #[error("{one:?} and {other:?} would both be the row {row}: rename one of them")]
+    SameRow {
+        /// The row.
+        row: String,
+        /// A name.
+        one: String,
+        /// Another.
+        other: String,
     },
     /// The file is no manifest.
     #[error("{path} is no manifest of castline: {problem}")]
@@ -145,13 +177,17 @@ impl Manifest {
 /// # Errors
 /// The format can't carry it.
 pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, ManifestError> {
-    match format {
-        ManifestFormat::Json => {
-            let mut bytes = serde_json::to_vec_pretty(manifest).expect("a manifest is plain data");
-            bytes.push(b'\n');
-            Ok(bytes)
-        }
-    }
+    let json = match format {
+        ManifestFormat::Csv => return Ok(csv::render(manifest)),
+        ManifestFormat::UnrealCsv => return engines::unreal_csv(manifest),
+        ManifestFormat::Json => serde_json::to_value(manifest).expect("a manifest is plain data"),
+        ManifestFormat::Map => engines::map(manifest),
+        ManifestFormat::UnrealJson => engines::unreal_json(manifest)?,
+        ManifestFormat::UnityJson => engines::unity_json(manifest),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&json).expect("a value is plain data");
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// Extra columns as a JSON object that keeps their order.
@@ -171,5 +207,63 @@ mod columns {
         let object: Map<String, Value> = Map::deserialize(from)?;
         let text = |v: Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
         Ok(object.into_iter().map(|(k, v)| (k, text(v))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manifest of these names, with the ids `ta_0`, `ta_1`, …
+    pub(super) fn manifest(names: &[&str]) -> Manifest {
+        let entry = |(n, name): (usize, &&str)| ManifestEntry {
+            name: (*name).to_owned(),
+            asset_id: format!("ta_{n}"),
+            kind: Kind::Portrait,
+            source: "art/a.png".to_owned(),
+            source_sha256: Some("ab".repeat(32)),
+            published_url: Some("https://x.example/k.jpg".to_owned()),
+            price_usd: Some(Usd::from_micros(10_300)),
+            enrolled_at: Some("2026-01-01T00:00:00Z".to_owned()),
+            settlement: None,
+            extra: vec![("role".to_owned(), "scout".to_owned())],
+        };
+        Manifest::new(
+            "https://api.example",
+            false,
+            1,
+            names.iter().enumerate().map(entry).collect(),
+        )
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_unknown_fields_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        let written = manifest(&["Ren", "Zoë"]);
+        write_file(&path, &written, ManifestFormat::Json).unwrap();
+        assert_eq!(Manifest::read(&path).unwrap(), written);
+
+        let text = std::fs::read_to_string(&path)
+            .unwrap()
+            .replacen('{', "{\"later\": [1],", 1);
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(Manifest::read(&path).unwrap(), written);
+        std::fs::write(&path, "[]").unwrap();
+        assert!(
+            Manifest::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("no manifest")
+        );
+    }
+
+    #[test]
+    fn a_manifest_that_can_not_be_written_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.csv");
+        std::fs::write(&path, "old").unwrap();
+        assert!(write_file(&path, &manifest(&["A b", "A-b"]), ManifestFormat::UnrealCsv).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
     }
 }

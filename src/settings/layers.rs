@@ -210,11 +210,10 @@ fn plain(value: &toml::Value) -> Option<String> {
 }
 
 fn unknown(name: &str, origin: &Origin) -> SettingsError {
-    let nearest = keys::nearest(name).or_else(|| {
-        // A key that stands in the wrong section.
-        let last = name.rsplit('.').next()?;
-        KEYS.iter().find(|k| k.parts().1 == last).map(|k| k.name)
-    });
+    // A key that stands in the wrong section, else one that looks like it.
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let moved = KEYS.iter().find(|k| k.parts().1 == last).map(|k| k.name);
+    let nearest = moved.or_else(|| keys::nearest(name));
     SettingsError::Unknown {
         name: name.to_owned(),
         origin: origin.clone(),
