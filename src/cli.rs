@@ -230,6 +230,10 @@ pub enum Command {
     },
     /// Print the man page
     Man,
+    /// Measure the eye on labelled pictures: how often each kind is judged suitable, review, unsuitable
+    #[command(after_help = "Examples:\n  castline eval labelled/ --errors\n  \
+        castline eval labelled/labels.csv --set inspect.sure=0.7 --json")]
+    Eval(EvalArgs),
     /// Write a commented castline.toml
     Init {
         /// The folder, usually the cast's
@@ -239,6 +243,19 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A CSV with the columns path,faces[,style][,note], or a folder with a labels.csv; faces is 0, 1, or 2 for several
+    pub labels: PathBuf,
+    /// Tell every picture that was judged otherwise than labelled
+    #[arg(long)]
+    pub errors: bool,
+    /// Hold pictures to the API's sizes and proportions too, not only to their faces
+    #[arg(long)]
+    pub all_limits: bool,
 }
 
 /// How the stand-ins behave.

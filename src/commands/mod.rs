@@ -4,6 +4,7 @@ mod adopt;
 mod check;
 mod config;
 mod context;
+mod eval;
 mod init;
 mod ledger;
 mod manifest;
@@ -70,6 +71,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status { cast } => status::status(&common, cast.as_deref()),
         Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
+        Command::Eval(args) => tokio::task::spawn_blocking(move || eval::eval(&common, &args)).await?,
         Command::Init { folder, force } => init::init(&folder, force),
     }
 }

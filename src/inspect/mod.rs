@@ -1,9 +1,12 @@
 //! Looks at a picture: bytes in; verdict, reasons and prepared bytes out. No files, no network.
 
+pub mod confusion;
+mod crop;
 mod decode;
 mod faces;
 mod likeness;
 mod prepare;
+mod quality;
 mod resize;
 mod verdict;
 
@@ -14,19 +17,23 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use self::decode::{Caps, DecodeError};
+use self::decode::{Caps, DecodeError, Pixels};
+use self::faces::belief::comparable;
 use self::faces::{Detector, Found};
+pub use crop::Crop;
 pub use likeness::Likeness;
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 
 /// The API's least side, in pixels.
 pub const MIN_SIDE: u32 = 300;
+/// The API's most of a side, in pixels.
+pub const MAX_SIDE: u32 = 6000;
 /// The API's most bytes of a picture; a little less, to be on the safe side of "10 MB".
 pub const MAX_BYTES: usize = 9_900_000;
 /// The API's least and most width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Raised whenever the same picture could be judged or prepared otherwise than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How pictures are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +50,13 @@ pub struct InspectSettings {
     pub max_pixels: u64,
     /// Decoding must not take more bytes.
     pub max_decode_bytes: u64,
-    /// When a face is a face.
+    /// Whether a prepared picture is cropped.
+    pub crop: Crop,
+    /// What a crop leaves around the face, in sizes of the face.
+    pub margin: f32,
+    /// A prepared picture is kept so large that its face has this many pixels, if the source has them.
+    pub face_px: u32,
+    /// When a face is a face, and a good one.
     pub thresholds: Thresholds,
 }
 
@@ -56,31 +69,54 @@ impl Default for InspectSettings {
             background: [128; 3],
             max_pixels: 100_000_000,
             max_decode_bytes: 1 << 30,
+            crop: Crop::None,
+            margin: 1.0,
+            face_px: 0,
             thresholds: Thresholds::default(),
         }
     }
 }
 
-/// When a face is a face: scores of 0–1, chosen on labelled game art (see `models/README.md`).
+/// When a face is a face, and a good one. Scores are likelihoods, 0–1, calibrated on labelled game art
+/// (`models/README.md`); `castline eval` measures what others would give on a studio's own pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
-    /// A best face under this: there is none.
+    /// A best face under this: there is none. Higher: fewer cases for review, more faces missed.
     pub none: f32,
-    /// A best face from this on is sure.
+    /// A best face from this on is sure. Lower: fewer cases for review, more money spent on none.
     pub sure: f32,
-    /// A second face from this on is a doubt.
+    /// A second face from this on is a doubt; scores of much smaller ones are lowered first.
     pub second: f32,
     /// A second face from this on is one.
     pub several: f32,
+    /// Of the face's box, at least this part lies within the picture.
+    pub cut_off: f32,
+    /// The face's longer side over the picture's is at least this.
+    pub least_size: f32,
+    /// Mean luma of the face, 0–255, at least.
+    pub dark: f32,
+    /// Mean luma of the face, 0–255, at most.
+    pub bright: f32,
+    /// Standard deviation of the face's luma, 0–255, at least.
+    pub contrast: f32,
+    /// Steepest step between neighbours on a 64² copy of the face, over the contrast, at least.
+    pub sharp: f32,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            none: 0.12,
-            sure: 0.5,
-            second: 0.24,
-            several: 0.32,
+            none: 0.15,
+            sure: 0.75,
+            second: 0.25,
+            several: 0.65,
+            cut_off: 0.6,
+            least_size: 0.03,
+            dark: 8.0,
+            bright: 248.0,
+            contrast: 4.0,
+            sharp: 0.25,
         }
     }
 }
@@ -185,22 +221,24 @@ impl Inspector {
 
     /// Judges a picture.
     pub fn inspect(&self, bytes: &[u8]) -> Inspection {
-        match self.fitted(bytes) {
-            Ok((picture, dimensions)) => self.judge(&picture, dimensions),
+        match self.decode(bytes) {
+            Ok(pixels) => self.judge(&self.fitted(&pixels), pixels.dimensions()),
             Err(error) => unreadable(&error),
         }
     }
 
     /// Judges a picture, and prepares it unless it is unsuitable.
     pub fn inspect_and_prepare(&self, bytes: &[u8]) -> (Inspection, Option<Prepared>) {
-        let (picture, dimensions) = match self.fitted(bytes) {
-            Ok(fitted) => fitted,
+        let pixels = match self.decode(bytes) {
+            Ok(pixels) => pixels,
             Err(error) => return (unreadable(&error), None),
         };
-        let mut inspection = self.judge(&picture, dimensions);
+        let picture = self.fitted(&pixels);
+        let mut inspection = self.judge(&picture, pixels.dimensions());
         if inspection.verdict == Verdict::Unsuitable {
             return (inspection, None);
         }
+        let picture = self.around_face(&pixels, &inspection).unwrap_or(picture);
         let prepared = prepare::encode(&picture, self.settings.format, self.settings.quality);
         if prepared.is_none() {
             let message = format!(
@@ -212,21 +250,55 @@ impl Inspector {
         (inspection, prepared)
     }
 
-    /// The picture at the size it is published, and the size it has.
-    fn fitted(&self, bytes: &[u8]) -> Result<(RgbImage, (u32, u32)), DecodeError> {
+    /// The picture cropped to its face, or larger for its face's sake, when the settings ask for either.
+    fn around_face(&self, pixels: &Pixels, inspection: &Inspection) -> Option<RgbImage> {
+        let face = inspection.faces.first()?;
+        let settings = &self.settings;
+        let area = match settings.crop {
+            Crop::Portrait => crop::portrait(face, pixels.dimensions(), settings.margin),
+            Crop::None => crop::whole(pixels.dimensions()),
+        };
+        let longer = area.width.max(area.height) as f32;
+        let for_face = settings.face_px as f32 * longer / face.width.max(face.height).max(1.0);
+        let long_side = settings
+            .long_side
+            .max(for_face.ceil().min(MAX_SIDE as f32) as u32);
+        let same = settings.crop == Crop::None && long_side == settings.long_side;
+        (!same).then(|| prepare::fit(&crop::cut(pixels, area), long_side, settings.background))
+    }
+
+    /// Judges the faces alone, whatever the picture's size and proportions: for measuring on small pictures.
+    pub fn inspect_faces(&self, bytes: &[u8]) -> Inspection {
+        match self.decode(bytes) {
+            Ok(pixels) => self.judge_faces(&self.fitted(&pixels), pixels.dimensions()),
+            Err(error) => unreadable(&error),
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
         let caps = Caps {
             pixels: self.settings.max_pixels,
             bytes: self.settings.max_decode_bytes,
         };
-        let pixels = decode::decode(bytes, caps)?;
-        let fitted = prepare::fit(&pixels, self.settings.long_side, self.settings.background);
-        Ok((fitted, pixels.dimensions()))
+        decode::decode(bytes, caps)
     }
 
-    fn judge(&self, picture: &RgbImage, (width, height): (u32, u32)) -> Inspection {
+    /// The picture at the size it is published, on its ground.
+    fn fitted(&self, pixels: &Pixels) -> RgbImage {
+        prepare::fit(pixels, self.settings.long_side, self.settings.background)
+    }
+
+    fn judge(&self, picture: &RgbImage, dimensions: (u32, u32)) -> Inspection {
+        let mut inspection = self.judge_faces(picture, dimensions);
+        size(&mut inspection);
+        inspection
+    }
+
+    fn judge_faces(&self, picture: &RgbImage, (width, height): (u32, u32)) -> Inspection {
+        let thresholds = &self.settings.thresholds;
         let found = Detector::shared().find(picture);
         let scale = width as f32 / picture.width() as f32;
-        let counted = found.iter().filter(|f| f.score >= self.settings.thresholds.none);
+        let counted = found.iter().filter(|f| f.score >= thresholds.none);
         let mut inspection = Inspection {
             verdict: Verdict::Suitable,
             reasons: Vec::new(),
@@ -235,8 +307,12 @@ impl Inspector {
             height,
             likeness: Some(Likeness::of(picture)),
         };
-        size(&mut inspection);
-        count(&mut inspection, &found, &self.settings.thresholds);
+        count(&mut inspection, &found, thresholds);
+        if inspection.verdict == Verdict::Suitable
+            && let Some(face) = found.first()
+        {
+            quality::judge(&mut inspection, picture, face, thresholds);
+        }
         inspection
     }
 }
@@ -260,7 +336,7 @@ fn size(inspection: &mut Inspection) {
 /// Exactly one clearly visible face?
 fn count(inspection: &mut Inspection, found: &[Found], thresholds: &Thresholds) {
     let best = found.first().map_or(0.0, |f| f.score);
-    let second = found.get(1).map_or(0.0, |f| f.score);
+    let second = second(found);
     if best < thresholds.none {
         let message = "no face was found: use a front or three-quarter view, eyes open".to_owned();
         inspection.object(Verdict::Unsuitable, ReasonCode::NoFace, message);
@@ -275,6 +351,16 @@ fn count(inspection: &mut Inspection, found: &[Found], thresholds: &Thresholds) 
         let message = "there may be a second face: look at it, and approve it if there is none".to_owned();
         inspection.object(Verdict::Review, ReasonCode::SeveralFaces, message);
     }
+}
+
+/// How likely there is a second face that is comparable to the first.
+fn second(found: &[Found]) -> f32 {
+    let Some((first, others)) = found.split_first() else {
+        return 0.0;
+    };
+    let size = |f: &Found| f.area.longer_side();
+    let scores = others.iter().map(|f| f.score * comparable(size(first), size(f)));
+    scores.fold(0.0, f32::max)
 }
 
 fn face(found: Found, scale: f32) -> Face {

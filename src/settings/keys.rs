@@ -216,6 +216,48 @@ pub const KEYS: &[Key] = &[
         "Larger pictures are refused from their header, before they are decoded.",
     ),
     key(
+        "inspect.none",
+        Number,
+        "0.15",
+        "A best face less likely than this: there is none. Higher: fewer cases for review, more faces missed.",
+    ),
+    key(
+        "inspect.sure",
+        Number,
+        "0.75",
+        "A best face from this likelihood on is sure. Lower: fewer cases for review, more money spent on none.",
+    ),
+    key(
+        "inspect.second",
+        Number,
+        "0.25",
+        "A second face from this likelihood on is a case for review.",
+    ),
+    key(
+        "inspect.several",
+        Number,
+        "0.65",
+        "A second face from this likelihood on makes a picture unsuitable.",
+    ),
+    key(
+        "inspect.crop",
+        Text,
+        "none",
+        "none: pictures stay whole; portrait: cropped to head and shoulders.",
+    ),
+    key(
+        "inspect.margin",
+        Number,
+        "1.0",
+        "Of a portrait crop: what stays around the face, in sizes of the face (0.3–5).",
+    ),
+    key(
+        "inspect.face_px",
+        Number,
+        "0",
+        "A prepared picture is kept so large that its face has this many pixels, if the source has them.",
+    ),
+    key(
         "ledger.path",
         Text,
         ".castline/ledger.db",

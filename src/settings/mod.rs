@@ -12,7 +12,7 @@ use url::Url;
 pub use layers::{Layers, Origin, Value};
 
 use crate::enroll::Rate;
-use crate::inspect::{InspectSettings, OutputFormat};
+use crate::inspect::{InspectSettings, OutputFormat, Thresholds};
 use crate::money::Usd;
 
 /// The name of the configuration file, looked for beside the cast.
@@ -281,6 +281,14 @@ fn inspect(layers: &Layers) -> Result<InspectSettings, SettingsError> {
             Err(layers.wrong(name, format!("it must be between {low} and {high}")))
         }
     };
+    let part = |name: &str, low: f32, high: f32| -> Result<f32, SettingsError> {
+        let number: f32 = layers.required(name)?;
+        if (low..=high).contains(&number) {
+            Ok(number)
+        } else {
+            Err(layers.wrong(name, format!("it must be between {low} and {high}")))
+        }
+    };
     let format: OutputFormat = layers.required("inspect.format")?;
     Ok(InspectSettings {
         long_side: within("inspect.long_side", 300, 6000)?,
@@ -288,6 +296,16 @@ fn inspect(layers: &Layers) -> Result<InspectSettings, SettingsError> {
         quality: within("inspect.quality", 1, 100)? as u8,
         background: colour(layers, "inspect.background")?,
         max_pixels: layers.required("inspect.max_pixels")?,
+        crop: layers.required("inspect.crop")?,
+        margin: part("inspect.margin", 0.3, 5.0)?,
+        face_px: within("inspect.face_px", 0, 6000)?,
+        thresholds: Thresholds {
+            none: part("inspect.none", 0.0, 1.0)?,
+            sure: part("inspect.sure", 0.0, 1.0)?,
+            second: part("inspect.second", 0.0, 1.0)?,
+            several: part("inspect.several", 0.0, 1.0)?,
+            ..Thresholds::default()
+        },
         ..InspectSettings::default()
     })
 }

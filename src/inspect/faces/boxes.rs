@@ -1,7 +1,5 @@
 //! Boxes: overlap, suppression within a pass, and merging across passes.
 
-use super::Found;
-
 /// An area in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rect {
@@ -23,7 +21,7 @@ const SAME_IN_PASS: f32 = 0.3;
 /// Across passes: intersection over union, or over the smaller one.
 const SAME_ACROSS: f32 = 0.3;
 const SAME_WITHIN: f32 = 0.65;
-const PASSES: usize = 3;
+const PASSES: usize = 2;
 
 impl Rect {
     pub(super) fn around(x: f32, y: f32, width: f32, height: f32) -> Self {
@@ -101,39 +99,39 @@ pub(super) fn suppress(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     kept
 }
 
-/// Boxes that several passes propose are one face; its score is the sum of theirs over the passes.
-pub(super) fn merge(passes: [Vec<Candidate>; PASSES]) -> Vec<Found> {
+/// A face that one or several passes propose.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Merged {
+    /// The box of the surest pass.
+    pub(super) area: Rect,
+    /// What each pass believes; 0 where it proposes nothing.
+    pub(super) scores: [f32; PASSES],
+}
+
+/// Boxes that several passes propose are one face.
+pub(super) fn merge(passes: [Vec<Candidate>; PASSES]) -> Vec<Merged> {
     let mut all: Vec<(usize, Candidate)> = passes
         .into_iter()
         .enumerate()
         .flat_map(|(p, boxes)| boxes.into_iter().map(move |b| (p, b)))
         .collect();
     all.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
-    let mut merged: Vec<(Rect, [Option<f32>; PASSES])> = Vec::new();
-    for (pass, candidate) in all {
-        let same = merged.iter_mut().find(|(area, _)| {
-            candidate.area.over_union(*area) > SAME_ACROSS || candidate.area.over_smaller(*area) > SAME_WITHIN
-        });
+    let mut merged: Vec<Merged> = Vec::new();
+    for (pass, Candidate { area, score }) in all {
+        let same = merged
+            .iter_mut()
+            .find(|m| area.over_union(m.area) > SAME_ACROSS || area.over_smaller(m.area) > SAME_WITHIN);
         match same {
             // A pass counts once, with the surest of its boxes: they come in that order.
-            Some((_, scores)) => _ = scores[pass].get_or_insert(candidate.score),
+            Some(face) => face.scores[pass] = face.scores[pass].max(score),
             None => {
-                let mut scores = [None; PASSES];
-                scores[pass] = Some(candidate.score);
-                merged.push((candidate.area, scores));
+                let mut scores = [0.0; PASSES];
+                scores[pass] = score;
+                merged.push(Merged { area, scores });
             }
         }
     }
-    let score = |scores: [Option<f32>; PASSES]| scores.iter().flatten().sum::<f32>() / PASSES as f32;
-    let mut found: Vec<Found> = merged
-        .into_iter()
-        .map(|(area, scores)| Found {
-            area,
-            score: score(scores),
-        })
-        .collect();
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    found
+    merged
 }
 
 #[cfg(test)]
@@ -148,23 +146,19 @@ mod tests {
     }
 
     #[test]
-    fn a_face_that_all_passes_see_is_one_face_with_their_mean_score() {
+    fn a_face_that_both_passes_see_is_one_face_with_both_scores() {
         let found = merge([
-            vec![candidate(50.0, 20.0, 0.9)],
-            vec![candidate(51.0, 22.0, 0.6)],
-            vec![candidate(49.0, 19.0, 0.3)],
+            vec![candidate(50.0, 20.0, 0.6)],
+            vec![candidate(51.0, 22.0, 0.9), candidate(50.0, 21.0, 0.2)],
         ]);
         assert_eq!(found.len(), 1);
-        assert!((found[0].score - 0.6).abs() < 1e-6);
+        assert_eq!(found[0].scores, [0.6, 0.9]);
+        assert_eq!(found[0].area, candidate(51.0, 22.0, 0.9).area);
     }
 
     #[test]
     fn a_small_box_within_a_large_one_is_the_same_face() {
-        let found = merge([
-            vec![candidate(50.0, 40.0, 0.9)],
-            vec![candidate(52.0, 18.0, 0.6)],
-            vec![],
-        ]);
+        let found = merge([vec![candidate(50.0, 40.0, 0.9)], vec![candidate(52.0, 18.0, 0.6)]]);
         assert_eq!(found.len(), 1);
     }
 
@@ -173,9 +167,7 @@ mod tests {
         let found = merge([
             vec![candidate(20.0, 20.0, 0.9), candidate(80.0, 20.0, 0.8)],
             vec![],
-            vec![],
         ]);
         assert_eq!(found.len(), 2);
-        assert!(found[0].score > found[1].score);
     }
 }

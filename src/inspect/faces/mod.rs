@@ -1,10 +1,11 @@
-//! Finds faces: three passes of two photo-trained networks, merged.
+//! Finds faces: two networks look at the whole picture, and what they propose is calibrated.
 //!
-//! BlazeFace (MediaPipe's full-range-sparse) looks at the picture letterboxed on 192², and again at zoom
-//! 0.42 in a wide margin, for close-ups; CenterFace looks at it on 160². A face is believed as far as
-//! the passes agree: its score is the sum of theirs over three. Measured on game art, this combination
-//! errs least of a dozen detectors: see `models/README.md`.
+//! BlazeFace (MediaPipe's full-range-sparse, trained on photos) looks at the picture letterboxed on 192²;
+//! CenterFace, trained further on drawn, chibi and non-human faces (`training/`), on 160². Boxes that
+//! overlap are one face; how likely it is one is told by [`belief`] from both scores and the size.
+//! Measured against E3p, three passes of the photo-trained networks, in `models/README.md`.
 
+pub(super) mod belief;
 mod boxes;
 mod network;
 
@@ -12,23 +13,24 @@ use std::sync::OnceLock;
 
 use image::RgbImage;
 
-use self::boxes::{Candidate, Rect};
+use self::boxes::Candidate;
+pub(super) use self::boxes::Rect;
 use self::network::{Network, Tensor};
 use super::resize::{Quality, resized};
 
 static BLAZE: &[u8] = include_bytes!("../../../models/blazeface_full_range_sparse_192.safetensors");
-static CENTER: &[u8] = include_bytes!("../../../models/centerface_160.safetensors");
+static ART: &[u8] = include_bytes!("../../../models/artface_160.safetensors");
 
-/// How far the second look at the picture steps back.
-const STEP_BACK: f32 = 0.42;
-/// What a pass believes less than this is not even considered.
-const PASS_LEAST: f32 = 0.1;
+/// What BlazeFace believes less than this is not even considered.
+const BLAZE_LEAST: f32 = 0.1;
+/// The same of the art network, which is surer of itself.
+const ART_LEAST: f32 = 0.05;
 /// Boxes smaller than this part of the longer side are specks.
 const SPECK: f32 = 0.03;
 /// What lies around a letterboxed picture.
 const MARGIN: u8 = 128;
 
-/// A face: where, in pixels of the picture that was looked at, and how sure the passes are together (0–1).
+/// A face: where, in pixels of the picture that was looked at, and how likely it is one (0–1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Found {
     pub(super) area: Rect,
@@ -38,7 +40,7 @@ pub(super) struct Found {
 /// Both networks, ready to run; shared by all threads.
 pub(super) struct Detector {
     blaze: Network,
-    center: Network,
+    art: Network,
 }
 
 impl Detector {
@@ -47,27 +49,28 @@ impl Detector {
         static DETECTOR: OnceLock<Detector> = OnceLock::new();
         DETECTOR.get_or_init(|| Self {
             blaze: Network::embedded(BLAZE),
-            center: Network::embedded(CENTER),
+            art: Network::embedded(ART),
         })
     }
 
     /// The faces of a picture, the surest first.
     pub(super) fn find(&self, picture: &RgbImage) -> Vec<Found> {
-        let passes = [
-            self.blaze(picture, 1.0),
-            self.blaze(picture, STEP_BACK),
-            self.center(picture),
-        ];
-        let speck = SPECK * picture.width().max(picture.height()) as f32;
-        boxes::merge(passes)
+        let longer = picture.width().max(picture.height()) as f32;
+        let mut found: Vec<Found> = boxes::merge([self.blaze(picture), self.art(picture)])
             .into_iter()
-            .filter(|found| found.area.longer_side() >= speck)
-            .collect()
+            .filter(|merged| merged.area.longer_side() >= SPECK * longer)
+            .map(|merged| Found {
+                area: merged.area,
+                score: belief::face(merged.scores, merged.area.longer_side() / longer),
+            })
+            .collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found
     }
 
-    /// One pass of BlazeFace: values in −1…1; anchors every 4 pixels, boxes as centre offset and size.
-    fn blaze(&self, picture: &RgbImage, zoom: f32) -> Vec<Candidate> {
-        let mut letter = Letterbox::new(picture, self.blaze.side(), zoom, |v| f32::from(v) / 127.5 - 1.0);
+    /// BlazeFace: values in −1…1; anchors every 4 pixels, boxes as centre offset and size.
+    fn blaze(&self, picture: &RgbImage) -> Vec<Candidate> {
+        let mut letter = Letterbox::new(picture, self.blaze.side(), |v| f32::from(v) / 127.5 - 1.0);
         let [scores, boxes] = self
             .blaze
             .run(std::mem::take(&mut letter.values), ["scores", "regressors"]);
@@ -78,7 +81,7 @@ impl Detector {
         for y in 0..grid {
             for x in 0..grid {
                 let score = 1.0 / (1.0 + (-scores.at(y, x, 0)).exp());
-                if score > PASS_LEAST {
+                if score > BLAZE_LEAST {
                     let centre_x = boxes.at(y, x, 0) + (x as f32 + 0.5) * 4.0;
                     let centre_y = boxes.at(y, x, 1) + (y as f32 + 0.5) * 4.0;
                     let area = Rect::around(centre_x, centre_y, boxes.at(y, x, 2), boxes.at(y, x, 3));
@@ -92,17 +95,17 @@ impl Detector {
         boxes::suppress(found)
     }
 
-    /// One pass of CenterFace: values 0–255; a heat map at a quarter of the size, with sizes as logarithms.
-    fn center(&self, picture: &RgbImage) -> Vec<Candidate> {
-        let mut letter = Letterbox::new(picture, self.center.side(), 1.0, f32::from);
+    /// The art network: values 0–255; a heat map at a quarter of the size, with sizes as logarithms.
+    fn art(&self, picture: &RgbImage) -> Vec<Candidate> {
+        let mut letter = Letterbox::new(picture, self.art.side(), f32::from);
         let [heat, sizes, offsets] = self
-            .center
+            .art
             .run(std::mem::take(&mut letter.values), ["537", "538", "539"]);
         let mut found = Vec::new();
         for y in 0..heat.height {
             for x in 0..heat.width {
                 let score = heat.at(y, x, 0);
-                if score > PASS_LEAST {
+                if score > ART_LEAST {
                     let (height, width) = (sizes.at(y, x, 0).exp() * 4.0, sizes.at(y, x, 1).exp() * 4.0);
                     let centre_y = (y as f32 + offsets.at(y, x, 0) + 0.5) * 4.0;
                     let centre_x = (x as f32 + offsets.at(y, x, 1) + 0.5) * 4.0;
@@ -136,9 +139,9 @@ struct Letterbox {
 }
 
 impl Letterbox {
-    fn new(picture: &RgbImage, side: usize, zoom: f32, value: impl Fn(u8) -> f32) -> Self {
+    fn new(picture: &RgbImage, side: usize, value: impl Fn(u8) -> f32) -> Self {
         let (width, height) = picture.dimensions();
-        let scale = side as f32 * zoom / width.max(height) as f32;
+        let scale = side as f32 / width.max(height) as f32;
         let fit = |length: u32| ((length as f32 * scale).round() as usize).clamp(1, side);
         let (fit_width, fit_height) = (fit(width), fit(height));
         let small = resized(picture, fit_width as u32, fit_height as u32, Quality::Quick);
