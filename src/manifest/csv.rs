@@ -71,6 +71,7 @@ mod tests {
         fn no_cell_is_a_formula_and_every_row_is_whole(name in "\\PC{1,20}", extra in "\\PC{0,20}") {
             let mut manifest = manifest(&[&name, "=1+1"]);
             manifest.characters[0].extra = vec![("@role".to_owned(), extra)];
+            manifest.characters[1].extra.clear();
             let bytes = render(&manifest);
             let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
             for row in rows.records() {
