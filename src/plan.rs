@@ -24,7 +24,7 @@ pub enum Action {
     InDoubt,
     /// The API refused exactly this picture before: sent again by `castline retry`.
     Refused,
-    /// A real actor: waits for `castline realface`.
+    /// A real actor: waits for a liveness check, which `run` does not do.
     Waiting,
 }
 

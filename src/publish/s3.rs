@@ -185,6 +185,11 @@ impl Publisher {
         let sent = self.send(condition(), object).await;
         let Err(error) = sent else { return Ok(true) };
         let status = error.raw_response().map(|response| response.status().as_u16());
+        // A store may answer 412 and hang up while the picture is still on its way: only the broken pipe is
+        // seen then. If the object is there and whole, nothing is wrong.
+        if status.is_none() && self.is_there(object).await.unwrap_or(false) {
+            return Ok(true);
+        }
         match (status, error.code().unwrap_or_default()) {
             (Some(412), _) => self.is_there(object).await,
             (Some(409), _) => Ok(false),

@@ -157,7 +157,7 @@ pub struct Summary {
     pub to_review: u64,
     /// Unsuitable, or rejected by a person.
     pub rejected: u64,
-    /// Real actors, who wait for `castline realface`.
+    /// Real actors, who wait for a liveness check.
     pub waiting: u64,
     /// Refused by the API in an earlier run, unchanged since.
     pub refused_before: u64,

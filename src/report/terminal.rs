@@ -228,7 +228,7 @@ impl State {
                 self.open(
                     3,
                     "waiting: real actors",
-                    "walk them through `castline realface`",
+                    "real actors need a liveness check, which castline can't lead through yet; portraits go on",
                     name,
                 );
             }

@@ -155,12 +155,6 @@ pub const KEYS: &[Key] = &[
         "Allow addresses on private or loopback hosts: for stand-ins on this machine only.",
     ),
     key(
-        "publish.delete_after_enroll",
-        Flag,
-        "false",
-        "Delete a published object once its character is enrolled.",
-    ),
-    key(
         "tls.ca_file",
         Text,
         "",

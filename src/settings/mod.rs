@@ -130,7 +130,6 @@ pub struct Publish {
     pub uploads: usize,
     pub probe: bool,
     pub allow_private_hosts: bool,
-    pub delete_after_enroll: bool,
 }
 
 /// `cast.*`: what belongs to a cast.
@@ -200,7 +199,6 @@ impl Settings {
             uploads: at_least(&layers, "publish.uploads", 1)?,
             probe: layers.required("publish.probe")?,
             allow_private_hosts: layers.required("publish.allow_private_hosts")?,
-            delete_after_enroll: layers.required("publish.delete_after_enroll")?,
         };
         let cast = Cast {
             include: layers.list("cast.include"),

@@ -8,13 +8,14 @@ use super::kill::{Server, small_cast};
 /// Runs the cast once; `fault` is what the ledger plays.
 pub(super) fn run(server: &Server, csv: &Path, fault: Option<&str>) -> Option<i32> {
     let mut command: Command = server.castline();
-    command
-        .args(["run", "--yes", "--quiet", "--rate", "1000/s"])
-        .arg(csv);
+    command.args(["run", "--yes", "--rate", "1000/s"]).arg(csv);
     if let Some(fault) = fault {
         command.env("CASTLINE_TEST_LEDGER", fault);
     }
-    command.output().unwrap().status.code()
+    let output = command.output().unwrap();
+    // Shown when the test fails.
+    println!("{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    output.status.code()
 }
 
 /// Every ledger write of a run of 20, one after the other: the process dies there, before the commit and
