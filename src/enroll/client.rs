@@ -21,8 +21,8 @@ pub struct ApiSettings {
     pub base_url: Url,
     /// The key.
     pub key: ApiKey,
-    /// How long a call may take from the sending of the request to the end of the reply; connecting has up to
-    /// 20 s of its own. When it is over the call is in doubt, so that it should be generous.
+    /// How long a call may take once it is connected, which has 20 s of its own: a call is given up after both
+    /// together. It is in doubt then, so that this should be generous.
     pub timeout: Duration,
     /// An extra root certificate, PEM.
     pub ca_pem: Option<Vec<u8>>,
@@ -57,6 +57,14 @@ impl Client {
     /// # Errors
     /// The address is not plain `https://…`, or the extra root certificate is none.
     pub fn new(settings: ApiSettings) -> Result<Self, ClientError> {
+        Self::with_connect_timeout(settings, CONNECT_TIMEOUT)
+    }
+
+    /// The same with another limit on connecting than 20 s.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_connect_timeout(settings: ApiSettings, connect: Duration) -> Result<Self, ClientError> {
         let base_url = checked(settings.base_url)?;
         let http = crate::tls::http(settings.ca_pem.as_deref())?
             .https_only(true)
@@ -66,10 +74,10 @@ impl Client {
             // does the layer below send a request again. HTTP/1.1, since HTTP/2 may refuse and repeat streams.
             .pool_max_idle_per_host(0)
             .http1_only()
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(connect)
             // The clock of the whole call, connecting included: it must not strike while connecting, or what
             // was never sent would look lost.
-            .timeout(settings.timeout.saturating_add(CONNECT_TIMEOUT))
+            .timeout(settings.timeout.saturating_add(connect))
             .build()
             .map_err(|error| ClientError::Setup(reason(&error)))?;
         Ok(Self {
@@ -186,6 +194,25 @@ mod tests {
     fn a_client_never_shows_its_key() {
         let client = client("https://api.example", None).unwrap();
         assert!(!format!("{client:?} {client:#?}").contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_stands_was_never_sent_however_short_the_time() {
+        // Accepts, and never shakes hands.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = ApiSettings {
+            base_url: format!("https://localhost:{}", silent.local_addr().unwrap().port())
+                .parse()
+                .unwrap(),
+            key: ApiKey::new("sk-canary-0123").unwrap(),
+            timeout: Duration::from_millis(100),
+            ca_pem: None,
+        };
+        let client = Client::with_connect_timeout(settings, Duration::from_millis(200)).unwrap();
+        let answer = client
+            .once(client.post("portrait/enroll", &serde_json::json!({})), "")
+            .await;
+        assert!(matches!(answer, Answer::NeverSent { .. }), "{answer:?}");
     }
 
     #[test]
