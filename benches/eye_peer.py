@@ -5,7 +5,7 @@ The ONNX files are what models/make.sh makes on its way. Needs numpy and onnxrun
 import sys, time
 import numpy as np, onnxruntime as ort
 
-options = ort.SessionOptions(); options.intra_op_num_threads = 1
+options = ort.SessionOptions(); options.intra_op_num_threads = 1; options.log_severity_level = 4
 blaze, center = (ort.InferenceSession(path, options) for path in sys.argv[1:3])
 a, b = np.random.rand(1, 3, 192, 192).astype(np.float32) * 2 - 1, np.random.rand(1, 3, 160, 160).astype(np.float32) * 255
 def run(session, x): session.run(None, {session.get_inputs()[0].name: x})

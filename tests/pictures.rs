@@ -214,7 +214,7 @@ fn what_is_no_picture_is_told_in_words() {
 
 /// Mutated pictures for as many minutes as `CASTLINE_SOAK_MINUTES` says: a fuzz run for a stable toolchain.
 #[test]
-#[ignore = "runs for minutes; see CONTRIBUTING.md"]
+#[ignore = "runs for minutes: CASTLINE_SOAK_MINUTES=10 cargo test --test pictures -- --ignored"]
 fn mutated_pictures_never_panic() {
     let minutes: f64 = std::env::var("CASTLINE_SOAK_MINUTES").map_or(1.0, |m| m.parse().unwrap());
     let until = std::time::Instant::now() + std::time::Duration::from_secs_f64(minutes * 60.0);
