@@ -24,7 +24,7 @@ pub enum Action {
     InDoubt,
     /// The API refused exactly this picture before: sent again by `castline retry`.
     Refused,
-    /// A real actor: waits for a liveness check, which `run` does not do.
+    /// A real actor: waits for `castline realface`, which leads through the liveness check.
     Waiting,
 }
 
@@ -47,6 +47,8 @@ pub struct Policy {
     pub re_enroll_changed: bool,
     /// Send again what the API refused.
     pub retry_refused: bool,
+    /// Lead real actors through their liveness check, rather than leave them waiting.
+    pub realface: bool,
 }
 
 /// What the ledger alone says: `None` when the picture must be looked at first.
@@ -69,11 +71,11 @@ pub fn before_looking(record: Option<&Record>, sha256: &str, policy: Policy) -> 
 }
 
 /// What the verdict and people say, once the ledger has no objection.
-pub fn after_looking(verdict: Verdict, approval: Approval, kind: Kind) -> Action {
+pub fn after_looking(verdict: Verdict, approval: Approval, kind: Kind, policy: Policy) -> Action {
     match (verdict, approval) {
         (Verdict::Unsuitable, _) | (_, Approval::Rejected) => Action::Unsuitable,
         (Verdict::Review, Approval::None) => Action::Review,
-        _ if kind == Kind::RealFace => Action::Waiting,
+        _ if kind == Kind::RealFace && !policy.realface => Action::Waiting,
         _ => Action::Enroll,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::UsageError;
-use crate::cast::{self, Cast, CastOptions, Name, NameKey};
+use crate::cast::{self, Cast, CastOptions, Kind, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::money::Usd;
 use crate::pipeline::Look;
@@ -145,7 +145,15 @@ impl Context {
             exclude: of.exclude.clone(),
         };
         let cast = cast::read(&args.cast, &options)?;
-        let characters = cast.characters.len();
+        let characters = match command {
+            // Real actors alone; portraits are `run`'s.
+            "realface" => cast
+                .characters
+                .iter()
+                .filter(|c| c.kind == Kind::RealFace)
+                .count(),
+            _ => cast.characters.len(),
+        };
         let version = env!("CARGO_PKG_VERSION");
         self.reporters.tell(Event::Castline {
             schema: SCHEMA,

@@ -52,70 +52,121 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         consent(yes)?;
     }
     let mut cast = context.read_cast(&args, "run")?;
-    let provider = provider(&context.settings, common.sandbox);
-    let ledger = Ledger::open(
-        &context.settings.ledger,
-        OpenOptions::new(&provider, common.sandbox, "run"),
-    )?;
-    let manifest_path = manifest_path(&context.settings, common.sandbox)?;
-    lost_ledger(&ledger, &manifest_path)?;
+    let work = Work::open(&context, "run", common.sandbox)?;
     if which == Which::Failed {
-        only_failed(&mut cast, &ledger)?;
+        only_failed(&mut cast, &work.ledger)?;
     }
-    let sandbox = if common.sandbox {
-        Some(start_sandbox(&context.settings).await?)
-    } else {
-        None
-    };
-    let parts = Parts::new(&context, sandbox.as_ref())?;
-
-    let stop = Stop::default();
-    let signals = tokio::spawn(drain_on_signal(stop.clone()));
-    let checkpoint = Arc::new(ManifestFile {
-        ledger: ledger.clone(),
-        path: manifest_path.clone(),
-    });
     let policy = Policy {
         re_enroll_changed: pay.re_enroll.is_some(),
         retry_refused: which == Which::Failed,
+        realface: false,
     };
-    let pipeline = assemble(
-        &context,
-        &cast,
-        &args,
-        policy,
-        &ledger,
-        parts,
-        &stop,
-        checkpoint.clone(),
-    )
-    .await?;
+    let (pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
     pipeline.run(cast).await;
-    signals.abort();
+    ending.end(&context).await
+}
 
-    let written = tokio::task::spawn_blocking(move || checkpoint.write()).await?;
-    if let Some(reason) = stop.reason() {
-        context.reporters.tell(Event::Stopping {
-            code: reason.code.to_owned(),
-            message: reason.message,
+/// What a command that pays needs before it begins.
+pub(super) struct Work {
+    /// What is durable; locked.
+    pub(super) ledger: Ledger,
+    manifest: PathBuf,
+    sandbox: bool,
+}
+
+/// What such a command leaves to be done at its end.
+pub(super) struct Ending {
+    ledger: Ledger,
+    stop: Stop,
+    checkpoint: Arc<ManifestFile>,
+    sandbox: Option<Sandbox>,
+    signals: tokio::task::JoinHandle<()>,
+}
+
+impl Work {
+    /// Opens the ledger on behalf of `command`.
+    pub(super) fn open(context: &Context, command: &str, sandbox: bool) -> anyhow::Result<Self> {
+        let provider = provider(&context.settings, sandbox);
+        let options = OpenOptions::new(&provider, sandbox, command);
+        let ledger = Ledger::open(&context.settings.ledger, options)?;
+        let manifest = manifest_path(&context.settings, sandbox)?;
+        lost_ledger(&ledger, &manifest)?;
+        Ok(Self {
+            ledger,
+            manifest,
+            sandbox,
+        })
+    }
+
+    /// Starts the stand-ins if they are asked for, and joins the stations.
+    pub(super) async fn start(
+        self,
+        context: &Context,
+        cast: &Cast,
+        args: &CastArgs,
+        policy: Policy,
+    ) -> anyhow::Result<(Pipeline, Ending)> {
+        let ledger = self.ledger;
+        let sandbox = if self.sandbox {
+            Some(start_sandbox(&context.settings).await?)
+        } else {
+            None
+        };
+        let parts = Parts::new(context, sandbox.as_ref())?;
+        let stop = Stop::default();
+        let signals = tokio::spawn(drain_on_signal(stop.clone()));
+        let checkpoint = Arc::new(ManifestFile {
+            ledger: ledger.clone(),
+            path: self.manifest,
         });
+        let manifest = checkpoint.clone();
+        let pipeline = assemble(context, cast, args, policy, &ledger, parts, &stop, manifest).await?;
+        let ending = Ending {
+            ledger,
+            stop,
+            checkpoint,
+            sandbox,
+            signals,
+        };
+        Ok((pipeline, ending))
     }
-    if let Some(sandbox) = sandbox {
-        sandbox.stop().await;
+}
+
+impl Ending {
+    /// Writes the manifest, tells why the command stopped and what it did, and gives the exit code.
+    pub(super) async fn end(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let Self {
+            ledger,
+            stop,
+            checkpoint,
+            sandbox,
+            signals,
+        } = self;
+        signals.abort();
+        let written = tokio::task::spawn_blocking(move || checkpoint.write()).await?;
+        if let Some(reason) = stop.reason() {
+            context.reporters.tell(Event::Stopping {
+                code: reason.code.to_owned(),
+                message: reason.message,
+            });
+        }
+        if let Some(sandbox) = sandbox {
+            sandbox.stop().await;
+        }
+        let path = written.context("everything is safe in the ledger, but the manifest can't be written")?;
+        if let Some(copy) = &context.settings.ledger_backup {
+            ledger
+                .view()
+                .backup(copy)
+                .context("the run is done, but ledger.backup can't be written")?;
+        }
+        let exit = context.end(stop.reason().map(|r| r.exit), Some(&path));
+        // A ledger that broke is what this run stopped for; its end is told, if not written.
+        if let Err(error) = ledger.end_run(exit.code()).await {
+            tracing::debug!(%error, "the end of the run is not in the ledger");
+        }
+        Ok(exit)
     }
-    let path = written.context("everything is safe in the ledger, but the manifest can't be written")?;
-    if let Some(copy) = &context.settings.ledger_backup {
-        ledger
-            .view()
-            .backup(copy)
-            .context("the run is done, but ledger.backup can't be written")?;
-    }
-    let exit = context.end(stop.reason().map(|r| r.exit), Some(&path));
-    // A ledger that broke is what this run stopped for; its end is told, if not written.
-    if let Err(error) = ledger.end_run(exit.code()).await {
-        tracing::debug!(%error, "the end of the run is not in the ledger");
-    }
-    Ok(exit)
 }
 
 /// Keeps those whom an earlier run began and could not finish, or whom the API refused.
@@ -132,7 +183,7 @@ fn only_failed(cast: &mut Cast, ledger: &Ledger) -> anyhow::Result<()> {
 }
 
 /// A run that pays asks first; off a terminal it needs `--yes`.
-fn consent(yes: bool) -> anyhow::Result<()> {
+pub(super) fn consent(yes: bool) -> anyhow::Result<()> {
     if yes {
         return Ok(());
     }
@@ -198,6 +249,8 @@ async fn start_sandbox(settings: &Settings) -> anyhow::Result<Sandbox> {
     name.push("-files");
     let mut options = SandboxOptions::new(settings.ledger.with_file_name(name));
     options.price = settings.api.price;
+    // A phone that passes every liveness check by itself, after a moment in which the code can be seen.
+    options.liveness.complete_after = Some(std::time::Duration::from_secs(5));
     Ok(crate::sandbox::start(options).await?)
 }
 

@@ -31,5 +31,5 @@ pub use pace::{Pace, Turn};
 pub use portrait::EnrollRequest;
 pub use provider::Provider;
 pub use rate::{ParseRateError, Rate};
-pub use realface::{InitRequest, Liveness, LivenessSession};
+pub use realface::{InitRequest, Liveness, LivenessSession, is_about_session};
 pub use wait::{LONGEST_WAIT, SHORTEST_WAIT};

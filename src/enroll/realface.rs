@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use reqwest::StatusCode;
 use reqwest::header::DATE;
 use serde_json::{Value, json};
 use url::Url;
@@ -17,6 +18,8 @@ use super::text::clean;
 const LINK_LIFE: Duration = Duration::from_secs(120);
 /// Nobody scans a code of a longer link.
 const LONGEST_LINK: usize = 2048;
+/// The check is not done yet: 425.
+const INCOMPLETE: &str = "liveness_incomplete";
 
 /// What is asked to begin a liveness check.
 #[derive(Debug, Clone, Default)]
@@ -90,14 +93,44 @@ impl Client {
     /// The paid call of a real actor whose liveness check is passed: exactly one request, as
     /// [`enroll_portrait`](Self::enroll_portrait).
     ///
-    /// Codes to tell apart: `group_not_found` and `session_expired` (refused: begin again),
-    /// `face_match_failed` (refused: another photo), `liveness_incomplete` (retry: keep asking).
+    /// What is about the session rather than the photo ([`is_about_session`]) is [`Outcome::Retry`]: nothing was
+    /// charged, and the call may be made again once the session is mended.
     pub async fn enroll_realface(&self, request: &EnrollRequest, group_id: &str) -> Outcome {
         let mut body = request.body();
         body["group_id"] = json!(group_id);
         let call = self.post("realface/enroll", &body);
         let answer = self.once(call, request.image_url.signature()).await;
-        session_gone(classify(&answer, &self.provider))
+        mended(&answer, session_gone(classify(&answer, &self.provider)))
+    }
+}
+
+/// Whether the code of a [`Outcome::Retry`] is about the liveness session: `liveness_incomplete` (keep asking for
+/// its status), `session_expired` or `group_not_found` (begin another one).
+pub fn is_about_session(code: &str) -> bool {
+    [INCOMPLETE, "session_expired", "group_not_found"].contains(&code)
+}
+
+/// Says of an outcome what it means for the session, and what to do about a photo that does not fit.
+fn mended(answer: &Answer, outcome: Outcome) -> Outcome {
+    let again = |code: String, message| Outcome::Retry {
+        code,
+        message,
+        after: None,
+    };
+    match (answer, outcome) {
+        (Answer::Reply(reply), Outcome::Retry { message, .. }) if reply.status == StatusCode::TOO_EARLY => {
+            again(INCOMPLETE.to_owned(), message)
+        }
+        (_, Outcome::Refused { code, message }) if is_about_session(&code.to_ascii_lowercase()) => {
+            again(code.to_ascii_lowercase(), message)
+        }
+        (_, Outcome::Refused { code, message }) if code.eq_ignore_ascii_case("face_match_failed") => {
+            let mend = "the photo does not show the person who did the check: put a recent one into the cast, in \
+                        which their face is seen from the front, or let the right person do the check (--only NAME)";
+            let message = format!("{message}; {mend}");
+            Outcome::Refused { code, message }
+        }
+        (_, outcome) => outcome,
     }
 }
 

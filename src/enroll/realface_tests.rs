@@ -113,6 +113,48 @@ fn a_free_call_is_never_in_doubt() {
 }
 
 #[test]
+fn what_is_about_the_session_may_be_made_again_and_a_wrong_photo_may_not() {
+    let judge = |status, body: &Value| {
+        let answer = Answer::Reply(reply(status, body));
+        let outcome = session_gone(classify(&answer, &Provider::default()));
+        mended(&answer, outcome)
+    };
+    for (status, body, expected) in [
+        (425, json!(null), "liveness_incomplete"),
+        (425, json!({ "error": "too early" }), "liveness_incomplete"),
+        (
+            400,
+            json!({ "error": { "code": "SESSION_EXPIRED" } }),
+            "session_expired",
+        ),
+        (404, json!({ "message": "no such group" }), "group_not_found"),
+    ] {
+        let outcome = judge(status, &body);
+        let Outcome::Retry {
+            code, after: None, ..
+        } = outcome
+        else {
+            panic!("{status} {body}: {outcome:?}");
+        };
+        assert_eq!(code, expected);
+        assert!(is_about_session(&code));
+    }
+    let outcome = judge(
+        422,
+        &json!({ "error": { "code": "face_match_failed", "message": "no match" } }),
+    );
+    let Outcome::Refused { code, message } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(code, "face_match_failed");
+    assert!(
+        message.contains("no match") && message.contains("recent"),
+        "{message}"
+    );
+    assert!(matches!(judge(500, &json!({})), Outcome::InDoubt { .. }));
+}
+
+#[test]
 fn a_session_that_is_not_found_is_refused_in_every_shape() {
     for body in [
         json!({ "error": { "code": "group_not_found", "message": "gone" } }),

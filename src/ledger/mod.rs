@@ -4,12 +4,14 @@ mod error;
 mod faults;
 mod lock;
 mod schema;
+mod sessions;
 mod state;
 mod store;
 mod view;
 
 pub use error::LedgerError;
 pub use lock::Holder;
+pub use sessions::{Consent, INIT_WINDOW, Session, SessionState};
 pub use state::{Budget, IllegalTransition, Record, Resolution, State, Transition, apply};
 pub use store::{Ledger, OpenOptions, now};
 pub use view::{LedgerView, Reader, Spend};

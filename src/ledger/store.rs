@@ -257,7 +257,7 @@ impl Ledger {
     }
 
     /// Does a write in the next group, and returns once that is durable.
-    async fn transact<T: Send + 'static>(
+    pub(super) async fn transact<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::{Published, Stop, failed, ledger_broke};
 use crate::cast::Character;
-use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind, backoff};
+use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind, backoff, is_about_session};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, LedgerError, Transition};
 use crate::money::Usd;
@@ -80,8 +80,14 @@ impl Enroll {
         }
     }
 
-    /// Calls until the outcome is known, unknown, or the tries are used up.
-    async fn one(&self, Published { character, url }: Published) {
+    /// Calls until the outcome is known, unknown, or the tries are used up. What is written in the ledger tells
+    /// how it ended; a real actor whose session is the matter stays `published`, with the code of that.
+    pub async fn one(&self, published: Published) {
+        let Published {
+            character,
+            url,
+            group_id,
+        } = published;
         let request = EnrollRequest {
             name: character.name.as_str().to_owned(),
             image_url: url,
@@ -93,10 +99,11 @@ impl Enroll {
                 () = self.stop.wait() => return,
                 turn = self.pace.turn() => turn,
             };
-            let next = self.call(&character, &request).await;
+            let next = self.call(&character, &request, group_id.as_deref()).await;
             drop(turn);
             match next {
                 Next::Done => return,
+                Next::Again { code, .. } if group_id.is_some() && is_about_session(&code) => return,
                 Next::Again { after, code, message } => {
                     last = (code, message);
                     tokio::select! {
@@ -111,7 +118,7 @@ impl Enroll {
     }
 
     /// One paid call, with its intent before and its outcome after.
-    async fn call(&self, character: &Character, request: &EnrollRequest) -> Next {
+    async fn call(&self, character: &Character, request: &EnrollRequest, group_id: Option<&str>) -> Next {
         if self.stop.thrown() {
             return Next::Done;
         }
@@ -134,7 +141,10 @@ impl Enroll {
         }
         // From here to the written outcome nothing may drop this future: the run awaits it even
         // when it stops.
-        let outcome = self.client.enroll_portrait(request).await;
+        let outcome = match group_id {
+            Some(group_id) => self.client.enroll_realface(request, group_id).await,
+            None => self.client.enroll_portrait(request).await,
+        };
         self.settle(character, outcome).await
     }
 

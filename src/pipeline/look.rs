@@ -37,6 +37,14 @@ pub struct Looked {
 }
 
 impl Looked {
+    /// One whose picture was published before, as the object `key`.
+    pub fn published_before(character: Character, sha256: String, key: Option<String>) -> Self {
+        Self {
+            published: key,
+            ..Self::new(character, sha256, Action::Enroll, true)
+        }
+    }
+
     /// One that was not looked at: the ledger knows enough.
     fn new(character: Character, sha256: String, action: Action, known: bool) -> Self {
         let (inspection, prepared, published) = (None, None, None);
@@ -140,7 +148,9 @@ impl Look {
             return Ok(Looked::new(character, sha256, action, known));
         }
         let approval = self.approval(&character, &sha256)?;
-        let act = |inspection: &Inspection| plan::after_looking(inspection.verdict, approval, character.kind);
+        let act = |inspection: &Inspection| {
+            plan::after_looking(inspection.verdict, approval, character.kind, self.policy)
+        };
         let cached = match &self.ledger {
             Some(ledger) => ledger.cached_inspection(&sha256, self.inspector.fingerprint())?,
             None => None,

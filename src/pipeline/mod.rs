@@ -38,6 +38,8 @@ pub struct Published {
     pub character: Character,
     /// Where its picture is seen.
     pub url: PublicUrl,
+    /// Of a real actor: the liveness session that was passed.
+    pub group_id: Option<String>,
 }
 
 /// What a run writes while it goes on.
@@ -122,7 +124,10 @@ impl Pipeline {
     }
 
     /// Writes what was seen into the ledger, unless it stands there.
-    async fn note(&self, looked: Result<Looked, LedgerError>) -> Result<Looked, LedgerError> {
+    ///
+    /// # Errors
+    /// The ledger can't be written, or looking failed with it.
+    pub async fn note(&self, looked: Result<Looked, LedgerError>) -> Result<Looked, LedgerError> {
         let looked = looked?;
         let Looked {
             character,

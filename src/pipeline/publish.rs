@@ -66,7 +66,8 @@ impl Publish {
             .await;
     }
 
-    async fn one(&self, looked: Looked) -> Option<Published> {
+    /// Publishes one picture; a failure is told.
+    pub async fn one(&self, looked: Looked) -> Option<Published> {
         let Looked {
             character,
             prepared,
@@ -96,7 +97,11 @@ impl Publish {
                     name,
                     url: url.unsigned(),
                 });
-                Some(Published { character, url })
+                Some(Published {
+                    character,
+                    url,
+                    group_id: None,
+                })
             }
             Err(trouble) => {
                 if trouble.fatal {

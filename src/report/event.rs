@@ -71,6 +71,33 @@ pub enum Event {
         /// The address, without signature.
         url: String,
     },
+    /// A liveness check waits for its actor: whoever opens the link does it. The link is a secret for as long as
+    /// it lives, and stays out of log files.
+    Session {
+        /// The actor.
+        name: String,
+        /// Whose turn it is: 1 for the first.
+        number: usize,
+        /// How many actors there are.
+        of: usize,
+        /// What the provider calls the check.
+        group_id: String,
+        /// What the actor's phone must open.
+        link: String,
+        /// How long the link lives from now, in seconds.
+        expires_in: f64,
+        /// How many more checks may begin within this hour.
+        left_this_hour: usize,
+    },
+    /// Where a liveness check stands.
+    Liveness {
+        /// The actor.
+        name: String,
+        /// What the provider calls the check.
+        group_id: String,
+        /// Where it stands now.
+        state: LivenessState,
+    },
     /// A character has its asset id, durably.
     Enrolled {
         /// The character.
@@ -120,14 +147,32 @@ pub enum Event {
     Summary(Summary),
 }
 
+/// Where a liveness check stands, as told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LivenessState {
+    /// The actor is at it.
+    InProgress,
+    /// Passed: the actor is enrolled next.
+    Passed,
+    /// Its link is too old, or the provider doesn't know it any more.
+    Expired,
+    /// Not passed.
+    Failed,
+}
+
 /// Where a character failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// A real actor's consent is not recorded in the cast.
+    Consent,
     /// Its picture could not be read or fetched, or is unsuitable.
     Inspect,
     /// Its picture could not be uploaded or is not publicly seen.
     Publish,
+    /// A real actor has not passed the liveness check.
+    Liveness,
     /// The API refused it.
     Enroll,
 }

@@ -5,7 +5,7 @@ mod ndjson;
 mod summary;
 mod terminal;
 
-pub use event::{Event, SCHEMA, Stage, Summary};
+pub use event::{Event, LivenessState, SCHEMA, Stage, Summary};
 pub use ndjson::Ndjson;
 pub use terminal::{Style, Terminal};
 
@@ -31,6 +31,11 @@ impl Reporters {
                 ..Summary::default()
             }),
         }
+    }
+
+    /// Tells one more reporter, from now on.
+    pub fn add(&mut self, reporter: Box<dyn Reporter>) {
+        self.all.push(reporter);
     }
 
     /// Tells one event.

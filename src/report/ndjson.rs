@@ -36,6 +36,9 @@ impl<W: Write + Send> Ndjson<W> {
         if self.stamped
             && let Some(object) = line.as_object_mut()
         {
+            if let Event::Session { .. } = event {
+                object.remove("link");
+            }
             object.insert("at".to_owned(), jiff::Timestamp::now().to_string().into());
         }
         let mut text = serde_json::to_vec(&line)?;

@@ -40,7 +40,11 @@ impl Summary {
                 self.in_doubt_usd = self.in_doubt_usd + *cost_usd;
             }
             Event::Published { .. } => self.published += 1,
-            Event::Paused { .. } | Event::Stopping { .. } | Event::Summary(_) => {}
+            Event::Session { .. }
+            | Event::Liveness { .. }
+            | Event::Paused { .. }
+            | Event::Stopping { .. }
+            | Event::Summary(_) => {}
         }
     }
 

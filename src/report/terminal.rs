@@ -16,6 +16,8 @@ use crate::plan::Action;
 
 /// How often a plain line is written when stderr is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
+/// The command that tells what happens in its own way.
+const REALFACE: &str = "realface";
 /// How many names are shown for one reason.
 const NAMES_SHOWN: usize = 12;
 
@@ -68,7 +70,8 @@ struct State {
 impl Terminal {
     /// Shows `command` in this style; `budget` is what the run may cost.
     pub fn new(style: Style, command: &'static str, budget: Option<Usd>) -> Self {
-        let bars = (style == Style::Bars).then(|| Bars::new(command == "run"));
+        // `realface` draws for itself: codes, one actor at a time.
+        let bars = (style == Style::Bars && command != REALFACE).then(|| Bars::new(command == "run"));
         let now = Instant::now();
         let state = State {
             count: Summary {
@@ -228,7 +231,7 @@ impl State {
                 self.open(
                     3,
                     "waiting: real actors",
-                    "real actors need a liveness check, which castline can't lead through yet; portraits go on",
+                    "real actors go through a liveness check: lead them with `castline realface`",
                     name,
                 );
             }
@@ -287,7 +290,7 @@ impl Reporter for Terminal {
         }
         if let Some(bars) = &self.bars {
             bars.show(&state);
-        } else if state.plain_at.elapsed() >= PLAIN_EVERY {
+        } else if state.count.command != REALFACE && state.plain_at.elapsed() >= PLAIN_EVERY {
             state.plain_at = Instant::now();
             self.line(&plain(&state));
         }
@@ -386,11 +389,16 @@ fn last_line(s: &Summary) -> String {
     };
     let cost = match s.command {
         "plan" => format!(" — {} in all", s.planned_usd),
-        "run" if s.in_doubt_usd > Usd::ZERO => {
+        "run" | REALFACE if s.in_doubt_usd > Usd::ZERO => {
             format!(" — paid {}, and {} in doubt", s.cost_usd, s.in_doubt_usd)
         }
-        "run" => format!(" — paid {}", s.cost_usd),
+        "run" | REALFACE => format!(" — paid {}", s.cost_usd),
         _ => String::new(),
     };
-    format!("{} characters: {what}{cost}, in {:.1} s", s.characters, s.seconds)
+    let who = if s.command == REALFACE {
+        "actors"
+    } else {
+        "characters"
+    };
+    format!("{} {who}: {what}{cost}, in {:.1} s", s.characters, s.seconds)
 }

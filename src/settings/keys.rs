@@ -252,6 +252,42 @@ pub const KEYS: &[Key] = &[
         "A prepared picture is kept so large that its face has this many pixels, if the source has them.",
     ),
     key(
+        "realface.operator",
+        Text,
+        "",
+        "Who records the consent of real actors; without it, the user who is logged in. Same as --operator.",
+    ),
+    key(
+        "realface.redirect_url",
+        Text,
+        "",
+        "Where an actor's phone goes after the liveness check: https://…",
+    ),
+    key(
+        "realface.webhook_url",
+        Text,
+        "",
+        "Where the provider reports a liveness check to: https://…",
+    ),
+    key(
+        "realface.poll",
+        Text,
+        "3s",
+        "How often is asked where a liveness check stands.",
+    ),
+    key(
+        "realface.per_hour",
+        Number,
+        "10",
+        "Liveness checks that may begin within an hour, across restarts.",
+    ),
+    key(
+        "realface.links",
+        Number,
+        "3",
+        "Links that an actor gets, one after the other, before the next actor's turn. Each lives 120 s.",
+    ),
+    key(
         "ledger.path",
         Text,
         ".castline/ledger.db",

@@ -78,6 +78,8 @@ pub struct Settings {
     pub inspect: InspectSettings,
     /// `inspect.jobs`: pictures looked at in parallel, at least 1.
     pub jobs: usize,
+    /// `realface.*`
+    pub realface: RealFace,
     /// `tls.ca_file`
     pub ca_file: Option<PathBuf>,
     /// `ledger.path`, absolute or from the working folder.
@@ -139,6 +141,18 @@ pub struct Cast {
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     pub allow_outside: bool,
+}
+
+/// `realface.*`: how real actors are led through their liveness check.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the table of keys says what each field means")]
+pub struct RealFace {
+    pub operator: Option<String>,
+    pub redirect_url: Option<Url>,
+    pub webhook_url: Option<Url>,
+    pub poll: Duration,
+    pub per_hour: usize,
+    pub links: u32,
 }
 
 impl Settings {
@@ -205,6 +219,17 @@ impl Settings {
             exclude: layers.list("cast.exclude"),
             allow_outside: layers.required("cast.allow_outside")?,
         };
+        let realface = RealFace {
+            operator: layers.optional("realface.operator")?,
+            redirect_url: https(&layers, "realface.redirect_url")?,
+            webhook_url: https(&layers, "realface.webhook_url")?,
+            poll: layers
+                .duration("realface.poll")?
+                .filter(|poll| !poll.is_zero())
+                .ok_or_else(|| needed(&layers, "realface.poll"))?,
+            per_hour: at_least(&layers, "realface.per_hour", 1)?,
+            links: at_least(&layers, "realface.links", 1)?,
+        };
         let jobs: usize = layers.required("inspect.jobs")?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
@@ -214,6 +239,7 @@ impl Settings {
             cast,
             inspect: inspect(&layers)?,
             jobs: if jobs == 0 { cores() } else { jobs },
+            realface,
             ca_file: path(&layers, "tls.ca_file", root),
             ledger: path(&layers, "ledger.path", root).ok_or_else(|| needed(&layers, "ledger.path"))?,
             ledger_backup: path(&layers, "ledger.backup", root),

@@ -137,6 +137,7 @@ impl Stage {
                 .send(Published {
                     character,
                     url: self.picture.clone(),
+                    group_id: None,
                 })
                 .await
                 .is_err()

@@ -1,0 +1,301 @@
+//! Liveness sessions of real actors: who recorded their consent and when, ids and states. Nothing of what the
+//! camera saw, and no link that leads there.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, Row};
+use serde::Serialize;
+
+use super::{Ledger, LedgerError, LedgerView, now};
+use crate::cast::NameKey;
+
+/// The window in which the API counts liveness checks that begin ("10 init per hour").
+pub const INIT_WINDOW: Duration = Duration::from_secs(3600);
+
+/// Where a liveness session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// The actor's consent is recorded; nothing was asked of the API yet.
+    Consented,
+    /// The API is being asked for a session: it counts, whatever comes of it.
+    Asked,
+    /// Its link is out.
+    Pending,
+    /// Passed: the paid call comes next.
+    Passed,
+    /// Too old, or gone at the provider.
+    Expired,
+    /// Not passed, or the photo is of someone else.
+    Failed,
+    /// It was enrolled with.
+    Used,
+}
+
+impl SessionState {
+    const ALL: [Self; 7] = [
+        Self::Consented,
+        Self::Asked,
+        Self::Pending,
+        Self::Passed,
+        Self::Expired,
+        Self::Failed,
+        Self::Used,
+    ];
+
+    /// As it is written in the ledger and told to scripts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Consented => "consented",
+            Self::Asked => "asked",
+            Self::Pending => "pending",
+            Self::Passed => "passed",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+            Self::Used => "used",
+        }
+    }
+}
+
+/// A liveness session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// What the provider calls it; a name of castline's own until it has one.
+    pub group_id: String,
+    /// Where it stands.
+    pub state: SessionState,
+    /// When it was asked for, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Until when its link lives.
+    pub expires_at: String,
+    /// Who recorded the actor's consent.
+    pub operator: String,
+    /// When.
+    pub consent_at: String,
+}
+
+/// A consent that is recorded: what a session is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent(String);
+
+impl Ledger {
+    /// Records that an actor agreed to be enrolled, as `operator` says.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn consent(&self, key: &NameKey, operator: &str) -> Result<Consent, LedgerError> {
+        let mut random = [0u8; 16];
+        getrandom::fill(&mut random).map_err(|e| LedgerError::Io {
+            path: self.path().to_owned(),
+            error: std::io::Error::other(e.to_string()),
+        })?;
+        let id = format!("consent:{}", hex::encode(random));
+        let row = (id.clone(), key.as_str().to_owned(), now(), operator.to_owned());
+        self.transact(move |connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO realface_sessions
+                       (group_id, key, state, started_at, expires_at, operator, consent_at)
+                     VALUES (?1, ?2, 'consented', ?3, ?3, ?4, ?3)",
+                )?
+                .execute(row)?;
+            Ok(Consent(id))
+        })
+        .await
+    }
+
+    /// Writes down that a session is about to be asked for: before it is, so that the count of an hour survives
+    /// whatever happens then.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn ask_session(&self, consent: &Consent) -> Result<(), LedgerError> {
+        self.mark(consent.0.clone(), SessionState::Asked, true).await
+    }
+
+    /// The API gave no session: it doesn't count.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn unask_session(&self, consent: &Consent) -> Result<(), LedgerError> {
+        self.mark(consent.0.clone(), SessionState::Consented, false).await
+    }
+
+    /// The API gave a session, whose link lives so long.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn begin_session(
+        &self,
+        consent: Consent,
+        group_id: &str,
+        lives: Duration,
+    ) -> Result<(), LedgerError> {
+        let lives = SignedDuration::try_from(lives).unwrap_or(SignedDuration::MAX);
+        let expires = Timestamp::now().checked_add(lives).unwrap_or(Timestamp::MAX);
+        let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let group_id = group_id.to_owned();
+        self.transact(move |connection| {
+            // A provider may give an actor the same group again: what went before still counts.
+            connection.execute(
+                "UPDATE realface_sessions SET state = 'expired', group_id = 'before:' || ?2 WHERE group_id = ?1",
+                (&group_id, &consent.0),
+            )?;
+            connection.execute(
+                "UPDATE realface_sessions SET state = 'pending', group_id = ?2, expires_at = ?3 WHERE group_id = ?1",
+                (&consent.0, &group_id, expires),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes down where a session stands.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn set_session(&self, group_id: &str, state: SessionState) -> Result<(), LedgerError> {
+        self.mark(group_id.to_owned(), state, false).await
+    }
+
+    async fn mark(&self, id: String, state: SessionState, starts: bool) -> Result<(), LedgerError> {
+        self.transact(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE realface_sessions SET state = ?2, started_at = CASE WHEN ?3 THEN ?4 ELSE started_at END
+                     WHERE group_id = ?1",
+                )?
+                .execute((id, state.as_str(), starts, now()))?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl LedgerView {
+    /// What is recorded of a character's liveness, the oldest first.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn sessions(&self, key: &NameKey) -> Result<Vec<Session>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT group_id, state, started_at, expires_at, operator, consent_at
+             FROM realface_sessions WHERE key = ?1 ORDER BY started_at, rowid",
+        )?;
+        let sessions = query.query_map([key.as_str()], read)?;
+        Ok(sessions.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The ages of the sessions that were asked for within [`INIT_WINDOW`], the youngest first, by the
+    /// machine's clock. Times that a wrong clock put into the future count as now.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn inits(&self) -> Result<Vec<Duration>, LedgerError> {
+        let times: Vec<String> = times(&self.connection())?;
+        Ok(ages(&times, Timestamp::now()))
+    }
+}
+
+fn times(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    // An hour of inits is ten; a hundred leaves room for accounts with other limits.
+    let mut query = connection.prepare_cached(
+        "SELECT started_at FROM realface_sessions WHERE state <> 'consented' ORDER BY started_at DESC LIMIT 1000",
+    )?;
+    query.query_map([], |row| row.get(0))?.collect()
+}
+
+fn ages(times: &[String], now: Timestamp) -> Vec<Duration> {
+    let mut ages: Vec<Duration> = times
+        .iter()
+        .filter_map(|at| at.parse::<Timestamp>().ok())
+        .map(|at| Duration::try_from(now.duration_since(at)).unwrap_or(Duration::ZERO))
+        .filter(|age| *age < INIT_WINDOW)
+        .collect();
+    ages.sort_unstable();
+    ages
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let state: String = row.get(1)?;
+    // One that can't be understood is of no use any more.
+    let known = SessionState::ALL.into_iter().find(|s| s.as_str() == state);
+    Ok(Session {
+        group_id: row.get(0)?,
+        state: known.unwrap_or(SessionState::Expired),
+        started_at: row.get(2)?,
+        expires_at: row.get(3)?,
+        operator: row.get(4)?,
+        consent_at: row.get(5)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Name;
+    use crate::ledger::OpenOptions;
+
+    fn key() -> NameKey {
+        Name::new("Mia").unwrap().key()
+    }
+
+    fn open(folder: &tempfile::TempDir) -> Ledger {
+        let options = OpenOptions::new("sandbox", true, "test");
+        Ledger::open(&folder.path().join("ledger.db"), options).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_counts_also_when_castline_dies_before_the_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = open(&folder);
+        let consent = ledger.consent(&key(), "Ora").await.unwrap();
+        assert!(
+            ledger.view().inits().unwrap().is_empty(),
+            "a consent is no session"
+        );
+        ledger.ask_session(&consent).await.unwrap();
+        drop(ledger);
+        let ledger = open(&folder);
+        assert_eq!(ledger.view().inits().unwrap().len(), 1);
+        ledger.unask_session(&consent).await.unwrap();
+        assert!(ledger.view().inits().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_session_keeps_its_states_and_whose_consent_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = open(&folder);
+        for round in 1..=2 {
+            let consent = ledger.consent(&key(), "Ora").await.unwrap();
+            ledger.ask_session(&consent).await.unwrap();
+            let lives = Duration::from_secs(120);
+            // The second time the provider gives the same group: both count.
+            ledger.begin_session(consent, "grp_1", lives).await.unwrap();
+            ledger.set_session("grp_1", SessionState::Passed).await.unwrap();
+            let all = ledger.view().sessions(&key()).unwrap();
+            let last = all.iter().find(|s| s.group_id == "grp_1").unwrap();
+            assert_eq!(
+                (last.state, last.operator.as_str()),
+                (SessionState::Passed, "Ora")
+            );
+            assert!(last.expires_at > last.started_at && last.consent_at <= last.started_at);
+            assert_eq!(ledger.view().inits().unwrap().len(), round);
+        }
+    }
+
+    #[test]
+    fn only_the_last_hour_counts_and_a_clock_that_went_back_counts_as_now() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let times = [
+            "2026-03-01T12:30:00Z",
+            "2026-03-01T11:00:01Z",
+            "2026-03-01T11:00:00Z",
+            "x",
+        ];
+        let ages = ages(&times.map(str::to_owned), now);
+        assert_eq!(ages, [Duration::ZERO, Duration::from_secs(3599)]);
+    }
+}
