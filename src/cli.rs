@@ -195,7 +195,8 @@ pub enum Command {
     /// assets first; then say for each name what you found.
     #[command(
         after_help = "Examples:\n  castline resolve cast.csv                         # what is in doubt\n  \
-        castline resolve cast.csv --adopt 'Cyber Knight=ta_pt_8f…'\n  castline resolve cast.csv --forget 'Mother Superior'"
+        castline resolve cast.csv --adopt 'Cyber Knight=ta_pt_8f…'\n  castline resolve cast.csv --forget 'Mother Superior'\n  \
+        castline resolve cast.csv --reconcile             # where the provider lists assets (BlockRun)"
     )]
     Resolve {
         /// The cast, to find its ledger; without it, the working folder's ledger
@@ -209,6 +210,9 @@ pub enum Command {
         /// Send it again in the next run, and accept that it may cost twice (repeatable)
         #[arg(long, value_name = "NAME")]
         retry: Vec<String>,
+        /// Look it up in the provider's own list of assets, by name and picture, and adopt what is found there
+        #[arg(long)]
+        reconcile: bool,
     },
     /// Build a lost ledger again from a manifest, so that nothing is paid twice
     Adopt {

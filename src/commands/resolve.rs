@@ -1,50 +1,41 @@
-//! `castline resolve`: a person settles what is in doubt.
+//! `castline resolve`: a person, or the provider's own list, settles what is in doubt.
 
 use std::path::Path;
 
 use super::check::println;
-use super::{UsageError, context};
+use super::servers::{api, start_sandbox};
+use super::{Context, UsageError};
 use crate::cast::{Name, printable};
 use crate::cli::Common;
+use crate::enroll::{Client, Match, find_listed};
 use crate::exit::ExitCode;
-use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, Resolution, State, Transition, now};
+use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, Record, Resolution, State, Transition, now};
+
+/// What is asked about doubts.
+pub(super) struct Asked {
+    /// Pairs of NAME=ID.
+    pub(super) adopt: Vec<String>,
+    /// Names.
+    pub(super) forget: Vec<String>,
+    /// Names.
+    pub(super) retry: Vec<String>,
+    /// Whether the provider's list is asked.
+    pub(super) reconcile: bool,
+}
 
 /// Settles doubts as asked; then lists what is left.
-pub(super) async fn resolve(
-    common: &Common,
-    cast: Option<&Path>,
-    adopt: &[String],
-    forget: &[String],
-    retry: &[String],
-) -> anyhow::Result<ExitCode> {
-    let settings = context::settings(common, cast, Vec::new())?;
-    let Some(view) = LedgerView::open(&settings.ledger)? else {
-        let told = format!("no ledger at {}: nothing was run", settings.ledger.display());
+pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) -> anyhow::Result<ExitCode> {
+    let context = Context::new(common, "resolve", cast, Vec::new())?;
+    let path = &context.settings.ledger;
+    let Some(view) = LedgerView::open(path)? else {
+        let told = format!("no ledger at {}: nothing was run", path.display());
         return Err(UsageError(told).into());
     };
-    let mut asked = Vec::new();
-    for pair in adopt {
-        let (name, id) = pair
-            .rsplit_once('=')
-            .filter(|(_, id)| id.trim().starts_with("ta_"))
-            .ok_or_else(|| {
-                UsageError(format!(
-                    "--adopt {pair:?}: write --adopt 'NAME=ta_…', with the id that the provider shows"
-                ))
-            })?;
-        let asset_id = id.trim().to_owned();
-        asked.push((named(name)?, Resolution::Adopt { asset_id, at: now() }));
-    }
-    for name in forget {
-        asked.push((named(name)?, Resolution::Forget));
-    }
-    for name in retry {
-        asked.push((named(name)?, Resolution::Retry));
-    }
+    let settled = settled_by_a_person(&asked)?;
     // Opened for writing also to list: what an interrupted run left open comes into doubt then.
     let options = OpenOptions::new(view.provider(), view.is_sandbox(), "resolve");
-    let ledger = Ledger::open(&settings.ledger, options)?;
-    for (name, _) in &asked {
+    let ledger = Ledger::open(path, options)?;
+    for (name, _) in &settled {
         let name_shown = name.as_str();
         match ledger.get(&name.key())?.map(|record| record.state) {
             Some(State::InDoubt) => {}
@@ -58,22 +49,108 @@ pub(super) async fn resolve(
             }
         }
     }
-    for (name, resolution) in asked {
+    for (name, resolution) in settled {
         ledger.write(&name, [Transition::Resolve(resolution)]).await?;
     }
-    let mut left = 0;
-    for record in ledger.view().all()?.iter().filter(|r| r.state == State::InDoubt) {
-        left += 1;
+    if asked.reconcile {
+        reconcile(&context, &ledger, common.sandbox).await?;
+    }
+    let left = in_doubt(&ledger)?;
+    for record in &left {
         let code = record.code.as_deref().unwrap_or_default();
         let message = record.message.as_deref().unwrap_or_default();
         let name = printable(record.name.as_str());
         println(&format!("in doubt\t{name}\t{code}: {}", printable(message)))?;
     }
-    Ok(if left > 0 {
-        ExitCode::InDoubt
-    } else {
+    Ok(if left.is_empty() {
         ExitCode::Done
+    } else {
+        ExitCode::InDoubt
     })
+}
+
+fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<Record>> {
+    let all = ledger.view().all()?;
+    Ok(all.into_iter().filter(|r| r.state == State::InDoubt).collect())
+}
+
+fn settled_by_a_person(asked: &Asked) -> Result<Vec<(Name, Resolution)>, UsageError> {
+    let mut settled = Vec::new();
+    for pair in &asked.adopt {
+        let (name, id) = pair
+            .rsplit_once('=')
+            .filter(|(_, id)| id.trim().starts_with("ta_"))
+            .ok_or_else(|| {
+                UsageError(format!(
+                    "--adopt {pair:?}: write --adopt 'NAME=ta_…', with the id that the provider shows"
+                ))
+            })?;
+        let asset_id = id.trim().to_owned();
+        settled.push((named(name)?, Resolution::Adopt { asset_id, at: now() }));
+    }
+    for name in &asked.forget {
+        settled.push((named(name)?, Resolution::Forget));
+    }
+    for name in &asked.retry {
+        settled.push((named(name)?, Resolution::Retry));
+    }
+    Ok(settled)
+}
+
+/// Adopts what the provider lists under a name in doubt, made from the picture that was sent. Only what fits
+/// exactly one listed asset is settled: that something is not listed proves nothing.
+async fn reconcile(context: &Context, ledger: &Ledger, sandbox: bool) -> anyhow::Result<()> {
+    let settings = &context.settings;
+    let Some(address) = &settings.payment.address else {
+        let told = "whose assets? set payment.address to your wallet's public address, 0x…";
+        return Err(UsageError(told.to_owned()).into());
+    };
+    if settings.api.provider.listing.is_none() {
+        let told = format!(
+            "{} has no list of assets to ask; look them up yourself, and say what you found: --adopt, --forget or \
+             --retry",
+            settings.api.provider.name
+        );
+        return Err(UsageError(told).into());
+    }
+    let doubts = in_doubt(ledger)?;
+    let sandbox = match sandbox {
+        true => Some(start_sandbox(settings).await?),
+        false => None,
+    };
+    let ca_pem = match &sandbox {
+        Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
+        None => context.ca_pem()?,
+    };
+    let client = Client::new(api(context, sandbox.as_ref(), ca_pem)?)?;
+    let listed = client.listing(address).await;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    let listed = listed?;
+    let mut taken = ledger.view().asset_ids()?;
+    for record in doubts {
+        let name = record.name.as_str();
+        let shown = printable(name);
+        let url = record.url.as_deref().unwrap_or_default();
+        match find_listed(&listed, name, url, &taken) {
+            Match::One(asset) => {
+                let adopt = Resolution::Adopt {
+                    asset_id: asset.asset_id.clone(),
+                    at: now(),
+                };
+                ledger.write(&record.name, [Transition::Resolve(adopt)]).await?;
+                println(&format!("found\t{shown}\t{}", printable(&asset.asset_id)))?;
+                taken.insert(asset.asset_id);
+            }
+            Match::None => println(&format!("not listed\t{shown}"))?,
+            Match::Several(assets) => {
+                let ids: Vec<_> = assets.iter().map(|a| printable(&a.asset_id)).collect();
+                println(&format!("listed {} times\t{shown}\t{}", ids.len(), ids.join(" ")))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn named(name: &str) -> Result<Name, UsageError> {

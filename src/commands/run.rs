@@ -7,18 +7,19 @@ use std::sync::atomic::AtomicU32;
 use anyhow::Context as _;
 
 use super::context::{Flags, cast_flags, pay_flags};
+use super::servers::{Parts, start_sandbox};
 use super::{Context, UsageError};
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, RunArgs};
-use crate::enroll::{ApiKey, ApiSettings, Client, Pace};
+use crate::enroll::{Client, Pace};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop};
 use crate::plan::Policy;
-use crate::publish::{Fetcher, PublishSettings, Publisher, StaticCredentials};
+use crate::publish::{Fetcher, Publisher};
 use crate::report::Event;
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::sandbox::Sandbox;
 use crate::settings::Settings;
 
 /// Which characters of a cast a run is about.
@@ -241,80 +242,6 @@ fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()> {
         manifest.display()
     );
     Err(UsageError(told).into())
-}
-
-async fn start_sandbox(settings: &Settings) -> anyhow::Result<Sandbox> {
-    // Objects and charges stay beside the sandbox's ledger, as the real ones would stay where they are.
-    let mut name = settings.ledger.file_stem().unwrap_or_default().to_owned();
-    name.push("-files");
-    let mut options = SandboxOptions::new(settings.ledger.with_file_name(name));
-    options.price = settings.api.price;
-    // A phone that passes every liveness check by itself, after a moment in which the code can be seen.
-    options.liveness.complete_after = Some(std::time::Duration::from_secs(5));
-    Ok(crate::sandbox::start(options).await?)
-}
-
-/// What the settings or the sandbox say about the servers.
-struct Parts {
-    api: ApiSettings,
-    publish: PublishSettings,
-    credentials: Option<StaticCredentials>,
-    ca_pem: Option<Vec<u8>>,
-    sandbox: bool,
-}
-
-impl Parts {
-    fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
-        let settings = &context.settings;
-        let ca_pem = match sandbox {
-            Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
-            None => context.ca_pem()?,
-        };
-        let s3 = &settings.s3;
-        let bucket = match (sandbox, &s3.bucket) {
-            (Some(sandbox), _) => sandbox.bucket().to_owned(),
-            (None, Some(bucket)) => bucket.clone(),
-            (None, None) => {
-                let told = "no bucket: set s3.bucket in castline.toml, or export CASTLINE_S3_BUCKET";
-                return Err(UsageError(told.to_owned()).into());
-            }
-        };
-        let publish = PublishSettings {
-            bucket,
-            prefix: s3.prefix.clone(),
-            region: sandbox
-                .map(|s| s.region().to_owned())
-                .or_else(|| s3.region.clone()),
-            endpoint: sandbox.map(Sandbox::s3_endpoint).or_else(|| s3.endpoint.clone()),
-            force_path_style: sandbox.is_some() || s3.force_path_style,
-            public_base_url: if sandbox.is_some() {
-                None
-            } else {
-                s3.public_base_url.clone()
-            },
-            presign_expiry: s3.presign_expiry,
-            cache_control: s3.cache_control.clone(),
-            retries: s3.retries,
-            ca_pem: ca_pem.clone(),
-        };
-        let api = ApiSettings {
-            base_url: sandbox.map_or_else(|| settings.api.base_url.clone(), Sandbox::api_base_url),
-            key: match sandbox {
-                Some(sandbox) => ApiKey::new(sandbox.api_key())?,
-                None => ApiKey::from_env_or_file(settings.api.key_file.as_deref())?,
-            },
-            timeout: settings.api.timeout,
-            ca_pem: ca_pem.clone(),
-        };
-        let credentials = sandbox.map(|s| StaticCredentials::new(s.access_key(), s.secret_key()));
-        Ok(Self {
-            api,
-            publish,
-            credentials,
-            ca_pem,
-            sandbox: sandbox.is_some(),
-        })
-    }
 }
 
 #[expect(

@@ -59,7 +59,7 @@ impl Answer {
 
 impl Reply {
     /// Reads a reply to its end, or to where it breaks off or grows too long.
-    pub(super) async fn read(mut response: reqwest::Response) -> Self {
+    pub(super) async fn read(mut response: reqwest::Response, longest: usize) -> Self {
         let mut reply = Self {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
@@ -68,10 +68,10 @@ impl Reply {
         };
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if reply.body.len() + chunk.len() <= MAX_REPLY => {
+                Ok(Some(chunk)) if reply.body.len() + chunk.len() <= longest => {
                     reply.body.extend_from_slice(&chunk);
                 }
-                Ok(Some(_)) => reply.cut = Some(format!("it is longer than {MAX_REPLY} bytes")),
+                Ok(Some(_)) => reply.cut = Some(format!("it is longer than {longest} bytes")),
                 Ok(None) => return reply,
                 Err(error) => reply.cut = Some(reason(&error)),
             }

@@ -7,7 +7,7 @@ use reqwest::RequestBuilder;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use super::answer::{Answer, Reply, reason};
+use super::answer::{Answer, MAX_REPLY, Reply, reason};
 use super::key::ApiKey;
 use super::provider::Provider;
 
@@ -19,8 +19,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct ApiSettings {
     /// What the paths of calls are appended to: `https://api.jarvisclaw.ai/v1/marketplace`.
     pub base_url: Url,
-    /// The key.
-    pub key: ApiKey,
+    /// The key; without it, calls go without.
+    pub key: Option<ApiKey>,
+    /// What the provider promises.
+    pub provider: Provider,
     /// How long a call may take once it is connected, which has 20 s of its own: a call is given up after both
     /// together. It is in doubt then, so that this should be generous.
     pub timeout: Duration,
@@ -47,12 +49,12 @@ pub enum ClientError {
 pub struct Client {
     http: reqwest::Client,
     base_url: Url,
-    key: ApiKey,
+    key: Option<ApiKey>,
     pub(super) provider: Provider,
 }
 
 impl Client {
-    /// A client with these settings, for [`Provider::jarvisclaw`].
+    /// A client with these settings.
     ///
     /// # Errors
     /// The address is not plain `https://…`, or the extra root certificate is none.
@@ -84,27 +86,33 @@ impl Client {
             http,
             base_url,
             key: settings.key,
-            provider: Provider::default(),
+            provider: settings.provider,
         })
     }
 
-    /// The same client, for another provider's promises.
-    #[must_use]
-    pub fn with_provider(self, provider: Provider) -> Self {
-        Self { provider, ..self }
+    pub(super) fn base_url(&self) -> &Url {
+        &self.base_url
     }
 
     pub(super) fn post(&self, path: &str, body: &serde_json::Value) -> RequestBuilder {
-        self.http
-            .post(self.at(path))
-            .bearer_auth(self.key.expose())
-            .json(body)
+        self.keyed(self.http.post(self.at(path))).json(body)
     }
 
     pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
         let mut url = self.at(path);
         url.query_pairs_mut().extend_pairs(query);
-        self.http.get(url).bearer_auth(self.key.expose())
+        self.get_at(url)
+    }
+
+    pub(super) fn get_at(&self, url: Url) -> RequestBuilder {
+        self.keyed(self.http.get(url))
+    }
+
+    fn keyed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        }
     }
 
     fn at(&self, path: &str) -> Url {
@@ -115,10 +123,16 @@ impl Client {
 
     /// Sends a request once, and forgets what the reply repeats of the key and of `secret`.
     pub(super) async fn once(&self, request: RequestBuilder, secret: &str) -> Answer {
+        self.once_up_to(MAX_REPLY, request, secret).await
+    }
+
+    /// The same, for replies of up to `longest` bytes.
+    pub(super) async fn once_up_to(&self, longest: usize, request: RequestBuilder, secret: &str) -> Answer {
         match request.send().await {
             Ok(response) => {
-                let mut reply = Reply::read(response).await;
-                for secret in [self.key.expose(), secret] {
+                let mut reply = Reply::read(response, longest).await;
+                let key = self.key.as_ref().map_or("", ApiKey::expose);
+                for secret in [key, secret] {
                     forget(&mut reply.body, secret);
                 }
                 Answer::Reply(reply)
@@ -166,7 +180,8 @@ mod tests {
     fn client(base_url: &str, ca_pem: Option<Vec<u8>>) -> Result<Client, ClientError> {
         Client::new(ApiSettings {
             base_url: base_url.parse().unwrap(),
-            key: ApiKey::new("sk-canary-0123").unwrap(),
+            key: Some(ApiKey::new("sk-canary-0123").unwrap()),
+            provider: Provider::default(),
             timeout: Duration::from_secs(5),
             ca_pem,
         })
@@ -204,7 +219,8 @@ mod tests {
             base_url: format!("https://localhost:{}", silent.local_addr().unwrap().port())
                 .parse()
                 .unwrap(),
-            key: ApiKey::new("sk-canary-0123").unwrap(),
+            key: Some(ApiKey::new("sk-canary-0123").unwrap()),
+            provider: Provider::default(),
             timeout: Duration::from_millis(100),
             ca_pem: None,
         };

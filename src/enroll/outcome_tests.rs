@@ -237,6 +237,7 @@ fn a_reply_that_breaks_off_is_judged_by_its_status_where_that_suffices() {
 fn a_provider_may_promise_not_to_charge_for_5xx_and_for_nothing_else() {
     let provider = Provider {
         uncharged: vec![502, 200, 409],
+        ..Provider::default()
     };
     let judge = |status| kind(&classify(&Answer::Reply(reply(status, &[], "")), &provider));
     assert_eq!(judge(502), "retry");

@@ -1,5 +1,6 @@
 //! Reads a ledger: without a lock, while a run goes on.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -109,6 +110,22 @@ impl LedgerView {
         rows.map(|row| checked(&self.path, row?)).collect()
     }
 
+    /// Every asset id that a character has or ever had.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or is damaged.
+    pub fn asset_ids(&self) -> Result<HashSet<String>, LedgerError> {
+        let mut ids: HashSet<String> = self.all()?.into_iter().filter_map(|r| r.asset_id).collect();
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT asset_id FROM history UNION SELECT asset_id FROM attempts WHERE asset_id IS NOT NULL",
+        )?;
+        for id in query.query_map([], |row| row.get(0))? {
+            ids.insert(id?);
+        }
+        Ok(ids)
+    }
+
     /// What was spent over the ledger's life, or in one run.
     ///
     /// # Errors
@@ -132,31 +149,7 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read, or the copy can't be written or verified.
     pub fn backup(&self, target: &Path) -> Result<(), LedgerError> {
-        let io = |error| LedgerError::Io {
-            path: target.to_owned(),
-            error,
-        };
-        let beside = tempfile::NamedTempFile::new_in(
-            target
-                .parent()
-                .filter(|p| !p.as_os_str().is_empty())
-                .unwrap_or(Path::new(".")),
-        )
-        .map_err(io)?;
-        {
-            let connection = self.connection();
-            let mut copy = Connection::open(beside.path())?;
-            rusqlite::backup::Backup::new(&connection, &mut copy)?.run_to_completion(
-                1000,
-                std::time::Duration::ZERO,
-                None,
-            )?;
-            copy.pragma_update(None, "journal_mode", "DELETE")?;
-            schema::quick_check(&copy, target)?;
-        }
-        beside.as_file().sync_all().map_err(io)?;
-        beside.persist(target).map_err(|e| io(e.error))?;
-        Ok(())
+        copy(&self.connection(), target)
     }
 }
 
@@ -190,6 +183,29 @@ impl Reader for LedgerView {
             Some(false) => Approval::Rejected,
         })
     }
+}
+
+/// Copies a ledger, with what stands in its log, over `target`.
+pub(super) fn copy(connection: &Connection, target: &Path) -> Result<(), LedgerError> {
+    let io = |error| LedgerError::Io {
+        path: target.to_owned(),
+        error,
+    };
+    let folder = target.parent().filter(|p| !p.as_os_str().is_empty());
+    let beside = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(io)?;
+    {
+        let mut copy = Connection::open(beside.path())?;
+        rusqlite::backup::Backup::new(connection, &mut copy)?.run_to_completion(
+            1000,
+            std::time::Duration::ZERO,
+            None,
+        )?;
+        copy.pragma_update(None, "journal_mode", "DELETE")?;
+        schema::quick_check(&copy, target)?;
+    }
+    beside.as_file().sync_all().map_err(io)?;
+    beside.persist(target).map_err(|e| io(e.error))?;
+    Ok(())
 }
 
 type Raw = (String, Vec<u8>);

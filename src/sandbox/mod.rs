@@ -187,6 +187,11 @@ impl Sandbox {
         self.at("api/v1")
     }
 
+    /// The sandbox's address with the path of `real`, an API's own address.
+    pub fn base_url_like(&self, real: &Url) -> Url {
+        self.at(real.path())
+    }
+
     /// `https://localhost:PORT/_sandbox`, where charges, requests, faults and sessions can be seen and set.
     pub fn control_url(&self) -> Url {
         self.at("_sandbox")

@@ -43,10 +43,16 @@ use Shape::{Flag, List, Number, Text};
 /// All settings, in the order of the file.
 pub const KEYS: &[Key] = &[
     key(
+        "api.provider",
+        Text,
+        "jarvisclaw",
+        "Who enrolls: jarvisclaw, blockrun, or the path of a profile (….toml).",
+    ),
+    key(
         "api.base_url",
         Text,
-        "https://api.jarvisclaw.ai/v1/marketplace",
-        "Where characters are enrolled.",
+        "",
+        "Where characters are enrolled; without it, where the provider's profile says.",
     ),
     key(
         "api.key_file",
@@ -96,6 +102,12 @@ pub const KEYS: &[Key] = &[
         Number,
         "5",
         "How often a call that provably never left, or met a 429, is tried again.",
+    ),
+    key(
+        "payment.address",
+        Text,
+        "",
+        "Your wallet's public address, 0x…: whose assets `castline resolve --reconcile` looks up.",
     ),
     key(
         "s3.bucket",

@@ -11,7 +11,7 @@ use url::Url;
 
 pub use layers::{Layers, Origin, Value};
 
-use crate::enroll::Rate;
+use crate::enroll::{Provider, Rate};
 use crate::inspect::{InspectSettings, OutputFormat, Thresholds};
 use crate::money::Usd;
 
@@ -68,6 +68,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// `api.*`
     pub api: Api,
+    /// `payment.*`
+    pub payment: Payment,
     /// `s3.*`
     pub s3: S3,
     /// `publish.*`
@@ -98,6 +100,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct Api {
+    pub provider: Provider,
     pub base_url: Url,
     pub key_file: Option<PathBuf>,
     pub rate: Rate,
@@ -108,6 +111,13 @@ pub struct Api {
     pub max_total_cost: Option<Usd>,
     pub max_doubts_in_row: u32,
     pub retries: u32,
+}
+
+/// `payment.*`: what is known of the wallet.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the table of keys says what each field means")]
+pub struct Payment {
+    pub address: Option<String>,
 }
 
 /// `s3.*`: where pictures are published.
@@ -184,8 +194,10 @@ impl Settings {
     }
 
     fn read(layers: Layers, root: &Path) -> Result<Self, SettingsError> {
+        let provider = provider(&layers, root)?;
         let api = Api {
-            base_url: https(&layers, "api.base_url")?.ok_or_else(|| needed(&layers, "api.base_url"))?,
+            base_url: https(&layers, "api.base_url")?.unwrap_or_else(|| provider.base_url.clone()),
+            provider,
             key_file: path(&layers, "api.key_file", root),
             rate: layers.required("api.rate")?,
             in_flight: at_least(&layers, "api.in_flight", 1)?,
@@ -197,6 +209,9 @@ impl Settings {
             max_total_cost: layers.optional("api.max_total_cost_usd")?,
             max_doubts_in_row: at_least(&layers, "api.max_doubts_in_row", 1)?,
             retries: layers.required("api.retries")?,
+        };
+        let payment = Payment {
+            address: address(&layers, "payment.address")?,
         };
         let s3 = S3 {
             bucket: layers.optional("s3.bucket")?,
@@ -234,6 +249,7 @@ impl Settings {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             api,
+            payment,
             s3,
             publish,
             cast,
@@ -269,6 +285,25 @@ fn path(layers: &Layers, name: &str, root: &Path) -> Option<PathBuf> {
         (text, Origin::Flag(_) | Origin::Environment(_)) => Some(PathBuf::from(text)),
         (text, Origin::File(file)) => Some(file.parent().unwrap_or(root).join(text)),
         (text, Origin::Default) => Some(root.join(text)),
+    }
+}
+
+/// The provider's profile: one that is known by name, or a file.
+fn provider(layers: &Layers, root: &Path) -> Result<Provider, SettingsError> {
+    let name = "api.provider";
+    let file = path(layers, name, root).ok_or_else(|| needed(layers, name))?;
+    Provider::load(&layers.value(name).text, &file).map_err(|e| layers.wrong(name, e.to_string()))
+}
+
+/// A wallet's address: 0x and 40 hexadecimal digits.
+fn address(layers: &Layers, name: &str) -> Result<Option<String>, SettingsError> {
+    let text: Option<String> = layers.optional(name)?;
+    let digits = text.as_deref().map(|t| t.strip_prefix("0x").unwrap_or_default());
+    match digits {
+        Some(digits) if digits.len() != 40 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Err(layers.wrong(name, "an address is 0x and 40 hexadecimal digits".to_owned()))
+        }
+        _ => Ok(text),
     }
 }
 

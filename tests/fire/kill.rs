@@ -50,6 +50,14 @@ impl Server {
         command
     }
 
+    /// Every request so far, as the sandbox logged it.
+    pub(super) fn requests(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.dir.path().join("requests.ndjson")).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
     pub(super) fn charges(&self) -> Vec<Charge> {
         let text = std::fs::read_to_string(self.dir.path().join("charges.ndjson")).unwrap_or_default();
         // Other lines tell that a reply was lost; the last line may still be under way.

@@ -3,10 +3,12 @@
 //! The ledger, the API (over TLS) and the pace are the real ones; the sandbox's own account of charges is
 //! what everything is held against. `CASTLINE_FIRE=long` plays longer.
 
+mod clock;
 mod crash;
 mod faults;
 mod kill;
 mod rates;
+mod reconcile;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,7 +111,8 @@ impl Stage {
         let reporters = Arc::new(Reporters::new("run", Vec::new()));
         let api = ApiSettings {
             base_url: self.sandbox.api_base_url(),
-            key: ApiKey::new(self.sandbox.api_key()).unwrap(),
+            key: Some(ApiKey::new(self.sandbox.api_key()).unwrap()),
+            provider: castline::enroll::Provider::default(),
             timeout: run.timeout,
             ca_pem: Some(self.sandbox.ca_pem().to_vec()),
         };

@@ -13,7 +13,7 @@ fn arrivals(stage: &Stage) -> Vec<f64> {
 }
 
 /// The most arrivals in any window of that length.
-fn busiest(arrivals: &[f64], window_ms: f64) -> usize {
+pub(super) fn busiest(arrivals: &[f64], window_ms: f64) -> usize {
     let in_window = |from: &f64| {
         arrivals
             .iter()

@@ -129,7 +129,8 @@ async fn a_wrong_address_of_the_api_stops_as_that() {
     let request = request(&bench, "Ada").await;
     let client = castline::enroll::Client::new(castline::enroll::ApiSettings {
         base_url: bench.sandbox.api_base_url().join("/v2/").unwrap(),
-        key: castline::enroll::ApiKey::new(bench.sandbox.api_key()).unwrap(),
+        key: Some(castline::enroll::ApiKey::new(bench.sandbox.api_key()).unwrap()),
+        provider: castline::enroll::Provider::default(),
         timeout: Duration::from_secs(20),
         ca_pem: Some(bench.sandbox.ca_pem().to_vec()),
     });

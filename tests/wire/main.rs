@@ -64,7 +64,8 @@ impl Bench {
     fn api(&self, timeout: Duration) -> ApiSettings {
         ApiSettings {
             base_url: self.sandbox.api_base_url(),
-            key: ApiKey::new(self.sandbox.api_key()).unwrap(),
+            key: Some(ApiKey::new(self.sandbox.api_key()).unwrap()),
+            provider: castline::enroll::Provider::default(),
             timeout,
             ca_pem: Some(self.sandbox.ca_pem().to_vec()),
         }

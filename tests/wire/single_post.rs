@@ -15,7 +15,8 @@ const ENROLLED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncon
 fn client(base_url: url::Url, ca_pem: &[u8]) -> Client {
     Client::new(ApiSettings {
         base_url,
-        key: ApiKey::new("sk-canary-key-0123456789").unwrap(),
+        key: Some(ApiKey::new("sk-canary-key-0123456789").unwrap()),
+        provider: castline::enroll::Provider::default(),
         timeout: Duration::from_secs(20),
         ca_pem: Some(ca_pem.to_vec()),
     })
@@ -144,7 +145,8 @@ async fn a_call_that_takes_too_long_is_in_doubt() {
     let server = Server::start(Until::Never, How::Close, ENROLLED).await;
     let settings = ApiSettings {
         base_url: server.url(),
-        key: ApiKey::new("sk-canary-key-0123456789").unwrap(),
+        key: Some(ApiKey::new("sk-canary-key-0123456789").unwrap()),
+        provider: castline::enroll::Provider::default(),
         timeout: Duration::ZERO,
         ca_pem: Some(server.ca_pem.clone()),
     };

@@ -23,16 +23,31 @@ pub(super) fn prepare(
     path: &Path,
     identity: &Identity<'_>,
 ) -> Result<(), LedgerError> {
+    bring_forward(connection, path, identity, SCRIPTS)
+}
+
+fn bring_forward(
+    connection: &mut Connection,
+    path: &Path,
+    identity: &Identity<'_>,
+    scripts: &[&str],
+) -> Result<(), LedgerError> {
+    let newest = scripts.len() as i64;
     let pages: i64 = pragma(connection, path, "page_count")?;
     let fresh = pages == 0;
-    let version = if fresh { 0 } else { version(connection, path)? };
-    let scripts = SCRIPTS.get(version as usize..).unwrap_or_default();
+    let version = if fresh {
+        0
+    } else {
+        version(connection, path, newest)?
+    };
+    let scripts = scripts.get(version as usize..).unwrap_or_default();
     if scripts.is_empty() {
         return Ok(());
     }
     if !fresh {
+        // Not a copy of the file: the last commits may stand in the log beside it.
         let copy = super::lock::beside(path, &format!("schema{version}.backup"));
-        std::fs::copy(path, &copy).map_err(|error| LedgerError::Io { path: copy, error })?;
+        super::view::copy(connection, &copy)?;
     }
     let transaction = connection.transaction()?;
     for script in scripts {
@@ -51,14 +66,14 @@ pub(super) fn prepare(
         )?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
     }
-    transaction.pragma_update(None, "user_version", SCRIPTS.len() as i64)?;
+    transaction.pragma_update(None, "user_version", newest)?;
     transaction.commit()?;
     Ok(())
 }
 
 /// Provider, and whether it is the sandbox's.
 pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(String, bool), LedgerError> {
-    version(connection, path)?;
+    version(connection, path, SCRIPTS.len() as i64)?;
     connection
         .query_row("SELECT provider, sandbox FROM ledger", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -77,13 +92,13 @@ pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), Le
 }
 
 /// The schema of a ledger; refuses files that are none, and those of the future.
-fn version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {
+fn version(connection: &Connection, path: &Path, newest: i64) -> Result<i64, LedgerError> {
     let application: i64 = pragma(connection, path, "application_id")?;
     if application != APPLICATION {
         return Err(damaged(path, "it is no ledger of castline"));
     }
     let schema: i64 = pragma(connection, path, "user_version")?;
-    if schema > SCRIPTS.len() as i64 {
+    if schema > newest {
         return Err(LedgerError::Newer {
             path: path.to_owned(),
             schema,
@@ -113,5 +128,79 @@ fn damaged(path: &Path, problem: &str) -> LedgerError {
     LedgerError::Damaged {
         path: path.to_owned(),
         problem: problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Identity<'static> = Identity {
+        provider: "https://api.example",
+        sandbox: false,
+    };
+
+    fn count(connection: &Connection, what: &str) -> i64 {
+        connection
+            .query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0))
+            .unwrap()
+    }
+
+    /// A ledger of today's schema that holds one character, in WAL mode and not yet checkpointed.
+    fn older(path: &Path) -> Connection {
+        let mut connection = Connection::open(path).unwrap();
+        prepare(&mut connection, path, &OURS).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        connection
+            .execute(
+                "INSERT INTO characters (key, state, record, digest) VALUES ('ada', 'enrolled', '{}', x'00')",
+                [],
+            )
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_ledger_of_an_older_schema_is_brought_forward_and_a_copy_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let mut connection = older(&path);
+        let today = SCRIPTS.len() as i64;
+        let scripts = [SCRIPTS, &["ALTER TABLE characters ADD COLUMN added TEXT"]].concat();
+        bring_forward(&mut connection, &path, &OURS, &scripts).unwrap();
+
+        assert_eq!(version(&connection, &path, today + 1).unwrap(), today + 1);
+        assert_eq!(
+            count(&connection, "characters WHERE added IS NULL AND key = 'ada'"),
+            1
+        );
+        let copy = Connection::open(folder.path().join(format!("ledger.db.schema{today}.backup"))).unwrap();
+        assert_eq!(version(&copy, &path, today).unwrap(), today);
+        assert_eq!(
+            count(&copy, "characters WHERE key = 'ada'"),
+            1,
+            "the last commit is in the copy"
+        );
+
+        // Brought forward once; from then on there is nothing to do.
+        bring_forward(&mut connection, &path, &OURS, &scripts).unwrap();
+        // And the castline of before refuses it, rather than to misread it.
+        assert!(matches!(
+            prepare(&mut connection, &path, &OURS),
+            Err(LedgerError::Newer { schema, .. }) if schema == today + 1
+        ));
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_everything_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let mut connection = older(&path);
+        let broken = ["DELETE FROM characters", "ALTER TABLE nowhere ADD COLUMN x"];
+        let scripts = [SCRIPTS, &broken].concat();
+        bring_forward(&mut connection, &path, &OURS, &scripts).unwrap_err();
+        let today = SCRIPTS.len() as i64;
+        assert_eq!(version(&connection, &path, today).unwrap(), today);
+        assert_eq!(count(&connection, "characters"), 1);
     }
 }

@@ -1,0 +1,105 @@
+//! Where the servers of a run are: as the settings say, or the sandbox's.
+
+use super::{Context, UsageError};
+use crate::enroll::{ApiKey, ApiSettings, KeyError};
+use crate::publish::{PublishSettings, StaticCredentials};
+use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::settings::Settings;
+
+/// The stand-ins of this ledger.
+pub(super) async fn start_sandbox(settings: &Settings) -> anyhow::Result<Sandbox> {
+    // Objects and charges stay beside the sandbox's ledger, as the real ones would stay where they are.
+    let mut name = settings.ledger.file_stem().unwrap_or_default().to_owned();
+    name.push("-files");
+    let mut options = SandboxOptions::new(settings.ledger.with_file_name(name));
+    options.price = settings.api.price;
+    // A phone that passes every liveness check by itself, after a moment in which the code can be seen.
+    options.liveness.complete_after = Some(std::time::Duration::from_secs(5));
+    Ok(crate::sandbox::start(options).await?)
+}
+
+/// What the settings or the sandbox say about the servers.
+pub(super) struct Parts {
+    pub(super) api: ApiSettings,
+    pub(super) publish: PublishSettings,
+    pub(super) credentials: Option<StaticCredentials>,
+    pub(super) ca_pem: Option<Vec<u8>>,
+    pub(super) sandbox: bool,
+}
+
+impl Parts {
+    pub(super) fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
+        let settings = &context.settings;
+        let ca_pem = match sandbox {
+            Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
+            None => context.ca_pem()?,
+        };
+        let s3 = &settings.s3;
+        let bucket = match (sandbox, &s3.bucket) {
+            (Some(sandbox), _) => sandbox.bucket().to_owned(),
+            (None, Some(bucket)) => bucket.clone(),
+            (None, None) => {
+                let told = "no bucket: set s3.bucket in castline.toml, or export CASTLINE_S3_BUCKET";
+                return Err(UsageError(told.to_owned()).into());
+            }
+        };
+        let publish = PublishSettings {
+            bucket,
+            prefix: s3.prefix.clone(),
+            region: sandbox
+                .map(|s| s.region().to_owned())
+                .or_else(|| s3.region.clone()),
+            endpoint: sandbox.map(Sandbox::s3_endpoint).or_else(|| s3.endpoint.clone()),
+            force_path_style: sandbox.is_some() || s3.force_path_style,
+            public_base_url: if sandbox.is_some() {
+                None
+            } else {
+                s3.public_base_url.clone()
+            },
+            presign_expiry: s3.presign_expiry,
+            cache_control: s3.cache_control.clone(),
+            retries: s3.retries,
+            ca_pem: ca_pem.clone(),
+        };
+        let api = api(context, sandbox, ca_pem.clone())?;
+        if api.key.is_none() {
+            return Err(KeyError::Missing.into());
+        }
+        let credentials = sandbox.map(|s| StaticCredentials::new(s.access_key(), s.secret_key()));
+        Ok(Self {
+            api,
+            publish,
+            credentials,
+            ca_pem,
+            sandbox: sandbox.is_some(),
+        })
+    }
+}
+
+/// How the API is spoken to. Free calls may go without a key.
+pub(super) fn api(
+    context: &Context,
+    sandbox: Option<&Sandbox>,
+    ca_pem: Option<Vec<u8>>,
+) -> anyhow::Result<ApiSettings> {
+    let settings = &context.settings.api;
+    let key = match sandbox {
+        Some(sandbox) => Some(ApiKey::new(sandbox.api_key())?),
+        None => match ApiKey::from_env_or_file(settings.key_file.as_deref()) {
+            Err(KeyError::Missing) => None,
+            key => Some(key?),
+        },
+    };
+    let base_url = match sandbox {
+        None => settings.base_url.clone(),
+        // The sandbox serves each provider where its profile says, below its own address.
+        Some(sandbox) => sandbox.base_url_like(&settings.base_url),
+    };
+    Ok(ApiSettings {
+        base_url,
+        key,
+        provider: settings.provider.clone(),
+        timeout: settings.timeout,
+        ca_pem,
+    })
+}

@@ -1,0 +1,150 @@
+//! What a provider says it has enrolled, and which of it a character in doubt is.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::answer::{Answer, Reply};
+use super::client::Client;
+use super::text::clean;
+
+/// Longer listings are not read: room for some hundred thousand assets.
+const LONGEST: usize = 64 << 20;
+
+/// One asset, as the provider lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// The asset.
+    #[serde(alias = "asset_id")]
+    pub asset_id: String,
+    /// The name that it was enrolled under.
+    pub name: String,
+    /// The picture that it was made from.
+    #[serde(alias = "image_url")]
+    pub image_url: String,
+    /// When, as the provider writes it.
+    #[serde(default, alias = "created_at")]
+    pub created_at: Option<String>,
+}
+
+/// The listing can't be had. Nothing was paid, and nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[error("the provider's list of assets can't be read: {0}")]
+pub struct ListingError(String);
+
+/// Which listed asset a character in doubt is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// Exactly one fits, and nobody else has it.
+    One(Listed),
+    /// None fits. It may still come: a listing can lag behind, so that this proves nothing.
+    None,
+    /// Several fit: a person decides.
+    Several(Vec<Listed>),
+}
+
+/// Finds the asset that was enrolled as `name` from the picture at `url`, among those that no character has.
+///
+/// Both must agree: names repeat, and a picture's address alone may stand for two characters. Addresses are
+/// compared without query, where signatures stand.
+pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -> Match {
+    let plain = |url: &str| {
+        let mut url = Url::parse(url).ok()?;
+        url.set_query(None);
+        url.set_fragment(None);
+        Some(url)
+    };
+    let Some(wanted) = plain(url) else {
+        return Match::None;
+    };
+    let fits = |asset: &&Listed| {
+        asset.name.trim() == name
+            && plain(&asset.image_url).as_ref() == Some(&wanted)
+            && asset.asset_id.starts_with("ta_")
+            && !taken.contains(&asset.asset_id)
+    };
+    let mut found: Vec<Listed> = listed.iter().filter(fits).cloned().collect();
+    match found.len() {
+        0 => Match::None,
+        1 => Match::One(found.remove(0)),
+        _ => Match::Several(found),
+    }
+}
+
+impl Client {
+    /// What the wallet at `address` has enrolled. Free.
+    ///
+    /// # Errors
+    /// The provider has no listing, can't be reached, or answers something else.
+    pub async fn listing(&self, address: &str) -> Result<Vec<Listed>, ListingError> {
+        let none = || ListingError(format!("{} has none", self.provider.name));
+        let url = self
+            .provider
+            .listing_of(self.base_url(), address)
+            .ok_or_else(none)?;
+        match self.once_up_to(LONGEST, self.get_at(url), "").await {
+            Answer::Reply(reply) => read(&reply),
+            Answer::NeverSent { message } | Answer::Lost { message, .. } => Err(ListingError(message)),
+        }
+    }
+}
+
+fn read(reply: &Reply) -> Result<Vec<Listed>, ListingError> {
+    #[derive(Deserialize)]
+    struct Page {
+        portraits: Vec<Listed>,
+    }
+    if !reply.status.is_success() {
+        return Err(ListingError(format!("HTTP {}", reply.status.as_u16())));
+    }
+    if let Some(cut) = &reply.cut {
+        return Err(ListingError(format!("the reply is cut off ({cut})")));
+    }
+    let page: Page = serde_json::from_slice(&reply.body)
+        .map_err(|e| ListingError(clean(&format!("the reply is not understood: {e}"))))?;
+    Ok(page.portraits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asset(id: &str, name: &str, url: &str) -> Listed {
+        Listed {
+            asset_id: id.to_owned(),
+            name: name.to_owned(),
+            image_url: url.to_owned(),
+            created_at: None,
+        }
+    }
+
+    const ADA: &str = "https://b.example/cast/3f.jpg";
+
+    #[test]
+    fn an_asset_is_found_by_name_and_picture_together() {
+        let listed = [
+            asset("ta_1", "Ada", "https://b.example/cast/other.jpg"),
+            asset("ta_2", "Bo", ADA),
+            asset("ta_3", "Ada", "https://b.example/cast/3f.jpg?X-Amz-Signature=1"),
+        ];
+        let found = find(&listed, "Ada", ADA, &HashSet::new());
+        assert_eq!(found, Match::One(listed[2].clone()));
+        assert_eq!(find(&listed, "Cy", ADA, &HashSet::new()), Match::None);
+    }
+
+    #[test]
+    fn an_asset_that_a_character_has_is_nobody_elses() {
+        let listed = [asset("ta_1", "Ada", ADA), asset("ta_2", "Ada", ADA)];
+        assert!(matches!(find(&listed, "Ada", ADA, &HashSet::new()), Match::Several(two) if two.len() == 2));
+        let taken = HashSet::from(["ta_1".to_owned()]);
+        assert_eq!(find(&listed, "Ada", ADA, &taken), Match::One(listed[1].clone()));
+    }
+
+    #[test]
+    fn what_is_no_asset_id_is_never_adopted() {
+        let listed = [asset("<b>ta_1", "Ada", ADA)];
+        assert_eq!(find(&listed, "Ada", ADA, &HashSet::new()), Match::None);
+    }
+}
