@@ -1,0 +1,93 @@
+//! What durability costs: transitions a second, each durable before it is answered, by one writer and by many at
+//! once; beside them the peer, which is SQLite with a transaction for every write. All on this machine's disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use castline::cast::{Character, Kind, Name, Source};
+use castline::ledger::{Ledger, OpenOptions, Transition};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+const WRITES: usize = 256;
+
+fn character(n: usize) -> Character {
+    Character {
+        name: Name::new(&format!("Hero {n}")).expect("a name"),
+        source: Source::file("a.png", "a.png"),
+        kind: Kind::Portrait,
+        approved: false,
+        consent: false,
+        note: None,
+        extra: Vec::new(),
+        line: None,
+    }
+}
+
+/// `WRITES` transitions, `at_once` of them waiting at any time.
+async fn ours(ledger: &Ledger, at_once: usize) {
+    let turns = Arc::new(tokio::sync::Semaphore::new(at_once));
+    let mut writes = tokio::task::JoinSet::new();
+    for n in 0..WRITES {
+        let turn = Arc::clone(&turns).acquire_owned().await.expect("never closed");
+        let ledger = ledger.clone();
+        writes.spawn(async move {
+            let character = character(n);
+            let see = Transition::see(&character, "aa");
+            ledger.write(&character.name, [see]).await.expect("a write");
+            drop(turn);
+        });
+    }
+    writes.join_all().await;
+}
+
+/// The same rows, a transaction each.
+fn peer(connection: &rusqlite::Connection) {
+    for n in 0..WRITES {
+        connection
+            .execute(
+                "INSERT INTO characters VALUES (?1, 'seen', ?2) ON CONFLICT (key) DO UPDATE SET record = ?2",
+                (
+                    format!("hero {n}"),
+                    "{\"name\":\"Hero\",\"state\":\"seen\",\"source\":\"a.png\"}",
+                ),
+            )
+            .expect("a write");
+    }
+}
+
+fn peer_at(path: &Path) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(path).expect("SQLite");
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .expect("WAL");
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .expect("FULL");
+    connection
+        .execute_batch("CREATE TABLE characters (key TEXT PRIMARY KEY, state TEXT, record TEXT)")
+        .expect("a table");
+    connection
+}
+
+fn ledger(c: &mut Criterion) {
+    // Beside the build, so that it is a disk and not a file system in memory.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let options = OpenOptions::new("bench", true, "bench");
+    let ours_at = Ledger::open(&folder.path().join("ledger.db"), options).expect("a ledger");
+    let peer_at = peer_at(&folder.path().join("peer.db"));
+    let mut group = c.benchmark_group("durable writes");
+    group
+        .throughput(Throughput::Elements(WRITES as u64))
+        .sample_size(20);
+    for at_once in [1, 8, 64, 256] {
+        group.bench_function(BenchmarkId::new("ledger, at once", at_once), |b| {
+            b.iter(|| runtime.block_on(ours(&ours_at, at_once)));
+        });
+    }
+    group.bench_function("SQLite, a transaction each", |b| b.iter(|| peer(&peer_at)));
+    group.finish();
+}
+
+criterion_group!(benches, ledger);
+criterion_main!(benches);
