@@ -53,7 +53,7 @@ pub struct Common {
 /// A cast, and how to read it.
 #[derive(Debug, Args, Clone)]
 pub struct CastArgs {
-    /// A CSV (name,image[,kind,approve,note,…]) or a folder of character art
+    /// A CSV (name,image[,kind,approve,note,…]), a folder of character art, or (for run) a plan
     pub cast: PathBuf,
     /// Go on with the good rows when some are bad
     #[arg(long)]
@@ -101,7 +101,7 @@ pub struct RunArgs {
     /// Paying.
     #[command(flatten)]
     pub pay: PayArgs,
-    /// Pay without asking; needed off a terminal
+    /// Pay without asking; needed off a terminal, unless a plan is run
     #[arg(long, short)]
     pub yes: bool,
     /// Where the manifest is written [default: manifest.json beside the cast]
@@ -144,7 +144,10 @@ pub enum Command {
     )]
     Check(CastArgs),
     /// Tell what a run would do and cost; nothing is uploaded, nothing is paid
-    #[command(after_help = "Examples:\n  castline plan cast.csv\n  castline plan cast.csv --json | jq .")]
+    #[command(
+        after_help = "Examples:\n  castline plan cast.csv\n  castline plan cast.csv --json | jq 'select(.type == \"plan\")'\n  \
+        castline plan cast.csv --out plan.json && castline run plan.json"
+    )]
     Plan {
         /// The cast.
         #[command(flatten)]
@@ -155,10 +158,14 @@ pub enum Command {
         /// Exit with 2 when a run would do something, with 0 when not
         #[arg(long)]
         detailed_exitcode: bool,
+        /// Write the plan to a file: `castline run FILE` then does exactly that, or nothing
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Check, publish and enroll a cast, and write its manifest
     #[command(after_help = "Examples:\n  castline run samples/cast.csv --sandbox\n  \
-        castline run cast.csv --max-cost 25 --rate 3/min\n  castline run cast.csv --yes --json > run.ndjson")]
+        castline run cast.csv --max-cost 25 --rate 3/min  # shows the plan, and asks\n  \
+        castline run cast.csv --yes --json > run.ndjson\n  castline run plan.json                            # as planned before")]
     Run {
         /// How it runs.
         #[command(flatten)]

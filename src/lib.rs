@@ -25,6 +25,7 @@ pub mod sandbox;
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod files;
 pub mod money;
 pub mod pipeline;
 pub mod plan;

@@ -1,16 +1,15 @@
-//! `castline check` and `castline plan`: look at every picture, write nothing anywhere but here.
+//! `castline check`: looks at every picture, writes nothing anywhere but here.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 
 use super::Context;
-use super::context::{cast_flags, pay_flags};
-use crate::cli::{CastArgs, Common, PayArgs};
+use super::context::cast_flags;
+use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
 use crate::inspect::Verdict;
-use crate::ledger::LedgerView;
-use crate::pipeline::{Duplicates, tell};
+use crate::pipeline::Duplicates;
 use crate::plan::Policy;
 use crate::report::Event;
 
@@ -35,40 +34,6 @@ pub(super) async fn check(common: &Common, args: CastArgs) -> anyhow::Result<Exi
         }
     }
     Ok(context.end(None, None))
-}
-
-/// Tells what a run would do and cost.
-pub(super) async fn plan(
-    common: &Common,
-    args: CastArgs,
-    pay: PayArgs,
-    detailed: bool,
-) -> anyhow::Result<ExitCode> {
-    let mut flags = cast_flags(&args);
-    flags.extend(pay_flags(&pay));
-    let context = Context::new(common, "plan", Some(&args.cast), flags)?;
-    let cast = context.read_cast(&args, "plan")?;
-    let policy = Policy {
-        re_enroll_changed: pay.re_enroll.is_some(),
-        ..Policy::default()
-    };
-    let view = LedgerView::open(&context.settings.ledger)?;
-    let ledger = view.map(|view| Arc::new(view) as Arc<dyn crate::ledger::Reader>);
-    let look = context.look(&cast, &args, policy, false, ledger, None)?;
-    let mut seen = Duplicates::default();
-    let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
-    while let Some(looked) = looked.next().await {
-        let mut looked = looked?;
-        seen.judge(&mut looked);
-        tell(&context.reporters, &looked, context.settings.api.price);
-    }
-    let exit = context.end(None, None);
-    let changes = context.reporters.summary().to_enroll > 0;
-    Ok(match (detailed, changes) {
-        (true, true) => ExitCode::Usage,
-        (true, false) => ExitCode::Done,
-        (false, _) => exit,
-    })
 }
 
 /// A line on stdout; a reader that went away ends the command in peace.

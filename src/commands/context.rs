@@ -136,15 +136,18 @@ impl Context {
         })
     }
 
-    /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
-    pub fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
-        let of = &self.settings.cast;
-        let options = CastOptions {
-            allow_outside: of.allow_outside,
-            include: of.include.clone(),
-            exclude: of.exclude.clone(),
-        };
-        let cast = cast::read(&args.cast, &options)?;
+    /// The same settings, with a reporter of its own: for what is done before the command itself.
+    pub(super) fn aside(&self, command: &'static str, quiet: bool) -> Self {
+        let terminal = Terminal::new(Style::choose(quiet), command, None);
+        Self {
+            settings: self.settings.clone(),
+            reporters: Arc::new(Reporters::new(command, vec![Box::new(terminal)])),
+            started: std::time::Instant::now(),
+        }
+    }
+
+    /// Tells the first event.
+    pub(super) fn begin(&self, cast: &Cast, command: &'static str) {
         let characters = match command {
             // Real actors alone; portraits are `run`'s.
             "realface" => cast
@@ -154,13 +157,24 @@ impl Context {
                 .count(),
             _ => cast.characters.len(),
         };
-        let version = env!("CARGO_PKG_VERSION");
         self.reporters.tell(Event::Castline {
             schema: SCHEMA,
-            version,
+            version: env!("CARGO_PKG_VERSION"),
             command,
             characters,
         });
+    }
+
+    /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
+    pub fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
+        let of = &self.settings.cast;
+        let options = CastOptions {
+            allow_outside: of.allow_outside,
+            include: of.include.clone(),
+            exclude: of.exclude.clone(),
+        };
+        let cast = cast::read(&args.cast, &options)?;
+        self.begin(&cast, command);
         for bad in &cast.bad_rows {
             let (line, field) = (bad.line, bad.field.to_owned());
             self.reporters.tell(Event::BadRow {
@@ -251,17 +265,7 @@ fn reporters(
 
 /// The names that were approved by flag or file; one that the cast doesn't have is a mistake.
 fn approved(cast: &Cast, args: &CastArgs) -> anyhow::Result<HashSet<NameKey>> {
-    let mut names = args.approve.clone();
-    if let Some(file) = &args.approvals {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
-        names.extend(
-            text.lines()
-                .map(str::trim)
-                .filter(|l| !l.is_empty() && !l.starts_with('#'))
-                .map(str::to_owned),
-        );
-    }
+    let names = approved_names(args)?;
     let known: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
     let mut approved = HashSet::new();
     for name in names {
@@ -274,4 +278,20 @@ fn approved(cast: &Cast, args: &CastArgs) -> anyhow::Result<HashSet<NameKey>> {
         approved.insert(key);
     }
     Ok(approved)
+}
+
+/// The names that flag and file approve, as they are written.
+pub(super) fn approved_names(args: &CastArgs) -> anyhow::Result<Vec<String>> {
+    let mut names = args.approve.clone();
+    if let Some(file) = &args.approvals {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
+        names.extend(
+            text.lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty() && !l.starts_with('#'))
+                .map(str::to_owned),
+        );
+    }
+    Ok(names)
 }

@@ -8,6 +8,7 @@ mod eval;
 mod init;
 mod ledger;
 mod manifest;
+mod plan;
 mod resolve;
 mod run;
 mod sandbox;
@@ -18,6 +19,7 @@ use crate::cast::CastError;
 use crate::cli::{Cli, Command};
 use crate::exit::ExitCode;
 use crate::ledger::LedgerError;
+use crate::plan::PlanError;
 use crate::settings::SettingsError;
 
 pub use context::Context;
@@ -54,8 +56,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             cast,
             pay,
             detailed_exitcode,
-        } => check::plan(&common, cast, pay, detailed_exitcode).await,
-        Command::Run { run, dry_run: true } => check::plan(&common, run.cast, run.pay, false).await,
+            out,
+        } => plan::plan(&common, cast, pay, detailed_exitcode, out.as_deref()).await,
+        Command::Run { run, dry_run: true } => plan::plan(&common, run.cast, run.pay, false, None).await,
         Command::Run { run, .. } => run::run(&common, run, run::Which::All).await,
         Command::Retry(run) => run::run(&common, run, run::Which::Failed).await,
         Command::Resolve {
@@ -91,6 +94,11 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain() {
         if cause.is::<UsageError>() || cause.is::<SettingsError>() || cause.is::<CastError>() {
             return ExitCode::Usage;
+        }
+        match cause.downcast_ref::<PlanError>() {
+            Some(PlanError::Stale(_)) => return ExitCode::StalePlan,
+            Some(_) => return ExitCode::Usage,
+            None => {}
         }
         match cause.downcast_ref::<LedgerError>() {
             Some(LedgerError::Locked { .. }) => return ExitCode::Locked,

@@ -7,16 +7,17 @@ use std::sync::atomic::AtomicU32;
 use anyhow::Context as _;
 
 use super::context::{Flags, cast_flags, pay_flags};
+use super::plan::survey;
 use super::servers::{Parts, start_sandbox};
 use super::{Context, UsageError};
 use crate::cast::Cast;
-use crate::cli::{CastArgs, Common, RunArgs};
+use crate::cli::{CastArgs, Common, PayArgs, RunArgs};
 use crate::enroll::{Client, Pace};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop};
-use crate::plan::Policy;
+use crate::plan::{Agreed, PlanFile, Policy};
 use crate::publish::{Fetcher, Publisher};
 use crate::report::Event;
 use crate::sandbox::Sandbox;
@@ -34,11 +35,16 @@ pub(super) enum Which {
 /// Takes a cast the whole way.
 pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::Result<ExitCode> {
     let RunArgs {
-        cast: args,
-        pay,
+        cast: mut args,
+        mut pay,
         yes,
         manifest,
     } = run;
+    let saved = if which == Which::All && args.cast.extension().is_some_and(|e| e == "json") {
+        Some(as_planned(&mut args, &mut pay, common.sandbox)?)
+    } else {
+        None
+    };
     let mut flags: Flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
     if let Some(path) = manifest {
@@ -49,8 +55,9 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         ));
     }
     let context = Context::new(common, "run", Some(&args.cast), flags)?;
-    if !common.sandbox {
-        consent(yes)?;
+    let ask = !common.sandbox && !yes && saved.is_none();
+    if ask && !can_ask() {
+        return Err(UsageError(NEEDS_YES.to_owned()).into());
     }
     let mut cast = context.read_cast(&args, "run")?;
     let work = Work::open(&context, "run", common.sandbox)?;
@@ -62,9 +69,76 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         retry_refused: which == Which::Failed,
         realface: false,
     };
-    let (pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
+    let agreed = if ask || saved.is_some() {
+        match agree(&context, common, &cast, &args, policy, &work.ledger, saved).await? {
+            Some(agreed) => Some(agreed),
+            None => return Ok(ExitCode::Interrupted),
+        }
+    } else {
+        None
+    };
+    let (mut pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
+    pipeline.agreed = agreed;
     pipeline.run(cast).await;
     ending.end(&context).await
+}
+
+/// Reads the saved plan that stands in the place of a cast, and asks for just what was asked for then.
+fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) -> anyhow::Result<PlanFile> {
+    let plan = PlanFile::read(&args.cast)?;
+    if plan.sandbox != sandbox {
+        let told = match plan.sandbox {
+            true => "this plan was made with --sandbox: run it with --sandbox",
+            false => "this plan was made for the real API: run it without --sandbox",
+        };
+        return Err(UsageError(told.to_owned()).into());
+    }
+    *args = CastArgs {
+        cast: plan.cast.clone(),
+        skip_bad_rows: plan.read.skip_bad_rows,
+        allow_outside: plan.read.allow_outside,
+        include: plan.read.include.clone(),
+        exclude: plan.read.exclude.clone(),
+        approve: plan.read.approve.clone(),
+        approvals: None,
+        jobs: args.jobs,
+    };
+    pay.re_enroll = plan.re_enroll_changed.then(|| "changed".to_owned());
+    Ok(plan)
+}
+
+/// Looks at the whole cast before anything is paid: does the saved plan still hold, or, without one, does the
+/// person at the terminal agree? `None` when not.
+async fn agree(
+    context: &Context,
+    common: &Common,
+    cast: &Cast,
+    args: &CastArgs,
+    policy: Policy,
+    ledger: &Ledger,
+    saved: Option<PlanFile>,
+) -> anyhow::Result<Option<Agreed>> {
+    let before = context.aside("plan", common.quiet);
+    let spent = ledger.view().spend(None)?;
+    let reader = Arc::new(ledger.clone());
+    before.begin(cast, "plan");
+    let survey = survey(&before, cast, args, policy, Some(reader), spent, common.sandbox).await?;
+    let agreed = Some(survey.plan.agreed());
+    if let Some(saved) = saved {
+        saved.still_holds(&survey.plan)?;
+        return Ok(agreed);
+    }
+    before.end(None, None);
+    if survey.totals.to_enroll() == 0 {
+        return Ok(agreed);
+    }
+    eprintln!("\n{}", survey.totals.to_string().trim_end());
+    let question = format!(
+        "\nEnroll {} for {}? It can't be undone.",
+        survey.totals.to_enroll(),
+        survey.totals.most()
+    );
+    Ok(agreed.filter(|_| ask_person(&question)))
 }
 
 /// What a command that pays needs before it begins.
@@ -183,17 +257,32 @@ fn only_failed(cast: &mut Cast, ledger: &Ledger) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A run that pays asks first; off a terminal it needs `--yes`.
+const NEEDS_YES: &str = "a run pays for what it enrolls, and that can't be undone: see the cost with `castline \
+                         plan`, then run with --yes (or try it with --sandbox, which costs nothing)";
+
+/// A command that pays asks first; off a terminal it needs `--yes`.
+#[expect(dead_code, reason = "for `realface`")]
 pub(super) fn consent(yes: bool) -> anyhow::Result<()> {
-    if yes {
+    if yes || (can_ask() && ask_person("Pay for what is enrolled? It can't be undone.")) {
         return Ok(());
     }
-    let told = "a run pays for what it enrolls, and that can't be undone: see the cost with `castline plan`, \
-                then run with --yes (or try it with --sandbox, which costs nothing)";
-    Err(UsageError(told.to_owned()).into())
+    Err(UsageError(NEEDS_YES.to_owned()).into())
 }
 
-fn provider(settings: &Settings, sandbox: bool) -> String {
+fn can_ask() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks at the terminal; everything but yes is no.
+fn ask_person(question: &str) -> bool {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+pub(super) fn provider(settings: &Settings, sandbox: bool) -> String {
     if sandbox {
         "sandbox".to_owned()
     } else {
@@ -303,6 +392,7 @@ async fn assemble(
         price: settings.api.price,
         checkpoint,
         checkpoint_every: settings.manifest_every,
+        agreed: None,
     })
 }
 

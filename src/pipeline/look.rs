@@ -30,6 +30,8 @@ pub struct Looked {
     pub cached: bool,
     /// Whether the ledger has seen it exactly so before.
     pub known: bool,
+    /// Whether it has an asset id already: enrolling it pays for a second one.
+    pub again: bool,
     /// The picture as it is published; only when asked for, and only of what will be enrolled.
     pub prepared: Option<Prepared>,
     /// The object that an earlier run published, in place of `prepared`.
@@ -55,6 +57,7 @@ impl Looked {
             inspection,
             cached: true,
             known,
+            again: false,
             prepared,
             published,
         }
@@ -147,6 +150,7 @@ impl Look {
         if let Some(action) = plan::before_looking(record.as_ref(), &sha256, self.policy) {
             return Ok(Looked::new(character, sha256, action, known));
         }
+        let again = record.as_ref().is_some_and(|r| r.asset_id.is_some());
         let approval = self.approval(&character, &sha256)?;
         let act = |inspection: &Inspection| {
             plan::after_looking(inspection.verdict, approval, character.kind, self.policy)
@@ -166,6 +170,7 @@ impl Look {
                 return Ok(Looked {
                     inspection: Some(inspection),
                     published,
+                    again,
                     ..looked
                 });
             }
@@ -181,6 +186,7 @@ impl Look {
             inspection: Some(inspection),
             cached: false,
             prepared,
+            again,
             ..looked
         })
     }

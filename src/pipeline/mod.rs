@@ -19,7 +19,7 @@ use crate::exit::ExitCode;
 use crate::inspect::Likeness;
 use crate::ledger::{Ledger, LedgerError, Transition};
 use crate::money::Usd;
-use crate::plan::Action;
+use crate::plan::{Action, Agreed};
 use crate::publish::PublicUrl;
 use crate::report::{Event, Reporters, Stage};
 
@@ -68,6 +68,8 @@ pub struct Pipeline {
     pub checkpoint: Arc<dyn Checkpoint>,
     /// How often.
     pub checkpoint_every: Duration,
+    /// What a person agreed to; without it, whatever the cast and the ledger say.
+    pub agreed: Option<Agreed>,
 }
 
 impl Pipeline {
@@ -116,6 +118,14 @@ impl Pipeline {
                     break;
                 }
             };
+            if let Some(agreed) = &self.agreed
+                && !agreed.covers(&looked.character.name, looked.action, &looked.sha256)
+            {
+                let name = crate::cast::printable(looked.character.name.as_str());
+                let told = format!("{name} has changed since the plan was agreed to; nothing more is paid");
+                self.stop.throw(ExitCode::StalePlan, "stale_plan", told);
+                break;
+            }
             tell(&self.reporters, &looked, self.price);
             if looked.action == Action::Enroll && to_publish.send(looked).await.is_err() {
                 break;

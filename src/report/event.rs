@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::inspect::{Inspection, Verdict};
 use crate::money::Usd;
-use crate::plan::Action;
+use crate::plan::{Action, Totals};
 
 /// The version of the NDJSON form, told in its first line.
 pub const SCHEMA: u32 = 1;
@@ -143,6 +143,8 @@ pub enum Event {
         /// Why, and the mend.
         message: String,
     },
+    /// What a run would do, in sum: the result of `plan`.
+    Plan(Box<Totals>),
     /// The last line.
     Summary(Summary),
 }

@@ -44,6 +44,7 @@ impl Summary {
             | Event::Liveness { .. }
             | Event::Paused { .. }
             | Event::Stopping { .. }
+            | Event::Plan(_)
             | Event::Summary(_) => {}
         }
     }

@@ -50,6 +50,11 @@ impl Server {
         command
     }
 
+    /// The environment that points castline to this sandbox.
+    pub(super) fn settings(&self) -> &[(String, String)] {
+        &self.env
+    }
+
     /// Every request so far, as the sandbox logged it.
     pub(super) fn requests(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.dir.path().join("requests.ndjson")).unwrap_or_default();

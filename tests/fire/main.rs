@@ -7,6 +7,7 @@ mod clock;
 mod crash;
 mod faults;
 mod kill;
+mod plan;
 mod rates;
 mod reconcile;
 

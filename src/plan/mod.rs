@@ -1,13 +1,19 @@
 //! What a run would do with a character, and why: decided before any money moves.
 
-use serde::Serialize;
+mod file;
+mod totals;
+
+use serde::{Deserialize, Serialize};
 
 use crate::cast::Kind;
 use crate::inspect::Verdict;
 use crate::ledger::{Record, State};
 
+pub use file::{Agreed, PlanError, PlanFile, Planned, Read};
+pub use totals::{Group, Totals, Uploads, length};
+
 /// What a run does with a character.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Publish and enroll it: this costs.
@@ -26,6 +32,22 @@ pub enum Action {
     Refused,
     /// A real actor: waits for `castline realface`, which leads through the liveness check.
     Waiting,
+}
+
+impl Action {
+    /// For people: "it is to …".
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Enroll => "be enrolled",
+            Self::Keep => "be kept",
+            Self::Hold => "be held, since its picture has changed",
+            Self::Review => "be reviewed",
+            Self::Unsuitable => "be left out as unsuitable",
+            Self::InDoubt => "be settled, since it is in doubt",
+            Self::Refused => "be left out as refused before",
+            Self::Waiting => "wait for a liveness check",
+        }
+    }
 }
 
 /// What people have said about a picture.

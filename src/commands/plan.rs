@@ -1,0 +1,143 @@
+//! `castline plan`: what a run would do and cost. Looks at every picture; writes nothing over the network.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use super::Context;
+use super::check::println;
+use super::context::{approved_names, cast_flags, pay_flags};
+use super::run::provider;
+use crate::cast::Cast;
+use crate::cli::{CastArgs, Common, PayArgs};
+use crate::exit::ExitCode;
+use crate::ledger::{LedgerView, Reader, Spend};
+use crate::pipeline::{Duplicates, tell};
+use crate::plan::{Action, PlanFile, Planned, Policy, Read, Totals};
+use crate::report::Event;
+use crate::settings::Origin;
+
+/// Tells what a run would do and cost.
+pub(super) async fn plan(
+    common: &Common,
+    args: CastArgs,
+    pay: PayArgs,
+    detailed: bool,
+    out: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let mut flags = cast_flags(&args);
+    flags.extend(pay_flags(&pay));
+    let context = Context::new(common, "plan", Some(&args.cast), flags)?;
+    let cast = context.read_cast(&args, "plan")?;
+    let policy = Policy {
+        re_enroll_changed: pay.re_enroll.is_some(),
+        ..Policy::default()
+    };
+    let view = LedgerView::open(&context.settings.ledger)?.map(Arc::new);
+    let spent = view.as_ref().map(|view| view.spend(None)).transpose()?;
+    let ledger = view.map(|view| view as Arc<dyn Reader>);
+    let survey = survey(
+        &context,
+        &cast,
+        &args,
+        policy,
+        ledger,
+        spent.unwrap_or_default(),
+        common.sandbox,
+    )
+    .await?;
+    if let Some(out) = out {
+        survey.plan.write(out)?;
+    }
+    context
+        .reporters
+        .tell(Event::Plan(Box::new(survey.totals.clone())));
+    let exit = context.end(None, None);
+    if !common.json {
+        println("")?;
+        println(survey.totals.to_string().trim_end())?;
+        if let Some(out) = out {
+            println(&format!(
+                "plan      {}; do it with `castline run {}`",
+                out.display(),
+                out.display()
+            ))?;
+        }
+    }
+    Ok(match (detailed, survey.totals.to_enroll() > 0) {
+        (true, true) => ExitCode::Usage,
+        (true, false) => ExitCode::Done,
+        (false, _) => exit,
+    })
+}
+
+/// What a run would do: in sum for people, and one by one to hold it to.
+pub(super) struct Survey {
+    pub(super) totals: Totals,
+    pub(super) plan: PlanFile,
+}
+
+/// Looks at the whole cast, and tells of each what a run would do.
+pub(super) async fn survey(
+    context: &Context,
+    cast: &Cast,
+    args: &CastArgs,
+    policy: Policy,
+    ledger: Option<Arc<dyn Reader>>,
+    spent: Spend,
+    sandbox: bool,
+) -> anyhow::Result<Survey> {
+    let settings = &context.settings;
+    let price = settings.api.price;
+    let mut totals = Totals::new(price, price_from(context), settings.api.rate);
+    totals.in_doubt_usd = spent.in_doubt;
+    let life = settings
+        .api
+        .max_total_cost
+        .map(|cap| cap.saturating_sub(spent.total()));
+    totals.budget_usd = [settings.api.max_cost, life].into_iter().flatten().min();
+    let mut plan = PlanFile::new(&args.cast, sandbox, &provider(settings, sandbox), price);
+    plan.re_enroll_changed = policy.re_enroll_changed;
+    plan.read = Read {
+        skip_bad_rows: args.skip_bad_rows,
+        allow_outside: args.allow_outside,
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
+        approve: approved_names(args)?,
+    };
+    // Prepared too, to know what will be stored; no picture is kept.
+    let look = context.look(cast, args, policy, true, ledger, context.ca_pem()?.as_deref())?;
+    let mut seen = Duplicates::default();
+    let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters.clone()));
+    while let Some(looked) = looked.next().await {
+        let mut looked = looked?;
+        seen.judge(&mut looked);
+        tell(&context.reporters, &looked, price);
+        let upload = looked.prepared.as_ref().map(|prepared| prepared.bytes.len());
+        totals.count(
+            looked.action,
+            looked.again,
+            upload.filter(|_| looked.action == Action::Enroll),
+        );
+        plan.characters.push(Planned {
+            name: looked.character.name.clone(),
+            kind: looked.character.kind,
+            sha256: looked.sha256.clone(),
+            action: looked.action,
+        });
+    }
+    if !settings.publish.probe {
+        totals.uploads.get = 0;
+    }
+    plan.cost_usd = totals.cost_usd;
+    Ok(Survey { totals, plan })
+}
+
+/// Where the price is said, for people.
+fn price_from(context: &Context) -> String {
+    match &context.settings.layers.value("api.price_usd").origin {
+        Origin::Default => "the list price; set api.price_usd if yours differs".to_owned(),
+        origin => format!("api.price_usd from {origin}"),
+    }
+}

@@ -1,0 +1,333 @@
+//! A plan as a file: what was shown to a person, so that a run can do exactly that and nothing else.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Action;
+use crate::cast::{Kind, Name, NameKey};
+use crate::money::Usd;
+
+/// The version of the form.
+const SCHEMA: u32 = 1;
+/// So many differences are told.
+const TOLD: usize = 10;
+
+/// What was planned, for which cast, at which price.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// The version of this form: 1.
+    pub castline_plan: u32,
+    /// When it was made, RFC 3339.
+    pub made_at: String,
+    /// The cast: from the plan's own folder, or absolute.
+    pub cast: PathBuf,
+    /// Whether it is the sandbox's.
+    pub sandbox: bool,
+    /// Whose API is paid.
+    pub provider: String,
+    /// What one enrollment costs.
+    pub price_usd: Usd,
+    /// What all of them cost.
+    pub cost_usd: Usd,
+    /// Whether changed pictures are paid for again.
+    pub re_enroll_changed: bool,
+    /// How the cast was read.
+    pub read: Read,
+    /// What is done with whom, in the order of the cast.
+    pub characters: Vec<Planned>,
+}
+
+/// How a cast was read: the flags that decide about it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// `--skip-bad-rows`
+    pub skip_bad_rows: bool,
+    /// `--allow-outside`
+    pub allow_outside: bool,
+    /// `--include`
+    pub include: Vec<String>,
+    /// `--exclude`
+    pub exclude: Vec<String>,
+    /// `--approve` and `--approvals`
+    pub approve: Vec<String>,
+}
+
+/// What is done with one character.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    /// Its name.
+    pub name: Name,
+    /// How it is enrolled.
+    pub kind: Kind,
+    /// SHA-256 of its picture, in hex; empty when it can't be read.
+    pub sha256: String,
+    /// What is done.
+    pub action: Action,
+}
+
+/// A plan can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file can't be read or written.
+    #[error("the plan {path}: {error}")]
+    Io {
+        /// Which one.
+        path: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// It is no plan.
+    #[error("{path} is no plan of castline ({problem}): make one with `castline plan CAST --out plan.json`")]
+    Malformed {
+        /// Which one.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Something has moved since it was made.
+    #[error(
+        "the plan is stale, and nothing was done: {}. Make a new one with `castline plan CAST --out plan.json`",
+        .0.join("; ")
+    )]
+    Stale(Vec<String>),
+}
+
+impl PlanFile {
+    /// A plan of this form, of nobody yet.
+    pub fn new(cast: &Path, sandbox: bool, provider: &str, price_usd: Usd) -> Self {
+        Self {
+            castline_plan: SCHEMA,
+            made_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            cast: cast.to_owned(),
+            sandbox,
+            provider: provider.to_owned(),
+            price_usd,
+            cost_usd: Usd::ZERO,
+            re_enroll_changed: false,
+            read: Read::default(),
+            characters: Vec::new(),
+        }
+    }
+
+    /// Reads a plan; its cast is then where it is from here.
+    ///
+    /// # Errors
+    /// It can't be read, or is no plan.
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read(path).map_err(|error| PlanError::Io {
+            path: shown.clone(),
+            error,
+        })?;
+        let malformed = |problem: String| PlanError::Malformed {
+            path: shown.clone(),
+            problem,
+        };
+        let mut plan: Self = serde_json::from_slice(&text).map_err(|e| malformed(e.to_string()))?;
+        if plan.castline_plan != SCHEMA {
+            return Err(malformed(format!("its form {} is not known", plan.castline_plan)));
+        }
+        plan.cast = folder(path).join(&plan.cast);
+        Ok(plan)
+    }
+
+    /// Writes it. A cast below the plan's folder is named from there, so that both can move together.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn write(&self, path: &Path) -> Result<(), PlanError> {
+        let io = |error| PlanError::Io {
+            path: path.display().to_string(),
+            error,
+        };
+        let folder = folder(path).canonicalize().map_err(io)?;
+        let cast = self.cast.canonicalize().map_err(io)?;
+        let named = Self {
+            cast: cast.strip_prefix(&folder).unwrap_or(&cast).to_owned(),
+            ..self.clone()
+        };
+        let mut text = serde_json::to_vec_pretty(&named).expect("a plan is plain data");
+        text.push(b'\n');
+        crate::files::write_durably(path, &text).map_err(io)
+    }
+
+    /// That nothing has moved: `now` is the same plan, made anew.
+    ///
+    /// # Errors
+    /// [`PlanError::Stale`], with what has moved.
+    pub fn still_holds(&self, now: &Self) -> Result<(), PlanError> {
+        let mut moved = Vec::new();
+        if self.provider != now.provider || self.sandbox != now.sandbox {
+            moved.push(format!(
+                "it was made for {}, this run is for {}",
+                self.provider, now.provider
+            ));
+        }
+        if self.price_usd != now.price_usd {
+            moved.push(format!(
+                "the price was {}, it is {} now",
+                self.price_usd, now.price_usd
+            ));
+        }
+        let today: HashMap<NameKey, &Planned> = now.characters.iter().map(|c| (c.name.key(), c)).collect();
+        for then in &self.characters {
+            let name = crate::cast::printable(then.name.as_str());
+            match today.get(&then.name.key()) {
+                None => moved.push(format!("{name} is not in the cast any more")),
+                Some(now) if now.action != then.action => moved.push(format!(
+                    "{name} was to {}, and is now to {}",
+                    then.action.told(),
+                    now.action.told()
+                )),
+                Some(now) if now.sha256 != then.sha256 => {
+                    moved.push(format!("the picture of {name} has changed"))
+                }
+                Some(now) if now.kind != then.kind => moved.push(format!("the kind of {name} has changed")),
+                Some(_) => {}
+            }
+        }
+        let then: HashMap<NameKey, &Planned> = self.characters.iter().map(|c| (c.name.key(), c)).collect();
+        for now in now
+            .characters
+            .iter()
+            .filter(|c| !then.contains_key(&c.name.key()))
+        {
+            moved.push(format!(
+                "{} is new in the cast",
+                crate::cast::printable(now.name.as_str())
+            ));
+        }
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let more = moved.len().saturating_sub(TOLD);
+        moved.truncate(TOLD);
+        if more > 0 {
+            moved.push(format!("and {more} more"));
+        }
+        Err(PlanError::Stale(moved))
+    }
+
+    /// What a run is held to.
+    pub fn agreed(&self) -> Agreed {
+        let of = |c: &Planned| (c.name.key(), (c.action, c.sha256.clone()));
+        Agreed(self.characters.iter().map(of).collect())
+    }
+}
+
+/// What was agreed on: a run that meets anything else stops before it pays for it.
+#[derive(Debug, Clone)]
+pub struct Agreed(HashMap<NameKey, (Action, String)>);
+
+impl Agreed {
+    /// Whether that was agreed on.
+    pub fn covers(&self, name: &Name, action: Action, sha256: &str) -> bool {
+        self.0
+            .get(&name.key())
+            .is_some_and(|(agreed, picture)| *agreed == action && picture == sha256)
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(characters: &[(&str, Action, &str)]) -> PlanFile {
+        let mut plan = PlanFile::new(
+            Path::new("cast.csv"),
+            false,
+            "https://api.example",
+            Usd::from_micros(10_000),
+        );
+        plan.characters = characters
+            .iter()
+            .map(|(name, action, sha256)| Planned {
+                name: Name::new(name).unwrap(),
+                kind: Kind::Portrait,
+                sha256: (*sha256).to_owned(),
+                action: *action,
+            })
+            .collect();
+        plan
+    }
+
+    #[test]
+    fn a_plan_reads_back_as_it_was_written_and_finds_its_cast() {
+        let folder = tempfile::tempdir().unwrap();
+        let cast = folder.path().join("cast.csv");
+        std::fs::write(&cast, "").unwrap();
+        let mut plan = plan(&[("Ada", Action::Enroll, "aa"), ("Bo", Action::Keep, "bb")]);
+        plan.cast.clone_from(&cast);
+        let path = folder.path().join("plan.json");
+        plan.write(&path).unwrap();
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("\"cast\": \"cast.csv\"")
+        );
+        assert_eq!(PlanFile::read(&path).unwrap(), plan);
+        plan.still_holds(&plan).unwrap();
+    }
+
+    #[test]
+    fn whatever_moves_makes_a_plan_stale_and_is_told() {
+        let then = plan(&[("Ada", Action::Enroll, "aa"), ("Bo", Action::Keep, "bb")]);
+        let dearer = PlanFile {
+            price_usd: Usd::from_micros(11_000),
+            ..then.clone()
+        };
+        for (now, part) in [
+            (
+                plan(&[("Ada", Action::Keep, "aa"), ("Bo", Action::Keep, "bb")]),
+                "Ada was to be enrolled",
+            ),
+            (
+                plan(&[("Ada", Action::Enroll, "ab"), ("Bo", Action::Keep, "bb")]),
+                "the picture of Ada",
+            ),
+            (plan(&[("Ada", Action::Enroll, "aa")]), "Bo is not in the cast"),
+            (
+                plan(&[
+                    ("Ada", Action::Enroll, "aa"),
+                    ("Bo", Action::Keep, "bb"),
+                    ("Cy", Action::Enroll, "cc"),
+                ]),
+                "Cy is new",
+            ),
+            (dearer, "the price was $0.01, it is $0.011 now"),
+        ] {
+            let told = then.still_holds(&now).unwrap_err().to_string();
+            assert!(told.contains(part), "{told}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_agreed_on_is_covered() {
+        let agreed = plan(&[("Ada", Action::Enroll, "aa")]).agreed();
+        let name = |text: &str| Name::new(text).unwrap();
+        assert!(agreed.covers(&name("ada"), Action::Enroll, "aa"));
+        assert!(!agreed.covers(&name("Ada"), Action::Enroll, "ab"));
+        assert!(!agreed.covers(&name("Ada"), Action::Keep, "aa"));
+        assert!(!agreed.covers(&name("Bo"), Action::Enroll, "aa"));
+    }
+
+    #[test]
+    fn another_json_file_is_no_plan() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        std::fs::write(&path, "{\"characters\":[]}").unwrap();
+        let told = PlanFile::read(&path).unwrap_err().to_string();
+        assert!(told.contains("is no plan of castline"), "{told}");
+    }
+}
