@@ -174,6 +174,15 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Try everything that a run needs, and say what would fail; nothing is paid
+    ///
+    /// Settings, ledger and disk; the API, its key and its clock, by a free question; S3, by a picture of one pixel
+    /// that is written, seen as the public sees it, and deleted again.
+    #[command(after_help = "Examples:\n  castline doctor cast.csv\n  castline doctor --sandbox")]
+    Doctor {
+        /// The cast, to find its castline.toml and its ledger
+        cast: Option<PathBuf>,
+    },
     /// Tell where every character stands
     Status {
         /// The cast, to find its ledger and to know its order; without it, the working folder's ledger

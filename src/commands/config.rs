@@ -19,7 +19,11 @@ pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<
             println(&format!("[{its_section}]"))?;
             section = its_section;
         }
-        let value = key.in_toml(&settings.layers);
+        let value = match (key.name, &settings.notify) {
+            // Chat services have the secret in the address.
+            ("notify.url", Some(url)) => format!("\"https://{}/***\"", url.host_str().unwrap_or_default()),
+            _ => key.in_toml(&settings.layers),
+        };
         let from = match origin {
             true => format!("  # {}", settings.layers.value(key.name).origin),
             false => String::new(),

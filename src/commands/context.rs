@@ -9,10 +9,9 @@ use anyhow::Context as _;
 use super::UsageError;
 use crate::cast::{self, Cast, CastOptions, Kind, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
-use crate::money::Usd;
 use crate::pipeline::Look;
 use crate::plan::Policy;
-use crate::report::{Event, Ndjson, Reporter, Reporters, SCHEMA, Style, Terminal};
+use crate::report::{Event, Ndjson, Reporter, Reporters, SCHEMA, Style, Summary, Terminal};
 use crate::settings::Settings;
 
 /// Pairs of a key, its text, and the flag that said it.
@@ -123,12 +122,7 @@ impl Context {
     ) -> anyhow::Result<Self> {
         let started = std::time::Instant::now();
         let settings = settings(common, cast, flags)?;
-        let reporters = reporters(
-            common,
-            command,
-            settings.api.max_cost,
-            settings.log_file.as_deref(),
-        )?;
+        let reporters = reporters(common, command, &settings)?;
         Ok(Self {
             settings,
             reporters: Arc::new(reporters),
@@ -138,7 +132,12 @@ impl Context {
 
     /// The same settings, with a reporter of its own: for what is done before the command itself.
     pub(super) fn aside(&self, command: &'static str, quiet: bool) -> Self {
-        let terminal = Terminal::new(Style::choose(quiet), command, None);
+        let terminal = Terminal::new(
+            Style::choose(quiet),
+            command,
+            None,
+            self.settings.api.rate.interval(),
+        );
         Self {
             settings: self.settings.clone(),
             reporters: Arc::new(Reporters::new(command, vec![Box::new(terminal)])),
@@ -231,31 +230,31 @@ impl Context {
 
     /// The last event, and the exit code: `stop` is why the command ended early, if it did.
     pub fn end(&self, stop: Option<crate::exit::ExitCode>, manifest: Option<&Path>) -> crate::exit::ExitCode {
-        let mut summary = self.reporters.summary();
+        let summary = self.reporters.summary();
         let exit = stop.map_or(summary.exit(), |stop| summary.exit().worst(stop));
-        summary.seconds = self.started.elapsed().as_secs_f64();
-        summary.manifest = manifest.map(|m| m.display().to_string());
-        summary.exit_code = exit.code();
-        self.reporters.tell(Event::Summary(summary));
+        self.reporters.tell(Event::Summary(self.summary(exit, manifest)));
         exit
+    }
+
+    /// What happened, once it has ended so.
+    pub fn summary(&self, exit: crate::exit::ExitCode, manifest: Option<&Path>) -> Summary {
+        Summary {
+            seconds: self.started.elapsed().as_secs_f64(),
+            manifest: manifest.map(|m| m.display().to_string()),
+            exit_code: exit.code(),
+            ..self.reporters.summary()
+        }
     }
 }
 
-fn reporters(
-    common: &Common,
-    command: &'static str,
-    budget: Option<Usd>,
-    log_file: Option<&Path>,
-) -> anyhow::Result<Reporters> {
-    let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(Terminal::new(
-        Style::choose(common.quiet),
-        command,
-        budget,
-    ))];
+fn reporters(common: &Common, command: &'static str, settings: &Settings) -> anyhow::Result<Reporters> {
+    let (style, api) = (Style::choose(common.quiet), &settings.api);
+    let terminal = Terminal::new(style, command, api.max_cost, api.rate.interval());
+    let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(terminal)];
     if common.json {
         all.push(Box::new(Ndjson::new(std::io::stdout())));
     }
-    if let Some(path) = log_file {
+    if let Some(path) = &settings.log_file {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
         let file = file.with_context(|| format!("the log file {} can't be written", path.display()))?;
         all.push(Box::new(Ndjson::stamped(file)));

@@ -4,10 +4,12 @@ mod adopt;
 mod check;
 mod config;
 mod context;
+mod doctor;
 mod eval;
 mod init;
 mod ledger;
 mod manifest;
+mod notify;
 mod plan;
 mod resolve;
 mod run;
@@ -81,6 +83,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(command) => config::config(&common, command),
         Command::Completions { shell } => config::completions(shell),
         Command::Man => config::man(),
+        Command::Doctor { cast } => doctor::doctor(&common, cast.as_deref()).await,
         Command::Status { cast } => status::status(&common, cast.as_deref()),
         Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,

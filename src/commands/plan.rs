@@ -137,7 +137,7 @@ pub(super) async fn survey(
 /// Where the price is said, for people.
 fn price_from(context: &Context) -> String {
     match &context.settings.layers.value("api.price_usd").origin {
-        Origin::Default => "the list price; set api.price_usd if yours differs".to_owned(),
+        Origin::Default => "list price; set api.price_usd if yours differs".to_owned(),
         origin => format!("api.price_usd from {origin}"),
     }
 }

@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicU32;
 use anyhow::Context as _;
 
 use super::context::{Flags, cast_flags, pay_flags};
+use super::notify::notify;
 use super::plan::survey;
 use super::servers::{Parts, start_sandbox};
 use super::{Context, UsageError};
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs, RunArgs};
-use crate::enroll::{Client, Pace};
+use crate::enroll::{Client, KeyError, Pace};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
@@ -188,6 +189,9 @@ impl Work {
             None
         };
         let parts = Parts::new(context, sandbox.as_ref())?;
+        if parts.api.key.is_none() {
+            return Err(KeyError::Missing.into());
+        }
         let stop = Stop::default();
         let signals = tokio::spawn(drain_on_signal(stop.clone()));
         let checkpoint = Arc::new(ManifestFile {
@@ -236,6 +240,14 @@ impl Ending {
                 .context("the run is done, but ledger.backup can't be written")?;
         }
         let exit = context.end(stop.reason().map(|r| r.exit), Some(&path));
+        if let Some(url) = &context.settings.notify {
+            notify(
+                url,
+                &context.summary(exit, Some(&path)),
+                context.ca_pem()?.as_deref(),
+            )
+            .await;
+        }
         // A ledger that broke is what this run stopped for; its end is told, if not written.
         if let Err(error) = ledger.end_run(exit.code()).await {
             tracing::debug!(%error, "the end of the run is not in the ledger");
@@ -291,7 +303,7 @@ pub(super) fn provider(settings: &Settings, sandbox: bool) -> String {
 }
 
 /// Where the manifest is written. A sandbox's never takes the place of a real one.
-fn manifest_path(settings: &Settings, sandbox: bool) -> anyhow::Result<PathBuf> {
+pub(super) fn manifest_path(settings: &Settings, sandbox: bool) -> anyhow::Result<PathBuf> {
     let path = settings.manifest.clone();
     let there = if path.is_file() {
         Manifest::read(&path).ok()
@@ -313,7 +325,7 @@ fn manifest_path(settings: &Settings, sandbox: bool) -> anyhow::Result<PathBuf> 
 }
 
 /// An empty ledger beside a manifest with real ids is how people pay twice.
-fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()> {
+pub(super) fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()> {
     if !manifest.is_file() || !ledger.is_empty()? {
         return Ok(());
     }

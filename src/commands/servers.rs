@@ -62,9 +62,6 @@ impl Parts {
             ca_pem: ca_pem.clone(),
         };
         let api = api(context, sandbox, ca_pem.clone())?;
-        if api.key.is_none() {
-            return Err(KeyError::Missing.into());
-        }
         let credentials = sandbox.map(|s| StaticCredentials::new(s.access_key(), s.secret_key()));
         Ok(Self {
             api,

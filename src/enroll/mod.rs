@@ -11,6 +11,7 @@
 mod answer;
 mod backoff;
 mod client;
+mod greet;
 mod key;
 mod listing;
 mod outcome;
@@ -26,6 +27,7 @@ mod wait;
 pub use answer::{Answer, Reply};
 pub use backoff::backoff;
 pub use client::{ApiSettings, Client, ClientError};
+pub use greet::Greeting;
 pub use key::{ApiKey, KeyError, VARIABLE as KEY_VARIABLE};
 pub use listing::{Listed, ListingError, Match, find as find_listed};
 pub use outcome::{Outcome, StopKind, classify};

@@ -191,11 +191,7 @@ impl fmt::Display for Totals {
         let all: u64 = groups.iter().map(|(_, group, _)| group.characters).sum();
         writeln!(f, "{:<16}{all:>10}  {:>10}", "in all", self.cost_usd.to_string())?;
         writeln!(f)?;
-        writeln!(
-            f,
-            "price     {} an enrollment ({})",
-            self.price_usd, self.price_from
-        )?;
+        writeln!(f, "price     {} each ({})", self.price_usd, self.price_from)?;
         let Uploads { put, get, bytes } = self.uploads;
         writeln!(f, "S3        {put} PUT, {get} GET, {} to store", size(bytes))?;
         let time = Duration::from_secs_f64(self.seconds);

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::{Term, style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{Event, Reporter, Summary};
 use crate::cast::printable;
+use crate::inspect::Verdict;
 use crate::money::Usd;
-use crate::plan::Action;
+use crate::plan::{Action, length};
 
 /// How often a plain line is written when stderr is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -55,12 +56,49 @@ struct Bars {
     checked: ProgressBar,
     published: ProgressBar,
     enrolled: ProgressBar,
+    pacing: Arc<Mutex<Pacing>>,
+}
+
+/// What the limiter makes of the time, read whenever a bar is drawn: what was fast so far says nothing about it.
+#[derive(Default)]
+struct Pacing {
+    /// Paid calls that are left.
+    left: u64,
+    /// The time between two of them.
+    interval: Duration,
+    /// The API asked to wait until then.
+    paused_until: Option<Instant>,
+}
+
+impl Pacing {
+    /// `12 s` to go, or `paused 12 s`.
+    fn told(&self) -> String {
+        let now = Instant::now();
+        let pause = self
+            .paused_until
+            .map(|until| until.saturating_duration_since(now));
+        match pause {
+            Some(pause) if !pause.is_zero() => format!("paused {}", length(pause)),
+            _ if self.left == 0 => String::new(),
+            _ => length(self.interval * u32::try_from(self.left).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+/// What the eye said of a picture that is not suitable.
+struct Seen {
+    unsuitable: bool,
+    heading: String,
+    mend: String,
+    name: String,
 }
 
 struct State {
     count: Summary,
     started: Instant,
     plain_at: Instant,
+    /// What the eye said of the last picture, until it is known whether somebody approved it.
+    seen: Option<Seen>,
     /// What needs a person: heading → the mend and the names.
     open: BTreeMap<(u8, String), (String, Vec<String>)>,
     budget: Option<Usd>,
@@ -68,10 +106,12 @@ struct State {
 }
 
 impl Terminal {
-    /// Shows `command` in this style; `budget` is what the run may cost.
-    pub fn new(style: Style, command: &'static str, budget: Option<Usd>) -> Self {
+    /// Shows `command` in this style; `budget` is what the run may cost, `interval` the least time between two
+    /// paid calls.
+    pub fn new(style: Style, command: &'static str, budget: Option<Usd>, interval: Duration) -> Self {
         // `realface` draws for itself: codes, one actor at a time.
-        let bars = (style == Style::Bars && command != REALFACE).then(|| Bars::new(command == "run"));
+        let bars =
+            (style == Style::Bars && command != REALFACE).then(|| Bars::new(command == "run", interval));
         let now = Instant::now();
         let state = State {
             count: Summary {
@@ -80,6 +120,7 @@ impl Terminal {
             },
             started: now,
             plain_at: now,
+            seen: None,
             open: BTreeMap::new(),
             budget,
             stopping: None,
@@ -105,12 +146,34 @@ impl Terminal {
 }
 
 impl Bars {
-    fn new(run: bool) -> Self {
+    fn new(run: bool, interval: Duration) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let pacing = Arc::new(Mutex::new(Pacing {
+            interval,
+            ..Pacing::default()
+        }));
+        let told = Arc::clone(&pacing);
+        let limit = move |_: &ProgressState, to: &mut dyn std::fmt::Write| {
+            let told = told.lock().unwrap_or_else(PoisonError::into_inner).told();
+            let _ = write!(to, "{told}");
+        };
+        let speed = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+            let _ = write!(to, "{:.1}/s", state.per_sec());
+        };
+        // At 80 columns, room is left for `$12.34 of $50.00`.
         let bar = |name: &'static str, shown: bool| {
-            let form = "{prefix:>9} {bar:24.cyan/dim} {pos:>6}/{len:<6} {per_sec:>10}  {eta:>4}  {wide_msg}";
-            let style = ProgressStyle::with_template(form)
+            let left = if name == "enrolled" {
+                "{limit:>11}"
+            } else {
+                "{eta:>11}"
+            };
+            let form = format!(
+                "{{prefix:>9}} {{bar:16.cyan/dim}} {{pos:>6}}/{{len:<6}} {{speed:>8}} {left}  {{wide_msg}}"
+            );
+            let style = ProgressStyle::with_template(&form)
                 .expect("the template is valid")
+                .with_key("limit", limit.clone())
+                .with_key("speed", speed)
                 .progress_chars("━╸─");
             let bar = ProgressBar::no_length().with_style(style).with_prefix(name);
             if shown {
@@ -128,17 +191,25 @@ impl Bars {
             checked,
             published,
             enrolled,
+            pacing,
         }
     }
 
     fn show(&self, state: &State) {
         let count = &state.count;
+        if count.to_enroll == 1 && self.enrolled.position() == 0 {
+            // So that what is left, and pauses, count down while nothing happens.
+            self.enrolled.enable_steady_tick(Duration::from_millis(500));
+        }
         self.checked.set_length(count.characters);
         self.checked.set_position(count.planned());
         self.published.set_length(count.to_enroll);
         self.published.set_position(count.published);
         self.enrolled.set_length(count.to_enroll);
         self.enrolled.set_position(count.enrolled);
+        let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
+        pacing.left = count.to_enroll.saturating_sub(count.enrolled + count.failed);
+        drop(pacing);
         let unsure = count.review + count.unsuitable;
         if unsure > 0 {
             self.checked.set_message(format!("{unsure} not suitable"));
@@ -176,6 +247,12 @@ impl State {
         entry.1.push(printable(name));
     }
 
+    fn open_seen(&mut self, name: &str) {
+        if let Some(seen) = self.seen.take().filter(|seen| seen.name == name) {
+            self.open(u8::from(seen.unsuitable), &seen.heading, &seen.mend, name);
+        }
+    }
+
     fn note(&mut self, event: &Event) {
         match event {
             Event::Checked {
@@ -188,14 +265,22 @@ impl State {
                 let code = reasons
                     .first()
                     .map_or("", |code| code.split(':').next().unwrap_or(code));
-                let heading = format!("{verdict}: {code}");
-                self.open(
-                    u8::from(verdict.to_string() == "unsuitable"),
-                    &heading,
-                    &messages.join("; "),
-                    name,
-                );
+                self.seen = Some(Seen {
+                    unsuitable: *verdict == Verdict::Unsuitable,
+                    heading: format!("{verdict}: {code}"),
+                    mend: messages.join("; "),
+                    name: name.clone(),
+                });
+                // `check` decides nothing: what was seen is all there is.
+                if self.count.command == "check" {
+                    self.open_seen(name);
+                }
             }
+            Event::Planned {
+                name,
+                action: Action::Review | Action::Unsuitable,
+                ..
+            } => self.open_seen(name),
             Event::Planned {
                 name,
                 action: Action::Hold,
@@ -266,6 +351,11 @@ impl Reporter for Terminal {
                 self.line(&format!("{} {}", style("bad row:").red(), printable(message)))
             }
             Event::Paused { seconds, reason } => {
+                if let Some(bars) = &self.bars {
+                    let until = Instant::now() + Duration::try_from_secs_f64(*seconds).unwrap_or_default();
+                    let mut pacing = bars.pacing.lock().unwrap_or_else(PoisonError::into_inner);
+                    pacing.paused_until = Some(until);
+                }
                 self.line(&format!(
                     "{} waiting {seconds:.0} s ({})",
                     style("paused:").yellow(),
@@ -289,7 +379,12 @@ impl Reporter for Terminal {
             _ => {}
         }
         if let Some(bars) = &self.bars {
-            bars.show(&state);
+            // Before the first picture there is nothing to draw: a question may be asked first.
+            if state.count.planned() > 0
+                || state.count.suitable + state.count.review + state.count.unsuitable > 0
+            {
+                bars.show(&state);
+            }
         } else if state.count.command != REALFACE && state.plain_at.elapsed() >= PLAIN_EVERY {
             state.plain_at = Instant::now();
             self.line(&plain(&state));

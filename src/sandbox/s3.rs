@@ -19,6 +19,7 @@ use super::options::SandboxError;
 /// Signed requests may do everything; anonymous ones may read an object whose key they know, if that.
 struct Access {
     anonymous_read: bool,
+    bucket: String,
 }
 
 #[async_trait::async_trait]
@@ -35,6 +36,7 @@ impl S3Access for Access {
             return Err(s3_error!(AccessDenied));
         }
         let path = Path::new(&**bucket).join(&**key);
+        let elsewhere = **bucket != *self.bucket;
         let operation = cx.s3_op().name();
         let (get, read) = (
             operation == "GetObject",
@@ -42,6 +44,10 @@ impl S3Access for Access {
         );
         if let (true, Some(found)) = (get, cx.extensions_mut().get::<Found>()) {
             let _ = found.0.set(path);
+        }
+        // s3s-fs would make any bucket that is written to.
+        if cx.credentials().is_some() && elsewhere {
+            return Err(s3_error!(NoSuchBucket));
         }
         if cx.credentials().is_some() || (read && self.anonymous_read) {
             return Ok(());
@@ -83,7 +89,10 @@ impl Store {
         let fs = s3s_fs::FileSystem::new(dir).map_err(|e| SandboxError::S3(format!("{e:?}")))?;
         let mut builder = S3ServiceBuilder::new(fs);
         builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
-        builder.set_access(Access { anonymous_read });
+        builder.set_access(Access {
+            anonymous_read,
+            bucket: bucket.to_owned(),
+        });
         Ok(Self {
             service: builder.build(),
             dir: dir.into(),

@@ -324,6 +324,12 @@ pub const KEYS: &[Key] = &[
         "How often a run writes the manifest on its way.",
     ),
     key(
+        "notify.url",
+        Text,
+        "",
+        "Tell this https:// address when a run has ended: its summary as JSON, signed under CASTLINE_NOTIFY_SECRET.",
+    ),
+    key(
         "report.log_file",
         Text,
         "",

@@ -92,6 +92,8 @@ pub struct Settings {
     pub manifest: PathBuf,
     /// `manifest.every`
     pub manifest_every: Duration,
+    /// `notify.url`
+    pub notify: Option<Url>,
     /// `report.log_file`
     pub log_file: Option<PathBuf>,
 }
@@ -261,6 +263,7 @@ impl Settings {
             ledger_backup: path(&layers, "ledger.backup", root),
             manifest: path(&layers, "manifest.path", root).ok_or_else(|| needed(&layers, "manifest.path"))?,
             manifest_every: layers.duration("manifest.every")?.unwrap_or(Duration::MAX),
+            notify: https(&layers, "notify.url")?,
             log_file: path(&layers, "report.log_file", root),
             root: root.to_owned(),
             layers,
@@ -454,6 +457,16 @@ mod tests {
         .unwrap();
         assert_eq!(s.ledger, s.root.join("l.db"));
         assert_eq!(s.manifest, Path::new("out/m.json"));
+    }
+
+    #[test]
+    fn the_sample_in_config_is_the_commented_file() {
+        // Write it anew with `castline init config --force`.
+        let sample = include_str!("../../config/castline.toml");
+        assert!(
+            sample == keys::commented_file(),
+            "config/castline.toml is out of date"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod clock;
 mod crash;
+mod doctor;
 mod faults;
 mod kill;
 mod plan;

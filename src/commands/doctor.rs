@@ -1,0 +1,206 @@
+//! `castline doctor`: tries everything that a run needs, and says what would fail before a run does. Pays nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::check::println;
+use super::context::{Context, root_of};
+use super::run::{lost_ledger, manifest_path, provider};
+use super::servers::{Parts, start_sandbox};
+use crate::cast::printable;
+use crate::cli::Common;
+use crate::enroll::{Client, Greeting, KeyError};
+use crate::exit::ExitCode;
+use crate::ledger::{Ledger, LedgerView, OpenOptions};
+use crate::plan::length;
+use crate::publish::{Fetcher, Publisher};
+use crate::sandbox::Sandbox;
+
+/// S3 refuses what was signed by a clock that is further off.
+const CLOCK_MAY_DIFFER: Duration = Duration::from_secs(15 * 60);
+/// Ledger and manifest of tens of thousands of characters fit many times.
+const SPACE_NEEDED: u64 = 256 << 20;
+
+/// How one thing is.
+enum Found {
+    Good(String),
+    /// It works, but somebody should know.
+    Odd(String),
+    Bad(String),
+}
+use Found::{Bad, Good, Odd};
+
+struct Doctor {
+    json: bool,
+    worst: ExitCode,
+}
+
+impl Doctor {
+    fn tell(&mut self, what: &str, found: Found) -> anyhow::Result<()> {
+        let (mark, text) = match &found {
+            Good(text) => ("ok", text),
+            Odd(text) => ("odd", text),
+            Bad(text) => ("FAIL", text),
+        };
+        if matches!(found, Bad(_)) {
+            self.worst = self.worst.worst(ExitCode::Usage);
+        }
+        if self.json {
+            let line =
+                json!({"type": "examined", "what": what, "found": mark.to_lowercase(), "message": text});
+            println(&line.to_string())?;
+        } else {
+            println(&format!("{mark:<5} {what:<10} {}", printable(text)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Tries what a run of that cast needs.
+pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let context = Context::new(common, "doctor", cast, Vec::new())?;
+    let settings = &context.settings;
+    let mut doctor = Doctor {
+        json: common.json,
+        worst: ExitCode::Done,
+    };
+    let file = match &common.config {
+        Some(file) => file.clone(),
+        None => root_of(cast).join(crate::settings::FILE_NAME),
+    };
+    doctor.tell(
+        "settings",
+        Good(match file.is_file() {
+            true => format!("{} and the environment are understood", file.display()),
+            false => "no castline.toml; the environment is understood".to_owned(),
+        }),
+    )?;
+    doctor.tell("ledger", ledger(&context, common.sandbox))?;
+    doctor.tell("disk", disk(&settings.ledger, &settings.manifest))?;
+
+    let sandbox = match common.sandbox {
+        true => Some(start_sandbox(settings).await?),
+        false => None,
+    };
+    if let Err(error) = servers(&mut doctor, &context, sandbox.as_ref()).await {
+        doctor.tell("servers", Bad(format!("{error:#}")))?;
+    }
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    Ok(doctor.worst)
+}
+
+/// The API, its clock, and S3.
+async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<()> {
+    let ca_pem = match sandbox {
+        Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
+        None => context.ca_pem()?,
+    };
+    let api = super::servers::api(context, sandbox, ca_pem)?;
+    if api.key.is_none() {
+        doctor.tell("api", Bad(KeyError::Missing.to_string()))?;
+    } else {
+        let base_url = api.base_url.to_string();
+        let greeting = Client::new(api)?.greet().await;
+        doctor.tell("api", api_found(&greeting, &base_url))?;
+        doctor.tell("clock", clock(&greeting))?;
+    }
+    let parts = Parts::new(context, sandbox)?;
+    let allow_private = parts.sandbox || context.settings.publish.allow_private_hosts;
+    let fetcher = Fetcher::new(allow_private, parts.ca_pem.as_deref())?;
+    match Publisher::new(parts.publish, parts.credentials).await {
+        Err(error) => doctor.tell("s3 setup", Bad(error.to_string()))?,
+        Ok(publisher) => {
+            let access = publisher.check_access(&fetcher).await;
+            let wrote = || Good("a picture of one pixel was written".to_owned());
+            doctor.tell(
+                "s3 write",
+                access.write.map_or_else(|e| Bad(e.to_string()), |()| wrote()),
+            )?;
+            if let Some(read) = access.read {
+                let seen = || Good("anybody sees it at its public address".to_owned());
+                doctor.tell("s3 read", read.map_or_else(|e| Bad(e.to_string()), |()| seen()))?;
+            }
+            if let Some(delete) = access.delete {
+                let gone = || Good("it was deleted again".to_owned());
+                // A run deletes nothing.
+                let left = |e: &dyn std::fmt::Display| Odd(format!("it stays, which harms no run: {e}"));
+                doctor.tell("s3 delete", delete.map_or_else(|e| left(&e), |()| gone()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a run could open the ledger, without making one.
+fn ledger(context: &Context, sandbox: bool) -> Found {
+    let path = &context.settings.ledger;
+    let opened = || -> anyhow::Result<String> {
+        let provider = provider(&context.settings, sandbox);
+        let Some(view) = LedgerView::open(path)? else {
+            // Made where it will not stay, to see the manifest beside it as a run would.
+            let folder = tempfile::tempdir()?;
+            let fresh = folder.path().join("ledger.db");
+            let ledger = Ledger::open(&fresh, OpenOptions::new(&provider, sandbox, "doctor"))?;
+            lost_ledger(&ledger, &manifest_path(&context.settings, sandbox)?)?;
+            return Ok(format!("{}: none yet, the first run makes it", path.display()));
+        };
+        drop(view);
+        let ledger = Ledger::open(path, OpenOptions::new(&provider, sandbox, "doctor"))?;
+        lost_ledger(&ledger, &manifest_path(&context.settings, sandbox)?)?;
+        let count = ledger.view().all()?.len();
+        Ok(format!("{}: {count} characters, undamaged, free", path.display()))
+    };
+    opened().map_or_else(|error| Bad(format!("{error:#}")), Good)
+}
+
+/// Whether ledger and manifest can be written where they belong.
+fn disk(ledger: &Path, manifest: &Path) -> Found {
+    for path in [ledger, manifest] {
+        // The folder of a first ledger is made by the run.
+        let folder = path.ancestors().skip(1).find(|folder| folder.exists());
+        let folder = folder.unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Bad(format!("{} is no folder", folder.display()));
+        }
+        if let Err(error) = tempfile::tempfile_in(folder) {
+            return Bad(format!("{} can't be written: {error}", folder.display()));
+        }
+        match fs4::available_space(folder) {
+            Ok(free) if free < SPACE_NEEDED => {
+                let free = indicatif::DecimalBytes(free);
+                return Bad(format!("only {free} are free for {}", folder.display()));
+            }
+            _ => {}
+        }
+    }
+    Good("ledger and manifest can be written".to_owned())
+}
+
+fn api_found(greeting: &Greeting, base_url: &str) -> Found {
+    match greeting {
+        Greeting::Unreachable { message } => Bad(format!("{base_url} can't be reached: {message}")),
+        Greeting::KeyRefused { status, .. } => Bad(format!("{base_url} refuses the key (HTTP {status})")),
+        Greeting::Answered { status, .. } if (500..600).contains(status) => Odd(format!(
+            "{base_url} answers a free question with HTTP {status}: it may be in trouble"
+        )),
+        Greeting::Answered { .. } => Good(format!("{base_url} answers, and does not refuse the key")),
+    }
+}
+
+fn clock(greeting: &Greeting) -> Found {
+    let Some(off) = greeting.clock_off() else {
+        return Odd("not compared: the API told no time".to_owned());
+    };
+    let told = length(off);
+    if off > CLOCK_MAY_DIFFER {
+        Bad(format!(
+            "this machine's clock is {told} off: S3 takes at most 15 minutes"
+        ))
+    } else {
+        Good(format!("within {told} of the API's"))
+    }
+}
