@@ -107,6 +107,9 @@ pub struct RunArgs {
     /// Where the manifest is written [default: manifest.json beside the cast]
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// Write what was done as a page for people, too
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 /// What can be done with a ledger.
@@ -140,9 +143,17 @@ pub enum ConfigCommand {
 pub enum Command {
     /// Look at every picture; nothing is uploaded, nothing is paid
     #[command(
-        after_help = "Examples:\n  castline check cast.csv\n  castline check art/ --exclude '*_back.png' --json"
+        after_help = "Examples:\n  castline check cast.csv\n  castline check art/ --exclude '*_back.png' --json\n  \
+        castline check cast.csv --report look.html"
     )]
-    Check(CastArgs),
+    Check {
+        /// The cast.
+        #[command(flatten)]
+        cast: CastArgs,
+        /// Write what was seen as a page for people, too
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
     /// Tell what a run would do and cost; nothing is uploaded, nothing is paid
     #[command(
         after_help = "Examples:\n  castline plan cast.csv\n  castline plan cast.csv --json | jq 'select(.type == \"plan\")'\n  \
@@ -161,6 +172,9 @@ pub enum Command {
         /// Write the plan to a file: `castline run FILE` then does exactly that, or nothing
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Write it as a page for people, too
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
     },
     /// Check, publish and enroll a cast, and write its manifest
     #[command(after_help = "Examples:\n  castline run samples/cast.csv --sandbox\n  \
@@ -202,6 +216,22 @@ pub enum Command {
         /// Where to write it; without it, stdout
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+    },
+    /// Write a page for people: every picture, where it stands, its asset id and cost
+    ///
+    /// One HTML file that needs nothing else: it can be mailed, and asks no server for anything.
+    #[command(
+        after_help = "Examples:\n  castline report cast.csv\n  castline report cast.csv --sandbox --out report.html"
+    )]
+    Report {
+        /// The cast, for its pictures and its ledger; without it, the working folder's ledger, without pictures
+        cast: Option<PathBuf>,
+        /// Where to write it
+        #[arg(long, value_name = "FILE", default_value = "report.html")]
+        out: PathBuf,
+        /// Allow pictures outside the cast's folder
+        #[arg(long)]
+        allow_outside: bool,
     },
     /// Send again what failed or was refused, and only that
     Retry(RunArgs),

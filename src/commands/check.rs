@@ -1,11 +1,13 @@
 //! `castline check`: looks at every picture, writes nothing anywhere but here.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 
 use super::Context;
 use super::context::cast_flags;
+use super::report::Sheet;
 use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
 use crate::inspect::Verdict;
@@ -14,10 +16,16 @@ use crate::plan::Policy;
 use crate::report::Event;
 
 /// Looks at every picture, and tells the verdicts.
-pub(super) async fn check(common: &Common, args: CastArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn check(
+    common: &Common,
+    args: CastArgs,
+    report: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
     let cast = context.read_cast(&args, "check")?;
-    let look = context.look(&cast, &args, Policy::default(), false, None, None)?;
+    let mut look = context.look(&cast, &args, Policy::default(), false, None, None)?;
+    look.thumbnails = report.is_some();
+    let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
     let mut seen = Duplicates::default();
     let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
     while let Some(looked) = looked.next().await {
@@ -32,6 +40,12 @@ pub(super) async fn check(common: &Common, args: CastArgs) -> anyhow::Result<Exi
                 println(&told)?;
             }
         }
+        if let Some(sheet) = &mut sheet {
+            sheet.checked(looked);
+        }
+    }
+    if let Some(sheet) = sheet {
+        sheet.write()?;
     }
     Ok(context.end(None, None))
 }

@@ -213,6 +213,7 @@ impl Context {
             approved: approved(cast, args)?,
             policy,
             prepare,
+            thumbnails: false,
             pool,
             jobs: self.settings.jobs,
         })

@@ -11,6 +11,7 @@ mod ledger;
 mod manifest;
 mod notify;
 mod plan;
+mod report;
 mod resolve;
 mod run;
 mod sandbox;
@@ -53,14 +54,27 @@ pub fn main(cli: Cli) -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = cli.common;
     match cli.command {
-        Command::Check(cast) => check::check(&common, cast).await,
+        Command::Check { cast, report } => check::check(&common, cast, report.as_deref()).await,
         Command::Plan {
             cast,
             pay,
             detailed_exitcode,
             out,
-        } => plan::plan(&common, cast, pay, detailed_exitcode, out.as_deref()).await,
-        Command::Run { run, dry_run: true } => plan::plan(&common, run.cast, run.pay, false, None).await,
+            report,
+        } => {
+            plan::plan(
+                &common,
+                cast,
+                pay,
+                detailed_exitcode,
+                out.as_deref(),
+                report.as_deref(),
+            )
+            .await
+        }
+        Command::Run { run, dry_run: true } => {
+            plan::plan(&common, run.cast, run.pay, false, None, run.report.as_deref()).await
+        }
         Command::Run { run, .. } => run::run(&common, run, run::Which::All).await,
         Command::Retry(run) => run::run(&common, run, run::Which::Failed).await,
         Command::Resolve {
@@ -86,6 +100,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor { cast } => doctor::doctor(&common, cast.as_deref()).await,
         Command::Status { cast } => status::status(&common, cast.as_deref()),
         Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
+        Command::Report {
+            cast,
+            out,
+            allow_outside,
+        } => tokio::task::block_in_place(|| report::report(&common, cast.as_deref(), &out, allow_outside)),
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
         Command::Eval(args) => tokio::task::spawn_blocking(move || eval::eval(&common, &args)).await?,
         Command::Init { folder, force } => init::init(&folder, force),

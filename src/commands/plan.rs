@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use super::Context;
 use super::check::println;
 use super::context::{approved_names, cast_flags, pay_flags};
+use super::report::Sheet;
 use super::run::provider;
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
@@ -25,6 +26,7 @@ pub(super) async fn plan(
     pay: PayArgs,
     detailed: bool,
     out: Option<&Path>,
+    report: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
     let mut flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
@@ -37,6 +39,7 @@ pub(super) async fn plan(
     let view = LedgerView::open(&context.settings.ledger)?.map(Arc::new);
     let spent = view.as_ref().map(|view| view.spend(None)).transpose()?;
     let ledger = view.map(|view| view as Arc<dyn Reader>);
+    let mut sheet = report.map(|out| Sheet::new(out, "Plan", &cast));
     let survey = survey(
         &context,
         &cast,
@@ -45,8 +48,13 @@ pub(super) async fn plan(
         ledger,
         spent.unwrap_or_default(),
         common.sandbox,
+        sheet.as_mut(),
     )
     .await?;
+    if let Some(mut sheet) = sheet {
+        sheet.amount("A run costs", survey.totals.cost_usd);
+        sheet.write()?;
+    }
     if let Some(out) = out {
         survey.plan.write(out)?;
     }
@@ -79,6 +87,7 @@ pub(super) struct Survey {
 }
 
 /// Looks at the whole cast, and tells of each what a run would do.
+#[expect(clippy::too_many_arguments, reason = "what a plan depends on")]
 pub(super) async fn survey(
     context: &Context,
     cast: &Cast,
@@ -87,6 +96,7 @@ pub(super) async fn survey(
     ledger: Option<Arc<dyn Reader>>,
     spent: Spend,
     sandbox: bool,
+    mut sheet: Option<&mut Sheet>,
 ) -> anyhow::Result<Survey> {
     let settings = &context.settings;
     let price = settings.api.price;
@@ -107,9 +117,11 @@ pub(super) async fn survey(
         approve: approved_names(args)?,
     };
     // Prepared too, to know what will be stored; no picture is kept.
-    let look = context.look(cast, args, policy, true, ledger, context.ca_pem()?.as_deref())?;
+    let mut look = context.look(cast, args, policy, true, ledger, context.ca_pem()?.as_deref())?;
+    look.thumbnails = sheet.is_some();
+    let look = Arc::new(look);
     let mut seen = Duplicates::default();
-    let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters.clone()));
+    let mut looked = std::pin::pin!(Arc::clone(&look).all(cast.characters.clone()));
     while let Some(looked) = looked.next().await {
         let mut looked = looked?;
         seen.judge(&mut looked);
@@ -126,6 +138,9 @@ pub(super) async fn survey(
             sha256: looked.sha256.clone(),
             action: looked.action,
         });
+        if let Some(sheet) = &mut sheet {
+            sheet.planned(looked, &look, price)?;
+        }
     }
     if !settings.publish.probe {
         totals.uploads.get = 0;

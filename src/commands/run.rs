@@ -40,6 +40,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         mut pay,
         yes,
         manifest,
+        report,
     } = run;
     let saved = if which == Which::All && args.cast.extension().is_some_and(|e| e == "json") {
         Some(as_planned(&mut args, &mut pay, common.sandbox)?)
@@ -81,7 +82,12 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     let (mut pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
     pipeline.agreed = agreed;
     pipeline.run(cast).await;
-    ending.end(&context).await
+    let exit = ending.end(&context).await?;
+    if let Some(out) = &report {
+        super::report::of_run(&context, &args.cast, out)
+            .context("the run is done, but its report can't be written")?;
+    }
+    Ok(exit)
 }
 
 /// Reads the saved plan that stands in the place of a cast, and asks for just what was asked for then.
@@ -123,7 +129,17 @@ async fn agree(
     let spent = ledger.view().spend(None)?;
     let reader = Arc::new(ledger.clone());
     before.begin(cast, "plan");
-    let survey = survey(&before, cast, args, policy, Some(reader), spent, common.sandbox).await?;
+    let survey = survey(
+        &before,
+        cast,
+        args,
+        policy,
+        Some(reader),
+        spent,
+        common.sandbox,
+        None,
+    )
+    .await?;
     let agreed = Some(survey.plan.agreed());
     if let Some(saved) = saved {
         saved.still_holds(&survey.plan)?;

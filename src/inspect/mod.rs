@@ -8,6 +8,7 @@ mod likeness;
 mod prepare;
 mod quality;
 mod resize;
+mod thumbnail;
 mod verdict;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use self::faces::belief::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
 pub use likeness::Likeness;
+pub use thumbnail::Thumbnail;
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 
 /// The API's least side, in pixels.
@@ -248,6 +250,12 @@ impl Inspector {
             inspection.object(Verdict::Unsuitable, ReasonCode::TooLarge, message);
         }
         (inspection, prepared)
+    }
+
+    /// A small copy for people to look at, at most [`Thumbnail::SIDE`] px a side; `None` when the picture can't be read.
+    pub fn thumbnail(&self, bytes: &[u8]) -> Option<Thumbnail> {
+        let pixels = self.decode(bytes).ok()?;
+        thumbnail::of(&self.fitted(&pixels))
     }
 
     /// The picture cropped to its face, or larger for its face's sake, when the settings ask for either.

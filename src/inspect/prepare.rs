@@ -71,17 +71,23 @@ pub(super) fn encode(picture: &RgbImage, format: OutputFormat, quality: u8) -> O
     }
 }
 
+/// As JPEG, of a quality of 1–100; `None` for sides over 65,535.
+pub(super) fn jpeg(picture: &RgbImage, quality: u8) -> Option<Vec<u8>> {
+    let (width, height) = picture.dimensions();
+    let (width, height) = (u16::try_from(width).ok()?, u16::try_from(height).ok()?);
+    let mut bytes = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
+    encoder
+        .encode(picture.as_raw(), width, height, jpeg_encoder::ColorType::Rgb)
+        .ok()?;
+    Some(bytes)
+}
+
 fn encoded(picture: &RgbImage, format: OutputFormat, quality: u8) -> Option<Vec<u8>> {
     let (width, height) = picture.dimensions();
     let mut bytes = Vec::new();
     match format {
-        OutputFormat::Jpeg => {
-            let (width, height) = (u16::try_from(width).ok()?, u16::try_from(height).ok()?);
-            let encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
-            encoder
-                .encode(picture.as_raw(), width, height, jpeg_encoder::ColorType::Rgb)
-                .ok()?;
-        }
+        OutputFormat::Jpeg => return jpeg(picture, quality),
         OutputFormat::Png => {
             let encoder =
                 PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);

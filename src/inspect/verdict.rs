@@ -157,13 +157,14 @@ impl Inspection {
 
     /// Says that the same picture stands under another name: a case for review.
     pub fn mark_duplicate(&mut self, other: &str) {
+        let code = ReasonCode::DuplicateOf(other.to_owned());
+        // An inspection out of the ledger says it already.
+        if self.reasons.iter().any(|reason| reason.code == code) {
+            return;
+        }
         let message = format!(
             "this is the same picture as that of {other}, or nearly; give each its own, or approve it"
         );
-        self.object(
-            Verdict::Review,
-            ReasonCode::DuplicateOf(other.to_owned()),
-            message,
-        );
+        self.object(Verdict::Review, code, message);
     }
 }

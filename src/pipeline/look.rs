@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::cast::{Character, Source};
-use crate::inspect::{Inspection, Inspector, Prepared, ReasonCode};
+use crate::inspect::{Inspection, Inspector, Prepared, ReasonCode, Thumbnail};
 use crate::ledger::{LedgerError, Reader, State};
 use crate::plan::{self, Action, Approval, Policy};
 use crate::publish::Fetcher;
@@ -32,10 +32,14 @@ pub struct Looked {
     pub known: bool,
     /// Whether it has an asset id already: enrolling it pays for a second one.
     pub again: bool,
+    /// Whether a person approved the picture, unsure as it may be.
+    pub approved: bool,
     /// The picture as it is published; only when asked for, and only of what will be enrolled.
     pub prepared: Option<Prepared>,
     /// The object that an earlier run published, in place of `prepared`.
     pub published: Option<String>,
+    /// A small copy for a report; only when asked for.
+    pub thumbnail: Option<Thumbnail>,
 }
 
 impl Looked {
@@ -58,8 +62,10 @@ impl Looked {
             cached: true,
             known,
             again: false,
+            approved: false,
             prepared,
             published,
+            thumbnail: None,
         }
     }
 }
@@ -78,6 +84,8 @@ pub struct Look {
     pub policy: Policy,
     /// Whether pictures that will be enrolled are prepared too.
     pub prepare: bool,
+    /// Whether small copies for a report are made too.
+    pub thumbnails: bool,
     /// The threads that decode, judge and encode.
     pub pool: rayon::ThreadPool,
     /// How many pictures are under way at once.
@@ -127,7 +135,13 @@ impl Look {
             (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
         };
         match bytes {
-            Ok(bytes) => self.judge(character, &bytes),
+            Ok(bytes) => {
+                let mut looked = self.judge(character, &bytes)?;
+                if self.thumbnails {
+                    looked.thumbnail = self.inspector.thumbnail(&bytes);
+                }
+                Ok(looked)
+            }
             Err(problem) => {
                 let inspection = Inspection::unreadable(ReasonCode::Unreadable, problem);
                 let looked = Looked::new(character, String::new(), Action::Unsuitable, false);
@@ -152,6 +166,7 @@ impl Look {
         }
         let again = record.as_ref().is_some_and(|r| r.asset_id.is_some());
         let approval = self.approval(&character, &sha256)?;
+        let approved = approval == Approval::Approved;
         let act = |inspection: &Inspection| {
             plan::after_looking(inspection.verdict, approval, character.kind, self.policy)
         };
@@ -169,6 +184,7 @@ impl Look {
                 let looked = Looked::new(character, sha256, action, known);
                 return Ok(Looked {
                     inspection: Some(inspection),
+                    approved,
                     published,
                     again,
                     ..looked
@@ -185,6 +201,7 @@ impl Look {
         Ok(Looked {
             inspection: Some(inspection),
             cached: false,
+            approved,
             prepared,
             again,
             ..looked
@@ -220,7 +237,11 @@ impl Look {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// A source file, unless it is too large.
+///
+/// # Errors
+/// Why it can't be read, for people.
+pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
     let length = std::fs::metadata(path).map_err(told)?.len();
     if length > MAX_SOURCE_BYTES {

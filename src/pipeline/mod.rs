@@ -24,7 +24,7 @@ use crate::publish::PublicUrl;
 use crate::report::{Event, Reporters, Stage};
 
 pub use enroll::Enroll;
-pub use look::{Look, Looked};
+pub use look::{Look, Looked, read as read_source};
 pub use publish::Publish;
 pub use stop::{Reason as StopReason, Stop};
 
@@ -210,7 +210,7 @@ impl Duplicates {
         let name = looked.character.name.as_str();
         if let Some((_, other)) = self.seen.iter().find(|(seen, _)| likeness.is_near(seen)) {
             inspection.mark_duplicate(other);
-            if looked.action == Action::Enroll && !looked.character.approved {
+            if looked.action == Action::Enroll && !looked.approved {
                 looked.action = Action::Review;
                 looked.prepared = None;
             }

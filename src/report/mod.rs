@@ -1,6 +1,7 @@
 //! Tells what happens: events for the terminal, NDJSON and the log file.
 
 mod event;
+pub mod html;
 mod ndjson;
 mod summary;
 mod terminal;

@@ -1,6 +1,8 @@
 //! Runs the real binary on a copy of the samples.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
+pub mod browser;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

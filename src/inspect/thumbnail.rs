@@ -1,0 +1,68 @@
+//! Small copies for people to look at.
+
+use image::RgbImage;
+
+use super::prepare::jpeg;
+use super::resize::{Quality, resized};
+
+/// A small JPEG.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// The file, at most [`Thumbnail::MAX_BYTES`].
+    pub jpeg: Vec<u8>,
+}
+
+impl Thumbnail {
+    /// Its longer side, in pixels, at most.
+    pub const SIDE: u32 = 160;
+    /// Its size at most: a report on 5,000 characters stays under 40 MB in base64.
+    pub const MAX_BYTES: usize = 6_000;
+}
+
+/// A small copy: as good as fits into so few bytes, and smaller when even a poor one doesn't.
+pub(super) fn of(picture: &RgbImage) -> Option<Thumbnail> {
+    let (width, height) = picture.dimensions();
+    let longer = f64::from(width.max(height));
+    for side in [Thumbnail::SIDE, 120, 80] {
+        let scale = (f64::from(side) / longer).min(1.0);
+        let scaled = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+        let small = resized(picture, scaled(width), scaled(height), Quality::Fine);
+        for quality in [80, 68, 55, 42] {
+            let jpeg = jpeg(&small, quality)?;
+            if jpeg.len() <= Thumbnail::MAX_BYTES {
+                return Some(Thumbnail { jpeg });
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hardest picture for JPEG: no two neighbours alike.
+    fn noise(width: u32, height: u32) -> RgbImage {
+        let mut state = 1u32;
+        RgbImage::from_fn(width, height, |_, _| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            image::Rgb([(state >> 24) as u8, (state >> 16) as u8, (state >> 8) as u8])
+        })
+    }
+
+    #[test]
+    fn a_thumbnail_is_small_in_pixels_and_bytes() {
+        for picture in [
+            noise(160, 160),
+            noise(900, 400),
+            RgbImage::new(1024, 1024),
+            RgbImage::new(30, 20),
+        ] {
+            let thumbnail = of(&picture).expect("a thumbnail");
+            assert!(thumbnail.jpeg.len() <= Thumbnail::MAX_BYTES);
+            let small = image::load_from_memory(&thumbnail.jpeg).expect("a JPEG");
+            assert!(small.width().max(small.height()) <= Thumbnail::SIDE);
+            assert!(small.width() <= picture.width(), "never enlarged");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The report for people: a contact sheet of the whole cast, as one HTML file.
+//!
+//! The file holds everything it shows and asks nobody for anything: its Content-Security-Policy allows
+//! only the one script and the one style sheet inside it, by hash, and pictures that are data. What a
+//! cast brings (names, sources, messages) travels as JSON and is only ever set as text.
+
+mod card;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+pub use card::{Card, Standing};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// One report.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// What was looked at: the cast's file name.
+    pub title: String,
+    /// When, in words: `2026-11-23 09:05 UTC`.
+    pub generated_at: String,
+    /// What kind of look it was: `Check`, `Plan`, `Ledger`.
+    pub kind: String,
+    /// Whether the ids are the sandbox's, and mean nothing outside.
+    pub sandbox: bool,
+    /// Amounts, each with its label, in the order of showing: `("Paid", "$5.00")`.
+    pub amounts: Vec<(String, String)>,
+    /// What a reader must know about the whole: rows that were skipped, for example.
+    pub notes: Vec<String>,
+    /// The characters, in the order of the cast.
+    pub cards: Vec<Card>,
+}
+
+/// The report as one HTML document in UTF-8.
+pub fn render(page: &Page) -> String {
+    let policy = format!(
+        "default-src 'none'; img-src data:; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    );
+    let heading = format!("{} — {}", page.title, page.kind);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="referrer" content="no-referrer";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (heading) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#sheet" { "Skip to the characters" }
+                header {
+                    div.lead {
+                        p.kind {
+                            (page.kind)
+                            @if page.sandbox { " " span.badge { "Sandbox: ids mean nothing outside" } }
+                        }
+                        h1 { bdi { (page.title) } }
+                        p.when { "castline " (env!("CARGO_PKG_VERSION")) " · " (page.generated_at) }
+                    }
+                    @if !page.amounts.is_empty() {
+                        dl.amounts {
+                            @for (label, amount) in &page.amounts {
+                                div { dt { (label) } dd { (amount) } }
+                            }
+                        }
+                    }
+                }
+                @for note in &page.notes { p.note { (note) } }
+                noscript { p.note { "This page draws its cards with the script inside it; allow scripts to see them." } }
+                search.bar aria-label="Which characters are shown" {
+                    div #filters role="group" aria-label="Filter by state" {}
+                    label.find {
+                        span.hidden { "Search by name, picture or asset id" }
+                        input #q type="search" placeholder="Search name, picture, asset id" autocomplete="off" spellcheck="false";
+                    }
+                    p #count role="status" {}
+                }
+                main #sheet tabindex="-1" {
+                    h2.hidden { "Characters" }
+                    ul #cards role="list" {}
+                    p #none hidden { "No character matches. " button #clear type="button" { "Show all" } }
+                }
+                p #said .hidden role="status" {}
+                script #data type="application/json" { (PreEscaped(inert(&data(page)))) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    }
+    .into_string()
+}
+
+/// What the script draws from.
+fn data(page: &Page) -> serde_json::Value {
+    let standings: Vec<_> = Standing::ALL
+        .iter()
+        .map(|s| serde_json::json!({"code": s.code(), "label": s.label(), "tone": s.tone()}))
+        .collect();
+    serde_json::json!({"standings": standings, "cards": page.cards})
+}
+
+/// JSON that can stand in a `<script>`: nothing in it can end the element or begin a comment.
+fn inert(json: &serde_json::Value) -> String {
+    json.to_string().replace('<', "\\u003c")
+}
+
+/// As a Content-Security-Policy names an inline script or style.
+fn hash(text: &str) -> String {
+    STANDARD.encode(Sha256::digest(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_cannot_leave_its_element() {
+        let json = serde_json::json!({"name": "</script><!--<script>"});
+        let text = inert(&json);
+        assert!(!text.contains('<'), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), json);
+    }
+
+    #[test]
+    fn script_and_style_do_not_end_their_own_elements() {
+        assert!(!SCRIPT.contains("</script") && !SCRIPT.contains("<!--"));
+        assert!(!STYLE.contains("</style"));
+    }
+}

@@ -1,0 +1,244 @@
+"use strict";
+// Draws the sheet from the JSON in the page. Texts are set as text, never as markup.
+(() => {
+  const root = document.documentElement;
+  const $ = (id) => document.getElementById(id);
+  const data = JSON.parse($("data").textContent);
+  const standings = new Map(data.standings.map((s) => [s.code, s]));
+  const marks = { good: "✓", calm: "○", look: "?", bad: "✕" };
+  const SVG = "http://www.w3.org/2000/svg";
+
+  const make = (tag, className, text) => {
+    const element = document.createElement(tag);
+    if (className) element.className = className;
+    if (text !== undefined) element.textContent = text;
+    return element;
+  };
+  const mark = (tone) => {
+    const element = make("span", "mark", marks[tone]);
+    element.setAttribute("aria-hidden", "true");
+    return element;
+  };
+  // Searching ignores case and accents.
+  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+
+  // --- cards ---
+
+  // Pictures are decoded only when they come near the window.
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      near.unobserve(entry.target);
+      show(entry.target);
+    }
+  }, { rootMargin: "800px" });
+  const show = (frame) => {
+    const img = frame.querySelector("img");
+    if (img && !img.hasAttribute("src")) img.src = data.cards[Number(frame.dataset.card)].thumbnail;
+  };
+
+  const faces = (card) => {
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${card.size[0]} ${card.size[1]}`);
+    svg.setAttribute("aria-hidden", "true");
+    card.faces.forEach(([x, y, width, height], index) => {
+      for (const layer of ["under", "over"]) {
+        const rect = document.createElementNS(SVG, "rect");
+        rect.setAttribute("class", index === 0 ? layer : `${layer} other`);
+        const place = { x, y, width, height, rx: Math.min(width, height) * 0.06 };
+        for (const [key, value] of Object.entries(place)) rect.setAttribute(key, value);
+        svg.append(rect);
+      }
+    });
+    return svg;
+  };
+
+  const seen = (card) => {
+    if (card.size[0] === 0) return "";
+    const count = card.faces.length;
+    if (count === 0) return "no face";
+    const score = card.faces[0][4].toFixed(2);
+    return count === 1 ? `face ${score}` : `${count} faces, ${score}`;
+  };
+
+  const frame = (card, index) => {
+    const box = make("div", "frame");
+    if (!card.thumbnail) {
+      box.append(make("div", "blank", "No picture to show"));
+      return box;
+    }
+    box.dataset.card = index;
+    const img = make("img");
+    const told = seen(card);
+    img.alt = `Picture of ${card.name}${told ? `: ${told}` : ""}`;
+    img.decoding = "async";
+    box.append(img);
+    if (card.faces.length > 0 && card.size[0] > 0) box.append(faces(card));
+    near.observe(box);
+    return box;
+  };
+
+  const draw = (card, index) => {
+    const { label, tone } = standings.get(card.standing);
+    const item = make("li", tone);
+    item.dataset.state = card.standing;
+    const text = make("div", "text");
+    const name = make("h3", "", card.name);
+    name.dir = "auto";
+    const state = make("p", "state");
+    const word = make("b", "", ` ${label}`);
+    word.prepend(mark(tone));
+    state.append(word);
+    const details = [seen(card), card.cost].filter(Boolean).join(" · ");
+    if (details) state.append(make("span", "", details));
+    text.append(name, state);
+    if (card.reasons.length > 0) {
+      const list = make("ul");
+      for (const reason of card.reasons) list.append(make("li", "", reason));
+      text.append(list);
+    }
+    const size = card.size[0] > 0 ? ` · ${card.size[0]} × ${card.size[1]}` : "";
+    const file = make("p", "file");
+    file.append(make("bdi", "", card.source), size);
+    text.append(file);
+    if (card.asset_id) {
+      const id = make("button", "id", card.asset_id);
+      id.type = "button";
+      id.title = "Copy";
+      id.setAttribute("aria-label", `Copy asset id ${card.asset_id} of ${card.name}`);
+      text.append(id);
+    }
+    item.append(frame(card, index), text);
+    return item;
+  };
+
+  // --- which are shown ---
+
+  const chosen = { q: "", state: "" };
+  const items = [];
+  const haystack = data.cards.map((c) => plain(`${c.name}\n${c.source}\n${c.asset_id ?? ""}`));
+  const fits = (index) =>
+    (!chosen.state || data.cards[index].standing === chosen.state)
+    && haystack[index].includes(plain(chosen.q.trim()));
+
+  const apply = () => {
+    let shown = 0;
+    data.cards.forEach((_, index) => {
+      const fit = fits(index);
+      if (fit) shown += 1;
+      if (items[index]) items[index].hidden = !fit;
+    });
+    const all = data.cards.length;
+    $("count").textContent = shown === all
+      ? `${all} character${all === 1 ? "" : "s"}` : `${shown} of ${all}`;
+    $("none").hidden = shown > 0;
+    for (const button of $("filters").children) {
+      button.setAttribute("aria-pressed", String(button.dataset.state === chosen.state));
+    }
+    root.dataset.shown = shown;
+  };
+
+  const choose = (change) => {
+    Object.assign(chosen, change);
+    apply();
+    const hash = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value)).toString();
+    history.replaceState(null, "", hash ? `#${hash}` : "#");
+  };
+
+  // `#q=…&state=…` is a link to a view.
+  const fromAddress = () => {
+    const hash = new URLSearchParams(location.hash.slice(1));
+    const state = hash.get("state") ?? "";
+    Object.assign(chosen, { q: hash.get("q") ?? "", state: standings.has(state) ? state : "" });
+    $("q").value = chosen.q;
+    apply();
+  };
+
+  const filter = (state, label, tone, count) => {
+    const button = make("button", tone);
+    button.type = "button";
+    button.dataset.state = state;
+    if (tone) button.append(mark(tone));
+    button.append(make("span", "", label), " ", make("b", "", String(count)));
+    button.addEventListener("click", () => choose({ state: chosen.state === state ? "" : state }));
+    return button;
+  };
+
+  const counts = new Map();
+  for (const card of data.cards) counts.set(card.standing, (counts.get(card.standing) ?? 0) + 1);
+  $("filters").append(filter("", "All", "", data.cards.length));
+  for (const { code, label, tone } of data.standings) {
+    if (counts.has(code)) $("filters").append(filter(code, label, tone, counts.get(code)));
+  }
+
+  // --- what a reader does ---
+
+  $("q").addEventListener("input", () => choose({ q: $("q").value }));
+  $("clear").addEventListener("click", () => {
+    $("q").value = "";
+    choose({ q: "", state: "" });
+    $("q").focus();
+  });
+  addEventListener("hashchange", () => { if (location.hash !== "#sheet") fromAddress(); });
+  addEventListener("keydown", (event) => {
+    if (event.key === "/" && document.activeElement !== $("q") && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      $("q").focus();
+    }
+  });
+  addEventListener("beforeprint", () => document.querySelectorAll(".frame").forEach(show));
+
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Pages from a file may have no clipboard: the old way.
+      const area = make("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      return done;
+    }
+  };
+  $("cards").addEventListener("click", async (event) => {
+    const button = event.target.closest(".id");
+    if (!button || button.classList.contains("done")) return;
+    const id = button.textContent;
+    const done = await copy(id);
+    button.focus();
+    $("said").textContent = done ? `Copied ${id}` : "The browser did not allow copying";
+    if (!done) return;
+    button.classList.add("done");
+    button.textContent = "Copied";
+    setTimeout(() => {
+      button.textContent = id;
+      button.classList.remove("done");
+      $("said").textContent = "";
+    }, 1200);
+  });
+
+  // --- begin ---
+
+  // The first screens at once, the rest in slices, so that the page answers while a large cast is drawn.
+  const slice = (from, count) => {
+    const some = document.createDocumentFragment();
+    const to = Math.min(from + count, data.cards.length);
+    for (let index = from; index < to; index += 1) {
+      const item = draw(data.cards[index], index);
+      item.hidden = !fits(index);
+      items[index] = item;
+      some.append(item);
+    }
+    $("cards").append(some);
+    if (to < data.cards.length) {
+      setTimeout(slice, 0, to, 400);
+    } else {
+      root.dataset.drawn = data.cards.length;
+    }
+  };
+  fromAddress();
+  slice(0, 200);
+})();
