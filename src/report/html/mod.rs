@@ -87,6 +87,7 @@ pub fn render(page: &Page) -> String {
                 main #sheet tabindex="-1" {
                     h2.hidden { "Characters" }
                     ul #cards role="list" {}
+                    button #more type="button" hidden { "Show more" }
                     p #none hidden { "No character matches. " button #clear type="button" { "Show all" } }
                 }
                 p #said .hidden role="status" {}

@@ -1,7 +1,6 @@
 "use strict";
 // Draws the sheet from the JSON in the page. Texts are set as text, never as markup.
 (() => {
-  const root = document.documentElement;
   const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const standings = new Map(data.standings.map((s) => [s.code, s]));
@@ -97,9 +96,9 @@
       for (const reason of card.reasons) list.append(make("li", "", reason));
       text.append(list);
     }
-    const size = card.size[0] > 0 ? ` · ${card.size[0]} × ${card.size[1]}` : "";
     const file = make("p", "file");
-    file.append(make("bdi", "", card.source), size);
+    file.append(make("bdi", "", card.source));
+    if (card.size[0] > 0) file.append(" ", make("span", "", `· ${card.size[0]} × ${card.size[1]}`));
     text.append(file);
     if (card.asset_id) {
       const id = make("button", "id", card.asset_id);
@@ -117,25 +116,46 @@
   const chosen = { q: "", state: "" };
   const items = [];
   const haystack = data.cards.map((c) => plain(`${c.name}\n${c.source}\n${c.asset_id ?? ""}`));
-  const fits = (index) =>
-    (!chosen.state || data.cards[index].standing === chosen.state)
-    && haystack[index].includes(plain(chosen.q.trim()));
+  const fitting = () => {
+    const needle = plain(chosen.q.trim());
+    return [...data.cards.keys()].filter((index) =>
+      (!chosen.state || data.cards[index].standing === chosen.state) && haystack[index].includes(needle));
+  };
+
+  // Only so many cards stand in the page as were scrolled to: a large cast stays quick to filter.
+  const CHUNK = 120;
+  let matches = [];
+  let shown = 0;
+  const grow = (count) => {
+    const some = document.createDocumentFragment();
+    const to = Math.min(shown + count, matches.length);
+    for (; shown < to; shown += 1) {
+      const index = matches[shown];
+      items[index] ??= draw(data.cards[index], index);
+      some.append(items[index]);
+    }
+    $("cards").append(some);
+    $("more").hidden = shown === matches.length;
+    // Observed anew, it is told again when it still is near.
+    ahead.disconnect();
+    ahead.observe($("more"));
+  };
+  const ahead = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) grow(CHUNK);
+  }, { rootMargin: "1600px" });
 
   const apply = () => {
-    let shown = 0;
-    data.cards.forEach((_, index) => {
-      const fit = fits(index);
-      if (fit) shown += 1;
-      if (items[index]) items[index].hidden = !fit;
-    });
+    matches = fitting();
+    shown = 0;
+    $("cards").replaceChildren();
+    grow(CHUNK);
     const all = data.cards.length;
-    $("count").textContent = shown === all
-      ? `${all} character${all === 1 ? "" : "s"}` : `${shown} of ${all}`;
-    $("none").hidden = shown > 0;
+    $("count").textContent = matches.length === all
+      ? `${all} character${all === 1 ? "" : "s"}` : `${matches.length} of ${all}`;
+    $("none").hidden = matches.length > 0;
     for (const button of $("filters").children) {
       button.setAttribute("aria-pressed", String(button.dataset.state === chosen.state));
     }
-    root.dataset.shown = shown;
   };
 
   const choose = (change) => {
@@ -186,7 +206,11 @@
       $("q").focus();
     }
   });
-  addEventListener("beforeprint", () => document.querySelectorAll(".frame").forEach(show));
+  $("more").addEventListener("click", () => grow(CHUNK));
+  addEventListener("beforeprint", () => {
+    grow(matches.length);
+    document.querySelectorAll(".frame").forEach(show);
+  });
 
   const copy = async (text) => {
     try {
@@ -220,25 +244,5 @@
     }, 1200);
   });
 
-  // --- begin ---
-
-  // The first screens at once, the rest in slices, so that the page answers while a large cast is drawn.
-  const slice = (from, count) => {
-    const some = document.createDocumentFragment();
-    const to = Math.min(from + count, data.cards.length);
-    for (let index = from; index < to; index += 1) {
-      const item = draw(data.cards[index], index);
-      item.hidden = !fits(index);
-      items[index] = item;
-      some.append(item);
-    }
-    $("cards").append(some);
-    if (to < data.cards.length) {
-      setTimeout(slice, 0, to, 400);
-    } else {
-      root.dataset.drawn = data.cards.length;
-    }
-  };
   fromAddress();
-  slice(0, 200);
 })();
