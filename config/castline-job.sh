@@ -5,7 +5,7 @@ set -u
 cast=${1:?usage: castline-job.sh CAST}
 tell() { printf '%s\n' "$1" >&2; }
 
-castline run "$cast" --yes --max-cost "${MAX_COST:-5}" --set report.log_file=castline.ndjson --quiet
+castline run "$cast" --yes --max-cost "${MAX_COST:-5}" --log-file castline.ndjson --quiet
 code=$?
 case $code in
 0) ;;

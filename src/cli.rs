@@ -42,6 +42,9 @@ pub struct Common {
     /// Events as NDJSON on stdout, and nothing else there
     #[arg(long, global = true)]
     pub json: bool,
+    /// Append the events to this file too, as NDJSON with times
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     /// Only errors on stderr
     #[arg(long, short, global = true)]
     pub quiet: bool,

@@ -48,6 +48,10 @@ pub(super) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -
             "--ledger".to_owned(),
         ));
     }
+    if let Some(file) = &common.log_file {
+        let text = file.display().to_string();
+        flags.push(("report.log_file".to_owned(), text, "--log-file".to_owned()));
+    }
     for set in &common.set {
         let (key, text) = set.split_once('=').ok_or_else(|| {
             UsageError(format!(

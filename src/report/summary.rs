@@ -60,13 +60,17 @@ impl Summary {
         }
     }
 
-    /// How many characters wait for somebody to do something about their pictures.
-    pub fn needs_a_person(&self) -> u64 {
-        let unsure = if self.command == "check" {
+    /// How many pictures are not suitable, and not approved where that is known.
+    pub(super) fn unsure(&self) -> u64 {
+        if self.command == "check" {
             self.review + self.unsuitable
         } else {
             self.to_review + self.rejected
-        };
-        unsure + self.held + self.failed + self.refused_before + self.bad_rows
+        }
+    }
+
+    /// How many characters wait for somebody to do something about their pictures.
+    pub fn needs_a_person(&self) -> u64 {
+        self.unsure() + self.held + self.failed + self.refused_before + self.bad_rows
     }
 }

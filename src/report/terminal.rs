@@ -210,7 +210,7 @@ impl Bars {
         let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
         pacing.left = count.to_enroll.saturating_sub(count.enrolled + count.failed);
         drop(pacing);
-        let unsure = count.review + count.unsuitable;
+        let unsure = count.unsure();
         if unsure > 0 {
             self.checked.set_message(format!("{unsure} not suitable"));
         }
