@@ -115,6 +115,35 @@ pub struct RunArgs {
     pub report: Option<PathBuf>,
 }
 
+/// Real actors.
+#[derive(Debug, Args, Clone)]
+pub struct RealfaceArgs {
+    /// The cast.
+    #[command(flatten)]
+    pub cast: CastArgs,
+    /// Paying.
+    #[command(flatten)]
+    pub pay: PayArgs,
+    /// Pay without asking; needed off a terminal
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Only this actor, also when refused before (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// All but this actor (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub skip: Vec<String>,
+    /// Who records the actors' consent [default: the user who is logged in]
+    #[arg(long, value_name = "NAME")]
+    pub operator: Option<String>,
+    /// Write each code as a PNG into this folder, too, as long as it can be used
+    #[arg(long, value_name = "DIR")]
+    pub qr_dir: Option<PathBuf>,
+    /// Show the codes on a page, too, for a tablet on the set; on this machine only
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub page: Option<u16>,
+}
+
 /// What can be done with a ledger.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
@@ -238,6 +267,15 @@ pub enum Command {
     },
     /// Send again what failed or was refused, and only that
     Retry(RunArgs),
+    /// Lead real actors through their liveness check, one by one, and enroll them
+    ///
+    /// Each actor scans a code with the phone within 120 s and follows it there; then their photo is enrolled.
+    /// Rows need kind=realface and consent=yes. Interrupt it whenever you like: it goes on where it stopped.
+    #[command(
+        after_help = "Examples:\n  castline realface samples/actors.csv --sandbox\n  \
+        castline realface cast.csv --only 'Mia Castellane' --yes\n  castline realface cast.csv --page --qr-dir codes/ --yes"
+    )]
+    Realface(RealfaceArgs),
     /// Settle what is in doubt
     ///
     /// A paid call with an unknown outcome is never repeated unasked. Look at the provider's own list of

@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod ledger;
 pub mod manifest;
 pub mod publish;
+pub mod realface;
 pub mod report;
 pub mod sandbox;
 

@@ -11,6 +11,7 @@ mod ledger;
 mod manifest;
 mod notify;
 mod plan;
+mod realface;
 mod report;
 mod resolve;
 mod run;
@@ -76,6 +77,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             plan::plan(&common, run.cast, run.pay, false, None, run.report.as_deref()).await
         }
         Command::Run { run, .. } => run::run(&common, run, run::Which::All).await,
+        Command::Realface(args) => realface::realface(&common, args).await,
         Command::Retry(run) => run::run(&common, run, run::Which::Failed).await,
         Command::Resolve {
             cast,

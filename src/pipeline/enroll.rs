@@ -40,6 +40,14 @@ pub struct Enroll {
     pub doubts_in_row: AtomicU32,
 }
 
+/// What a run that the API stops exits with.
+pub fn exit_of(kind: StopKind) -> ExitCode {
+    match kind {
+        StopKind::Address => ExitCode::Usage,
+        StopKind::Key | StopKind::Funds | StopKind::Quota | StopKind::Payment => ExitCode::KeyOrFunds,
+    }
+}
+
 /// What to do after a call.
 enum Next {
     Done,
@@ -215,14 +223,8 @@ impl Enroll {
                     message: message.clone(),
                 };
                 self.write(character, released).await;
-                let exit = match kind {
-                    StopKind::Address => ExitCode::Usage,
-                    StopKind::Key | StopKind::Funds | StopKind::Quota | StopKind::Payment => {
-                        ExitCode::KeyOrFunds
-                    }
-                };
                 let told = format!("{code}: {message}; {}", kind.mend());
-                self.stop.throw(exit, kind.reason(), told);
+                self.stop.throw(exit_of(kind), kind.reason(), told);
                 Next::Done
             }
             Outcome::InDoubt { code, message } => {

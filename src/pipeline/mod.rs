@@ -23,7 +23,7 @@ use crate::plan::{Action, Agreed};
 use crate::publish::PublicUrl;
 use crate::report::{Event, Reporters, Stage};
 
-pub use enroll::Enroll;
+pub use enroll::{Enroll, exit_of};
 pub use look::{Look, Looked, read as read_source};
 pub use publish::Publish;
 pub use stop::{Reason as StopReason, Stop};

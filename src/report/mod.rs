@@ -34,9 +34,10 @@ impl Reporters {
         }
     }
 
-    /// Tells one more reporter, from now on.
+    /// Tells one more reporter, from now on, and before the others: a script that reads an event finds done what
+    /// this reporter does about it.
     pub fn add(&mut self, reporter: Box<dyn Reporter>) {
-        self.all.push(reporter);
+        self.all.insert(0, reporter);
     }
 
     /// Tells one event.

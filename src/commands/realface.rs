@@ -1,0 +1,191 @@
+//! `castline realface`: leads real actors through their liveness check, and enrolls them.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use super::context::{Flags, cast_flags, pay_flags};
+use super::run::{Work, consent};
+use super::{Context, UsageError};
+use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
+use crate::cli::{Common, RealfaceArgs};
+use crate::exit::ExitCode;
+use crate::pipeline::{Duplicates, Looked, Pipeline, tell};
+use crate::plan::{Action, Policy};
+use crate::realface::{Asking, Files, Page, Screen, Walk};
+use crate::report::{Event, Stage};
+
+/// Leads the real actors of a cast through.
+pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Result<ExitCode> {
+    let args = &typed.cast;
+    let mut flags: Flags = cast_flags(args);
+    flags.extend(pay_flags(&typed.pay));
+    if let Some(operator) = &typed.operator {
+        let flag = ("realface.operator", operator, "--operator");
+        flags.push((flag.0.to_owned(), flag.1.to_owned(), flag.2.to_owned()));
+    }
+    let mut context = Context::new(common, "realface", Some(&args.cast), flags)?;
+    if !common.sandbox {
+        consent(typed.yes)?;
+    }
+    let asking = asking(&context, common.sandbox)?;
+    let (page, countdown) = show(&mut context, common, &typed).await?;
+
+    let mut cast = context.read_cast(args, "realface")?;
+    let only = named(&cast, &typed.only)?;
+    let skip = named(&cast, &typed.skip)?;
+    cast.characters.retain(|character| {
+        let key = character.name.key();
+        let asked_for = only.is_empty() || only.contains(&key);
+        character.kind == Kind::RealFace && asked_for && !skip.contains(&key)
+    });
+    let agreed = agreed(&context, &mut cast);
+    if cast.characters.is_empty() {
+        let portraits = "no actor to lead through: rows with kind=realface are real actors, the others are enrolled \
+                         by `castline run`";
+        if agreed {
+            eprintln!("castline: {portraits}");
+        }
+        return Ok(context.end(None, None));
+    }
+    let policy = Policy {
+        re_enroll_changed: typed.pay.re_enroll.is_some(),
+        // Whoever is asked for by name is tried again.
+        retry_refused: !only.is_empty(),
+        realface: true,
+    };
+    let work = Work::open(&context, "realface", common.sandbox)?;
+    let (pipeline, ending) = work.start(&context, &cast, args, policy).await?;
+    let actors = look(&pipeline, cast).await?;
+    let walk = Walk {
+        publish: Arc::clone(&pipeline.publish),
+        enroll: Arc::clone(&pipeline.enroll),
+        asking,
+    };
+    walk.run(actors).await;
+    countdown.abort();
+    let exit = ending.end(&context).await;
+    drop(page);
+    exit
+}
+
+/// How checks are asked for, by the settings.
+fn asking(context: &Context, sandbox: bool) -> Result<Asking, UsageError> {
+    let of = &context.settings.realface;
+    let user = || std::env::var("USER").or_else(|_| std::env::var("USERNAME")).ok();
+    let nobody = || {
+        if sandbox {
+            "sandbox".to_owned()
+        } else {
+            String::new()
+        }
+    };
+    let operator = of.operator.clone().or_else(user).unwrap_or_else(nobody);
+    let operator = printable(operator.trim());
+    if operator.is_empty() {
+        let told = "who records the actors' consent? Say it with --operator NAME";
+        return Err(UsageError(told.to_owned()));
+    }
+    Ok(Asking {
+        operator,
+        redirect_url: of.redirect_url.clone(),
+        webhook_url: of.webhook_url.clone(),
+        poll: of.poll,
+        per_hour: of.per_hour,
+        links: of.links,
+    })
+}
+
+/// Where the codes are shown.
+async fn show(
+    context: &mut Context,
+    common: &Common,
+    typed: &RealfaceArgs,
+) -> anyhow::Result<(Option<Page>, tokio::task::JoinHandle<()>)> {
+    let reporters = Arc::get_mut(&mut context.reporters).expect("nobody else has them yet");
+    let screen = Screen::new();
+    let countdown = if common.quiet {
+        tokio::spawn(async {})
+    } else {
+        reporters.add(Box::new(screen.clone()));
+        tokio::spawn(screen.count_down())
+    };
+    if let Some(folder) = &typed.qr_dir {
+        let files =
+            Files::new(folder).map_err(|e| UsageError(format!("--qr-dir {}: {e}", folder.display())))?;
+        reporters.add(Box::new(files));
+    }
+    let page = match typed.page {
+        None => None,
+        Some(port) => {
+            let page = Page::serve(port).await;
+            let page = page.map_err(|e| UsageError(format!("--page={port}: {e}; choose another port")))?;
+            reporters.add(page.reporter());
+            eprintln!("the page for a tablet, opened once: {}", page.address());
+            Some(page)
+        }
+    };
+    Ok((page, countdown))
+}
+
+/// The actors of these names, who must be there.
+fn named(cast: &Cast, names: &[String]) -> Result<Vec<NameKey>, UsageError> {
+    let find = |name: &String| {
+        let key = Name::new(name)
+            .map_err(|e| UsageError(format!("{name:?}: {e}")))?
+            .key();
+        match cast.characters.iter().find(|c| c.name.key() == key) {
+            Some(c) if c.kind == Kind::RealFace => Ok(key),
+            Some(_) => Err(UsageError(format!(
+                "{name:?} is a portrait: `castline run` enrolls it"
+            ))),
+            None => Err(UsageError(format!("{name:?} is not in the cast"))),
+        }
+    };
+    names.iter().map(find).collect()
+}
+
+/// Refuses whoever has not agreed, and says why; tells whether all have.
+fn agreed(context: &Context, cast: &mut Cast) -> bool {
+    let (agreed, others): (Vec<Character>, _) = std::mem::take(&mut cast.characters)
+        .into_iter()
+        .partition(|character| character.consent);
+    cast.characters = agreed;
+    for character in &others {
+        let name = character.name.as_str();
+        let line = character
+            .line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        let message = format!(
+            "{line}consent is not \"yes\". A real person is enrolled only with their consent, since an asset is for \
+             ever: once they have agreed, write yes into the column consent"
+        );
+        context.reporters.tell(Event::Failed {
+            name: name.to_owned(),
+            stage: Stage::Consent,
+            code: "consent_missing".to_owned(),
+            message,
+        });
+    }
+    others.is_empty()
+}
+
+/// Looks at all pictures first, so that no actor waits for one that can't be used.
+async fn look(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Looked>> {
+    let mut seen = Duplicates::default();
+    let mut looked = std::pin::pin!(Arc::clone(&pipeline.look).all(cast.characters));
+    let mut actors = Vec::new();
+    while let Some(looked) = looked.next().await {
+        let looked = looked.map(|mut looked| {
+            seen.judge(&mut looked);
+            looked
+        });
+        let looked = pipeline.note(looked).await?;
+        tell(&pipeline.reporters, &looked, pipeline.price);
+        if looked.action == Action::Enroll {
+            actors.push(looked);
+        }
+    }
+    Ok(actors)
+}
