@@ -289,7 +289,6 @@ const NEEDS_YES: &str = "a run pays for what it enrolls, and that can't be undon
                          plan`, then run with --yes (or try it with --sandbox, which costs nothing)";
 
 /// A command that pays asks first; off a terminal it needs `--yes`.
-#[expect(dead_code, reason = "for `realface`")]
 pub(super) fn consent(yes: bool) -> anyhow::Result<()> {
     if yes || (can_ask() && ask_person("Pay for what is enrolled? It can't be undone.")) {
         return Ok(());
