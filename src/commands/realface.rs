@@ -5,14 +5,14 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::context::{Flags, cast_flags, pay_flags};
-use super::run::{Work, consent};
+use super::run::{Work, can_ask, consent};
 use super::{Context, UsageError};
 use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::exit::ExitCode;
 use crate::pipeline::{Duplicates, Looked, Pipeline, tell};
 use crate::plan::{Action, Policy};
-use crate::realface::{Asking, Files, Page, Screen, Walk};
+use crate::realface::{Asking, Files, Operator, Page, Screen, Walk};
 use crate::report::{Event, Stage};
 
 /// Leads the real actors of a cast through.
@@ -61,6 +61,8 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         publish: Arc::clone(&pipeline.publish),
         enroll: Arc::clone(&pipeline.enroll),
         asking,
+        // Asked for by hand, and told of by eye: the operator says when each actor is there.
+        operator: (!typed.yes && !common.quiet && !common.json && can_ask()).then(Operator::at_terminal),
     };
     walk.run(actors).await;
     countdown.abort();

@@ -296,7 +296,7 @@ pub(super) fn consent(yes: bool) -> anyhow::Result<()> {
     Err(UsageError(NEEDS_YES.to_owned()).into())
 }
 
-fn can_ask() -> bool {
+pub(super) fn can_ask() -> bool {
     use std::io::IsTerminal;
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }

@@ -4,12 +4,14 @@
 //! are for: [`Screen`] in the terminal, [`Files`] as pictures in a folder, [`Page`] in a browser on a tablet.
 
 mod files;
+mod operator;
 mod page;
 mod qr;
 mod screen;
 mod walk;
 
 pub use files::Files;
+pub use operator::{Answer, Operator};
 pub use page::Page;
 pub use qr::{Code, Ink, LinkTooLong};
 pub use screen::Screen;

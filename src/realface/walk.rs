@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use crate::cast::{Character, NameKey};
+use super::operator::{Answer, Operator};
+use crate::cast::{Character, NameKey, printable};
 use crate::enroll::{InitRequest, Liveness, LivenessSession, Outcome, backoff, is_about_session};
 use crate::exit::ExitCode;
 use crate::ledger::{Consent, INIT_WINDOW, LedgerError, Reader, SessionState, State};
@@ -40,6 +41,8 @@ pub struct Walk {
     pub enroll: Arc<Enroll>,
     /// How checks are asked for.
     pub asking: Asking,
+    /// Who says when an actor is there; without one, each code is shown at once.
+    pub operator: Option<Operator>,
 }
 
 /// A check that may still be passed.
@@ -98,7 +101,12 @@ impl Walk {
             Some(consent) => Some(consent),
             None => Some(self.consent(&key).await?),
         };
-        for link in 0..self.asking.links {
+        // An operator decides how many links an actor gets.
+        let links = match self.operator {
+            Some(_) => u32::MAX,
+            None => self.asking.links,
+        };
+        for link in 0..links {
             if link > 0 {
                 // The picture's address may be signed, and too old by now.
                 published = self.publish_again(&character, &sha256).await?;
@@ -107,6 +115,7 @@ impl Walk {
                 Some(consent) => consent,
                 None => self.consent(&key).await?,
             };
+            self.is_there(&character, place, link).await?;
             let current = self.begin(&character, consent, place).await?;
             let group_id = current.group_id.clone();
             watched.push(current);
@@ -115,13 +124,35 @@ impl Walk {
                 self.look_after(&published, &mut watched).await?;
             }
         }
-        let links = self.asking.links;
         let message = format!(
             "the check was not passed with {links} links; nothing was charged. Run `castline realface` again when the \
              actor has time"
         );
         self.failed(&character, "liveness_not_passed", message);
         Err(Over)
+    }
+
+    /// Asks the operator whether the actor is there.
+    async fn is_there(&self, character: &Character, place: (usize, usize), link: u32) -> Result<(), Over> {
+        let Some(operator) = &self.operator else {
+            return Ok(());
+        };
+        let name = printable(character.name.as_str());
+        let question = match link {
+            0 => format!("{name} ({} of {})", place.0, place.1),
+            _ => format!("{name}, once more"),
+        };
+        let answer = tokio::select! {
+            () = self.stop().wait() => return Err(Over),
+            answer = operator.ask(&question) => answer,
+        };
+        match answer {
+            Answer::Show => Ok(()),
+            Answer::Skip => {
+                self.failed(character, "skipped", "left for later".to_owned());
+                Err(Over)
+            }
+        }
     }
 
     /// Checks of an earlier run that may still be passed. Their links are not kept, so that their codes can't be
