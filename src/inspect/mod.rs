@@ -110,7 +110,7 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             none: 0.15,
-            sure: 0.75,
+            sure: 0.85,
             second: 0.25,
             several: 0.65,
             cut_off: 0.6,

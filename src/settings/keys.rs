@@ -230,7 +230,7 @@ pub const KEYS: &[Key] = &[
     key(
         "inspect.sure",
         Number,
-        "0.75",
+        "0.85",
         "A best face from this likelihood on is sure. Lower: fewer cases for review, more money spent on none.",
     ),
     key(
