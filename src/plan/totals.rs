@@ -151,11 +151,7 @@ impl Totals {
                 self.changed,
                 "held; pay again with --re-enroll changed",
             ),
-            (
-                "to review",
-                self.in_review,
-                "look with castline review, or approve in the cast",
-            ),
+            ("to review", self.in_review, "decide with castline review"),
             ("unsuitable", self.unsuitable, "other pictures are needed"),
             ("refused before", self.refused, "send again with castline retry"),
             (
