@@ -265,6 +265,24 @@ pub enum Command {
         #[arg(long)]
         allow_outside: bool,
     },
+    /// Look through the unsure pictures on a page of this machine, and approve or reject each
+    ///
+    /// The page is served on 127.0.0.1 until it is done or Ctrl-C; its address works once. What was decided is kept
+    /// at once, for exactly that picture, and the next run goes by it. No run can go on meanwhile.
+    #[command(
+        after_help = "Examples:\n  castline review cast.csv\n  castline review cast.csv --sandbox --no-open"
+    )]
+    Review {
+        /// The cast.
+        #[command(flatten)]
+        cast: CastArgs,
+        /// Port of the page; 0: any free one
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        port: u16,
+        /// Only print the address
+        #[arg(long)]
+        no_open: bool,
+    },
     /// Send again what failed or was refused, and only that
     Retry(RunArgs),
     /// Lead real actors through their liveness check, one by one, and enroll them

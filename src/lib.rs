@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod publish;
 pub mod realface;
 pub mod report;
+pub mod review;
 pub mod sandbox;
 
 pub mod cli;
@@ -28,6 +29,7 @@ pub mod commands;
 pub mod exit;
 pub mod files;
 pub mod money;
+pub(crate) mod page;
 pub mod pipeline;
 pub mod plan;
 pub mod settings;

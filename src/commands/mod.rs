@@ -14,6 +14,7 @@ mod plan;
 mod realface;
 mod report;
 mod resolve;
+mod review;
 mod run;
 mod sandbox;
 mod servers;
@@ -107,6 +108,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             out,
             allow_outside,
         } => tokio::task::block_in_place(|| report::report(&common, cast.as_deref(), &out, allow_outside)),
+        Command::Review { cast, port, no_open } => review::review(&common, cast, port, !no_open).await,
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
         Command::Eval(args) => tokio::task::spawn_blocking(move || eval::eval(&common, &args)).await?,
         Command::Init { folder, force } => init::init(&folder, force),

@@ -258,6 +258,12 @@ impl Inspector {
         thumbnail::of(&self.fitted(&pixels))
     }
 
+    /// The picture at the size of publishing, whole, as a JPEG for people; `None` when it can't be read.
+    pub fn preview(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let pixels = self.decode(bytes).ok()?;
+        prepare::jpeg(&self.fitted(&pixels), 88)
+    }
+
     /// The picture cropped to its face, or larger for its face's sake, when the settings ask for either.
     fn around_face(&self, pixels: &Pixels, inspection: &Inspection) -> Option<RgbImage> {
         let face = inspection.faces.first()?;

@@ -240,6 +240,21 @@ impl Ledger {
         .await
     }
 
+    /// Takes back what a person said of a picture.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn undecide(&self, key: &NameKey, sha256: &str) -> Result<(), LedgerError> {
+        let row = (key.as_str().to_owned(), sha256.to_owned());
+        self.transact(move |connection| {
+            connection
+                .prepare_cached("DELETE FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?
+                .execute(row)?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Writes down how this run ended.
     ///
     /// # Errors

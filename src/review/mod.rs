@@ -1,0 +1,205 @@
+//! The page on which a person looks through unsure pictures: served on loopback, to one browser.
+//!
+//! What stands behind it (the pictures, and where decisions are kept) is the caller's: a [`Desk`].
+
+mod door;
+mod page;
+
+use std::future::Future;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::middleware;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+
+use self::door::Door;
+
+/// An unsure picture. Texts must be fit to be shown (`cast::printable`).
+#[derive(Debug, Clone, Serialize)]
+pub struct Item {
+    /// The character.
+    pub name: String,
+    /// The picture, as the cast gives it; never a signed address.
+    pub source: String,
+    /// Width and height of the picture in pixels: the space of `faces`.
+    pub size: [u32; 2],
+    /// The faces, the surest first: x, y, width and height.
+    pub faces: Vec<[f32; 4]>,
+    /// Why it is unsure, in sentences.
+    pub reasons: Vec<String>,
+}
+
+/// What a person said of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Enroll it.
+    Approved,
+    /// Leave it out.
+    Rejected,
+}
+
+/// What stands behind the page. Items are known by their place in the list.
+#[async_trait]
+pub trait Desk: Send + Sync {
+    /// The picture of an item, as a JPEG; or why there is none, for people.
+    async fn picture(&self, item: usize) -> Result<Vec<u8>, String>;
+    /// Keeps a decision, or takes it back; comes back once that is durable. The error is for people.
+    async fn decide(&self, item: usize, decision: Option<Decision>) -> Result<(), String>;
+}
+
+/// How many were approved, rejected, and left open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Tally {
+    /// To be enrolled.
+    pub approved: usize,
+    /// To be left out.
+    pub rejected: usize,
+    /// Not decided.
+    pub open: usize,
+}
+
+impl Tally {
+    fn of(decisions: &[Option<Decision>]) -> Self {
+        let count = |what| decisions.iter().filter(|d| **d == what).count();
+        Self {
+            approved: count(Some(Decision::Approved)),
+            rejected: count(Some(Decision::Rejected)),
+            open: count(None),
+        }
+    }
+}
+
+/// A page that can be opened.
+pub struct Review {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    door: Door,
+    title: String,
+    items: Vec<Item>,
+    // Held while a decision is written: they are kept in the order in which they were made.
+    decisions: Mutex<Vec<Option<Decision>>>,
+    desk: Arc<dyn Desk>,
+    done: watch::Sender<bool>,
+}
+
+impl Review {
+    /// Listens on 127.0.0.1, at `port` or, with 0, at any free one. `title` names the cast.
+    ///
+    /// # Errors
+    /// The port is taken, or the system has no randomness.
+    pub async fn open(
+        port: u16,
+        title: String,
+        items: Vec<Item>,
+        desk: Arc<dyn Desk>,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let door = Door::new(listener.local_addr()?)?;
+        let shared = Shared {
+            door,
+            title,
+            decisions: Mutex::new(vec![None; items.len()]),
+            items,
+            desk,
+            done: watch::Sender::new(false),
+        };
+        Ok(Self {
+            listener,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Its address, with the token that works once.
+    pub fn url(&self) -> String {
+        self.shared.door.url()
+    }
+
+    /// Serves until the page says that it is done, or `until` comes to its end.
+    ///
+    /// # Errors
+    /// The listener broke.
+    pub async fn serve(self, until: impl Future<Output = ()> + Send + 'static) -> std::io::Result<Tally> {
+        let shared = Arc::clone(&self.shared);
+        let mut late = shared.done.subscribe();
+        let ending = Arc::clone(&shared);
+        let serving = axum::serve(self.listener, router(self.shared)).with_graceful_shutdown(async move {
+            let mut done = ending.done.subscribe();
+            tokio::select! {
+                () = until => _ = ending.done.send_replace(true),
+                _ = done.wait_for(|done| *done) => {}
+            }
+        });
+        tokio::select! {
+            served = serving.into_future() => served?,
+            // A browser may hold a connection open for ever.
+            () = async {
+                let _ = late.wait_for(|done| *done).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            } => {}
+        }
+        let tally = Tally::of(&*shared.decisions.lock().await);
+        Ok(tally)
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/picture/{item}", get(picture))
+        .route("/decide", post(decide))
+        .route("/done", post(done))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), door::guard))
+        .with_state(shared)
+}
+
+async fn index(State(shared): State<Arc<Shared>>) -> Html<String> {
+    let decisions = shared.decisions.lock().await;
+    Html(page::render(&shared.title, &shared.items, &decisions))
+}
+
+async fn picture(State(shared): State<Arc<Shared>>, Path(item): Path<usize>) -> Response {
+    if item >= shared.items.len() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match shared.desk.picture(item).await {
+        Ok(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
+        Err(problem) => (StatusCode::GONE, problem).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Said {
+    item: usize,
+    decision: Option<Decision>,
+}
+
+async fn decide(State(shared): State<Arc<Shared>>, Json(said): Json<Said>) -> Response {
+    let mut decisions = shared.decisions.lock().await;
+    let Some(kept) = decisions.get_mut(said.item) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if let Err(problem) = shared.desk.decide(said.item, said.decision).await {
+        return (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response();
+    }
+    *kept = said.decision;
+    Json(Tally::of(&decisions)).into_response()
+}
+
+async fn done(State(shared): State<Arc<Shared>>) -> Json<Tally> {
+    shared.done.send_replace(true);
+    Json(Tally::of(&*shared.decisions.lock().await))
+}
