@@ -139,7 +139,7 @@ impl Review {
         let serving = axum::serve(self.listener, router(self.shared)).with_graceful_shutdown(async move {
             let mut done = ending.done.subscribe();
             tokio::select! {
-                () = until => _ = ending.done.send_replace(true),
+                () = until => { ending.done.send_replace(true); }
                 _ = done.wait_for(|done| *done) => {}
             }
         });
