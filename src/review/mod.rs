@@ -151,7 +151,7 @@ impl Review {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             } => {}
         }
-        let tally = Tally::of(&*shared.decisions.lock().await);
+        let tally = Tally::of(&shared.decisions.lock().await);
         Ok(tally)
     }
 }
@@ -201,5 +201,5 @@ async fn decide(State(shared): State<Arc<Shared>>, Json(said): Json<Said>) -> Re
 
 async fn done(State(shared): State<Arc<Shared>>) -> Json<Tally> {
     shared.done.send_replace(true);
-    Json(Tally::of(&*shared.decisions.lock().await))
+    Json(Tally::of(&shared.decisions.lock().await))
 }
