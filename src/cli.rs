@@ -207,6 +207,9 @@ pub enum Command {
         /// Write it as a page for people, too
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
+        /// In wallet mode: ask the API for its price first; nothing is paid
+        #[arg(long)]
+        quote: bool,
     },
     /// Check, publish and enroll a cast, and write its manifest
     #[command(after_help = "Examples:\n  castline run samples/cast.csv --sandbox\n  \
@@ -388,6 +391,9 @@ pub struct SandboxArgs {
     /// Print what to export for PowerShell
     #[arg(long)]
     pub powershell: bool,
+    /// Be paid from wallets (x402) instead of by key
+    #[arg(long)]
+    pub wallet: bool,
     /// A fault and how often it comes, in per cent: 500-charged=10 (repeatable)
     #[arg(long, value_name = "KIND=PERCENT")]
     pub fault: Vec<String>,

@@ -100,7 +100,11 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
         None => context.ca_pem()?,
     };
     let api = super::servers::api(context, sandbox, ca_pem)?;
-    if api.key.is_none() {
+    if let Some(payer) = super::wallet::examine(context, sandbox).await {
+        doctor.tell("wallet", payer.map_or_else(Bad, Good))?;
+        let greeting = Client::new(api)?.greet().await;
+        doctor.tell("clock", clock(&greeting))?;
+    } else if api.key.is_none() {
         doctor.tell("api", Bad(KeyError::Missing.to_string()))?;
     } else {
         let base_url = api.base_url.to_string();
@@ -149,7 +153,8 @@ fn ledger(context: &Context, sandbox: bool) -> Found {
             return Ok(format!("{}: none yet, the first run makes it", path.display()));
         };
         drop(view);
-        let ledger = Ledger::open(path, OpenOptions::new(&provider, sandbox, "doctor"))?;
+        let options = OpenOptions::new(&provider, sandbox, "doctor");
+        let ledger = Ledger::open(path, super::wallet::keeping(options, &context.settings))?;
         lost_ledger(&ledger, &manifest_path(&context.settings, sandbox)?)?;
         let count = ledger.view().all()?.len();
         Ok(format!("{}: {count} characters, undamaged, free", path.display()))

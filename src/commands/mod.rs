@@ -19,6 +19,7 @@ mod run;
 mod sandbox;
 mod servers;
 mod status;
+mod wallet;
 
 use crate::cast::CastError;
 use crate::cli::{Cli, Command};
@@ -63,6 +64,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             detailed_exitcode,
             out,
             report,
+            quote,
         } => {
             plan::plan(
                 &common,
@@ -71,11 +73,21 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
                 detailed_exitcode,
                 out.as_deref(),
                 report.as_deref(),
+                quote,
             )
             .await
         }
         Command::Run { run, dry_run: true } => {
-            plan::plan(&common, run.cast, run.pay, false, None, run.report.as_deref()).await
+            plan::plan(
+                &common,
+                run.cast,
+                run.pay,
+                false,
+                None,
+                run.report.as_deref(),
+                false,
+            )
+            .await
         }
         Command::Run { run, .. } => run::run(&common, run, run::Which::All).await,
         Command::Realface(args) => realface::realface(&common, args).await,

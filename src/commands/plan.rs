@@ -27,11 +27,15 @@ pub(super) async fn plan(
     detailed: bool,
     out: Option<&Path>,
     report: Option<&Path>,
+    quote: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
-    let context = Context::new(common, "plan", Some(&args.cast), flags)?;
+    let mut context = Context::new(common, "plan", Some(&args.cast), flags)?;
     let cast = context.read_cast(&args, "plan")?;
+    if quote {
+        super::wallet::quote(&mut context, common.sandbox).await?;
+    }
     let policy = Policy {
         re_enroll_changed: pay.re_enroll.is_some(),
         ..Policy::default()

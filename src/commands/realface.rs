@@ -56,6 +56,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     };
     let work = Work::open(&context, "realface", common.sandbox)?;
     let (pipeline, ending) = work.start(&context, &cast, args, policy).await?;
+    pipeline.enroll.resume().await;
     let actors = look(&pipeline, cast).await?;
     let walk = Walk {
         publish: Arc::clone(&pipeline.publish),

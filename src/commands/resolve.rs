@@ -33,8 +33,9 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
     };
     let settled = settled_by_a_person(&asked)?;
     // Opened for writing also to list: what an interrupted run left open comes into doubt then.
+    // But for what the next run can send again.
     let options = OpenOptions::new(view.provider(), view.is_sandbox(), "resolve");
-    let ledger = Ledger::open(path, options)?;
+    let ledger = Ledger::open(path, super::wallet::keeping(options, &context.settings))?;
     for (name, _) in &settled {
         let name_shown = name.as_str();
         match ledger.get(&name.key())?.map(|record| record.state) {
@@ -101,7 +102,8 @@ fn settled_by_a_person(asked: &Asked) -> Result<Vec<(Name, Resolution)>, UsageEr
 /// exactly one listed asset is settled: that something is not listed proves nothing.
 async fn reconcile(context: &Context, ledger: &Ledger, sandbox: bool) -> anyhow::Result<()> {
     let settings = &context.settings;
-    let Some(address) = &settings.payment.address else {
+    let own = || super::wallet::address(settings);
+    let Some(address) = settings.payment.address.clone().or_else(own) else {
         let told = "whose assets? set payment.address to your wallet's public address, 0x…";
         return Err(UsageError(told.to_owned()).into());
     };
@@ -123,7 +125,7 @@ async fn reconcile(context: &Context, ledger: &Ledger, sandbox: bool) -> anyhow:
         None => context.ca_pem()?,
     };
     let client = Client::new(api(context, sandbox.as_ref(), ca_pem)?)?;
-    let listed = client.listing(address).await;
+    let listed = client.listing(&address).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }

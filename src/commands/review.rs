@@ -62,6 +62,7 @@ pub(super) async fn review(
         common.sandbox,
         "review",
     );
+    let options = super::wallet::keeping(options, &context.settings);
     let ledger = Ledger::open(&context.settings.ledger, options)?;
     let desk = Arc::new(CastDesk {
         ledger: ledger.clone(),

@@ -10,14 +10,15 @@ use super::context::{Flags, cast_flags, pay_flags};
 use super::notify::notify;
 use super::plan::survey;
 use super::servers::{Parts, start_sandbox};
+use super::wallet::{keeping, quote};
 use super::{Context, UsageError};
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs, RunArgs};
-use crate::enroll::{Client, KeyError, Pace};
+use crate::enroll::{Client, KeyError, Pace, PaymentMode};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
-use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop};
+use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop, Way};
 use crate::plan::{Agreed, PlanFile, Policy};
 use crate::publish::{Fetcher, Publisher};
 use crate::report::Event;
@@ -56,12 +57,15 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
             "--manifest".to_owned(),
         ));
     }
-    let context = Context::new(common, "run", Some(&args.cast), flags)?;
+    let mut context = Context::new(common, "run", Some(&args.cast), flags)?;
     let ask = !common.sandbox && !yes && saved.is_none();
     if ask && !can_ask() {
         return Err(UsageError(NEEDS_YES.to_owned()).into());
     }
     let mut cast = context.read_cast(&args, "run")?;
+    if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {
+        quote(&mut context, common.sandbox).await?;
+    }
     let work = Work::open(&context, "run", common.sandbox)?;
     if which == Which::Failed {
         only_failed(&mut cast, &work.ledger)?;
@@ -179,7 +183,7 @@ impl Work {
     /// Opens the ledger on behalf of `command`.
     pub(super) fn open(context: &Context, command: &str, sandbox: bool) -> anyhow::Result<Self> {
         let provider = provider(&context.settings, sandbox);
-        let options = OpenOptions::new(&provider, sandbox, command);
+        let options = keeping(OpenOptions::new(&provider, sandbox, command), &context.settings);
         let ledger = Ledger::open(&context.settings.ledger, options)?;
         let manifest = manifest_path(&context.settings, sandbox)?;
         lost_ledger(&ledger, &manifest)?;
@@ -205,7 +209,7 @@ impl Work {
             None
         };
         let parts = Parts::new(context, sandbox.as_ref())?;
-        if parts.api.key.is_none() {
+        if matches!(parts.way, Way::Key) && parts.api.key.is_none() {
             return Err(KeyError::Missing.into());
         }
         let stop = Stop::default();
@@ -395,6 +399,7 @@ async fn assemble(
     };
     let enroll = Enroll {
         client: Client::new(parts.api)?,
+        way: parts.way,
         pace: Pace::new(settings.api.rate, settings.api.in_flight),
         ledger: ledger.clone(),
         reporters: Arc::clone(&reporters),

@@ -1,7 +1,9 @@
 //! Where the servers of a run are: as the settings say, or the sandbox's.
 
+use super::wallet::{take_wallets, way};
 use super::{Context, UsageError};
-use crate::enroll::{ApiKey, ApiSettings, KeyError};
+use crate::enroll::{ApiKey, ApiSettings, KeyError, PaymentMode};
+use crate::pipeline::Way;
 use crate::publish::{PublishSettings, StaticCredentials};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::settings::Settings;
@@ -13,6 +15,7 @@ pub(super) async fn start_sandbox(settings: &Settings) -> anyhow::Result<Sandbox
     name.push("-files");
     let mut options = SandboxOptions::new(settings.ledger.with_file_name(name));
     options.price = settings.api.price;
+    take_wallets(&mut options, settings);
     // A phone that passes every liveness check by itself, after a moment in which the code can be seen.
     options.liveness.complete_after = Some(std::time::Duration::from_secs(5));
     Ok(crate::sandbox::start(options).await?)
@@ -21,6 +24,7 @@ pub(super) async fn start_sandbox(settings: &Settings) -> anyhow::Result<Sandbox
 /// What the settings or the sandbox say about the servers.
 pub(super) struct Parts {
     pub(super) api: ApiSettings,
+    pub(super) way: Way,
     pub(super) publish: PublishSettings,
     pub(super) credentials: Option<StaticCredentials>,
     pub(super) ca_pem: Option<Vec<u8>>,
@@ -62,9 +66,11 @@ impl Parts {
             ca_pem: ca_pem.clone(),
         };
         let api = api(context, sandbox, ca_pem.clone())?;
+        let way = way(settings, sandbox)?;
         let credentials = sandbox.map(|s| StaticCredentials::new(s.access_key(), s.secret_key()));
         Ok(Self {
             api,
+            way,
             publish,
             credentials,
             ca_pem,
@@ -73,7 +79,8 @@ impl Parts {
     }
 }
 
-/// How the API is spoken to. Free calls may go without a key.
+/// How the API is spoken to. Free calls may go without a key, and those that a wallet pays must: a gateway that
+/// takes both could charge both.
 pub(super) fn api(
     context: &Context,
     sandbox: Option<&Sandbox>,
@@ -81,6 +88,7 @@ pub(super) fn api(
 ) -> anyhow::Result<ApiSettings> {
     let settings = &context.settings.api;
     let key = match sandbox {
+        _ if context.settings.payment.mode == PaymentMode::Wallet => None,
         Some(sandbox) => Some(ApiKey::new(sandbox.api_key())?),
         None => match ApiKey::from_env_or_file(settings.key_file.as_deref()) {
             Err(KeyError::Missing) => None,

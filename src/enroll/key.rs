@@ -61,16 +61,11 @@ impl ApiKey {
         }
         let file = file.ok_or(KeyError::Missing)?;
         let path = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|source| KeyError::File {
+        let first = first_line(file).map_err(|source| KeyError::File {
             path: path.clone(),
             source,
         })?;
-        let first = text
-            .trim_start_matches('\u{feff}')
-            .lines()
-            .next()
-            .unwrap_or_default();
-        Self::read(first, &path)
+        Self::read(&first, &path)
     }
 
     fn read(text: &str, origin: &str) -> Result<Self, KeyError> {
@@ -88,6 +83,13 @@ impl ApiKey {
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// The first line of a file that holds a secret, without a byte-order mark.
+pub(super) fn first_line(file: &Path) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(file)?;
+    let text = text.trim_start_matches('\u{feff}');
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 impl fmt::Debug for ApiKey {

@@ -26,6 +26,13 @@ impl EnrollRequest {
     pub(super) fn body(&self) -> serde_json::Value {
         serde_json::json!({ "name": self.name, "image_url": self.image_url.expose() })
     }
+
+    /// The same for a real actor.
+    pub(super) fn body_of(&self, group_id: &str) -> serde_json::Value {
+        let mut body = self.body();
+        body["group_id"] = group_id.into();
+        body
+    }
 }
 
 impl Client {

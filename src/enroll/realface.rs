@@ -96,9 +96,7 @@ impl Client {
     /// What is about the session rather than the photo ([`is_about_session`]) is [`Outcome::Retry`]: nothing was
     /// charged, and the call may be made again once the session is mended.
     pub async fn enroll_realface(&self, request: &EnrollRequest, group_id: &str) -> Outcome {
-        let mut body = request.body();
-        body["group_id"] = json!(group_id);
-        let call = self.post("realface/enroll", &body);
+        let call = self.post("realface/enroll", &request.body_of(group_id));
         let answer = self.once(call, request.image_url.signature()).await;
         mended(&answer, session_gone(classify(&answer, &self.provider)))
     }
@@ -111,7 +109,7 @@ pub fn is_about_session(code: &str) -> bool {
 }
 
 /// Says of an outcome what it means for the session, and what to do about a photo that does not fit.
-fn mended(answer: &Answer, outcome: Outcome) -> Outcome {
+pub(super) fn mended(answer: &Answer, outcome: Outcome) -> Outcome {
     let again = |code: String, message| Outcome::Retry {
         code,
         message,
@@ -160,7 +158,7 @@ fn free<T>(
 }
 
 /// An address that served `init` is there: what is not found is the session.
-fn session_gone(outcome: Outcome) -> Outcome {
+pub(super) fn session_gone(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Stop {
             kind: StopKind::Address,

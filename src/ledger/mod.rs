@@ -13,5 +13,5 @@ pub use error::LedgerError;
 pub use lock::Holder;
 pub use sessions::{Consent, INIT_WINDOW, Session, SessionState};
 pub use state::{Budget, IllegalTransition, Record, Resolution, State, Transition, apply};
-pub use store::{Ledger, OpenOptions, now};
+pub use store::{Interrupted, Ledger, OpenOptions, now};
 pub use view::{LedgerView, Reader, Spend};

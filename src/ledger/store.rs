@@ -24,6 +24,7 @@ pub struct OpenOptions {
     provider: String,
     sandbox: bool,
     command: String,
+    keep: fn(&str) -> bool,
 }
 
 impl OpenOptions {
@@ -33,8 +34,25 @@ impl OpenOptions {
             provider: provider.to_owned(),
             sandbox,
             command: command.to_owned(),
+            keep: |_| false,
         }
     }
+
+    /// Leaves a paid call that was interrupted open when `keep` says of its payment that it can be sent again,
+    /// instead of bringing it into doubt: see [`Ledger::interrupted`].
+    pub fn keeping(mut self, keep: fn(&str) -> bool) -> Self {
+        self.keep = keep;
+        self
+    }
+}
+
+/// A paid call that an earlier run began, and whose payment can be sent again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interrupted {
+    /// Whom it is about.
+    pub name: Name,
+    /// What was made durable with its intent.
+    pub payment: String,
 }
 
 /// A ledger that this process alone writes. Clones share it.
@@ -49,6 +67,7 @@ struct Shared {
     key_secret: [u8; 32],
     run: i64,
     recovered: usize,
+    interrupted: Vec<Interrupted>,
     // Dropped last: the lock goes with the ledger.
     _lock: Lock,
 }
@@ -102,7 +121,7 @@ impl Ledger {
         let faults = Faults::from_environment();
         faults.limit(&connection)?;
         let key_secret = connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?;
-        let recovered = recover(&mut connection, path)?;
+        let (recovered, interrupted) = recover(&mut connection, path, options.keep)?;
         connection.execute(
             "INSERT INTO runs (command, started_at) VALUES (?1, ?2)",
             (&options.command, now()),
@@ -124,6 +143,7 @@ impl Ledger {
                 key_secret,
                 run,
                 recovered,
+                interrupted,
                 _lock: lock,
             }),
         })
@@ -142,6 +162,12 @@ impl Ledger {
     /// How many characters came into doubt because an interrupted run left their outcome open.
     pub fn recovered(&self) -> usize {
         self.shared.recovered
+    }
+
+    /// Paid calls that an earlier run began and that were kept open: send the same payment again, and write what
+    /// comes of it.
+    pub fn interrupted(&self) -> &[Interrupted] {
+        &self.shared.interrupted
     }
 
     /// 32 random bytes that make object keys unguessable, and stay the same for this ledger.
@@ -486,16 +512,31 @@ fn within(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Resu
     Ok(())
 }
 
-/// Intents without outcome come into doubt.
-fn recover(connection: &mut Connection, path: &Path) -> Result<usize, LedgerError> {
+/// Intents without outcome come into doubt, but for those that `keep` keeps open.
+fn recover(
+    connection: &mut Connection,
+    path: &Path,
+    keep: fn(&str) -> bool,
+) -> Result<(usize, Vec<Interrupted>), LedgerError> {
     let transaction = connection.transaction()?;
     let keys: Vec<String> = transaction
         .prepare("SELECT key FROM characters WHERE state = 'intent'")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
+    let mut kept = Vec::new();
     for key in &keys {
+        let payment: Option<String> = transaction.query_row(
+            "SELECT payment FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1",
+            [key],
+            |row| row.get(0),
+        )?;
         let key = NameKey::from_stored(key.clone());
         let record = view::get(&transaction, path, &key)?.expect("it was just listed");
+        if let Some(payment) = payment.filter(|payment| keep(payment)) {
+            let name = record.name;
+            kept.push(Interrupted { name, payment });
+            continue;
+        }
         let doubt = Transition::Doubt {
             code: "interrupted".to_owned(),
             message: "castline ended while this call was under way; it may have been charged".to_owned(),
@@ -503,7 +544,7 @@ fn recover(connection: &mut Connection, path: &Path) -> Result<usize, LedgerErro
         step(&transaction, path, 0, &record.name, &doubt)?;
     }
     transaction.commit()?;
-    Ok(keys.len())
+    Ok((keys.len() - kept.len(), kept))
 }
 
 /// Now, RFC 3339 in UTC.

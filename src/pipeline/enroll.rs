@@ -1,5 +1,6 @@
 //! The third station: the paid call. Intent before it leaves, outcome before it is shown.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 use super::{Published, Stop, failed, ledger_broke};
-use crate::cast::Character;
+use crate::cast::{Name, NameKey};
 use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind, backoff, is_about_session};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, LedgerError, Transition};
@@ -18,6 +19,8 @@ use crate::report::{Event, Reporters, Stage};
 pub struct Enroll {
     /// Speaks the API.
     pub client: Client,
+    /// How it is paid.
+    pub way: Way,
     /// Keeps to the rate.
     pub pace: Pace,
     /// What is durable.
@@ -48,8 +51,18 @@ pub fn exit_of(kind: StopKind) -> ExitCode {
     }
 }
 
+/// How calls are paid.
+#[derive(Debug)]
+pub enum Way {
+    /// By the client's key, from an account.
+    Key,
+    /// From a wallet, call by call.
+    #[cfg(feature = "wallet")]
+    Wallet(Box<super::Payer>),
+}
+
 /// What to do after a call.
-enum Next {
+pub(super) enum Next {
     Done,
     Again {
         /// As the API asked; else the caller backs off.
@@ -100,6 +113,12 @@ impl Enroll {
             name: character.name.as_str().to_owned(),
             image_url: url,
         };
+        #[cfg(feature = "wallet")]
+        if let Way::Wallet(payer) = &self.way {
+            return self
+                .pay_from_wallet(payer, &character.name, &request, group_id.as_deref(), None)
+                .await;
+        }
         let mut last = (String::new(), String::new());
         for failures in 1..=self.retries.saturating_add(1) {
             let turn = tokio::select! {
@@ -107,7 +126,7 @@ impl Enroll {
                 () = self.stop.wait() => return,
                 turn = self.pace.turn() => turn,
             };
-            let next = self.call(&character, &request, group_id.as_deref()).await;
+            let next = self.call(&character.name, &request, group_id.as_deref()).await;
             drop(turn);
             match next {
                 Next::Done => return,
@@ -122,30 +141,13 @@ impl Enroll {
             }
         }
         let (code, message) = last;
-        failed(&self.reporters, &character, Stage::Enroll, &code, message);
+        failed(&self.reporters, &character.name, Stage::Enroll, &code, message);
     }
 
     /// One paid call, with its intent before and its outcome after.
-    async fn call(&self, character: &Character, request: &EnrollRequest, group_id: Option<&str>) -> Next {
-        if self.stop.thrown() {
+    async fn call(&self, name: &Name, request: &EnrollRequest, group_id: Option<&str>) -> Next {
+        if self.stop.thrown() || !self.intend(name, request, self.price, None).await {
             return Next::Done;
-        }
-        let intent = Transition::Intend {
-            request_digest: request.digest(),
-            price: self.price,
-            budget: self.budget,
-            payment: None,
-        };
-        match self.ledger.write(&character.name, [intent]).await {
-            Ok(_) => {}
-            Err(LedgerError::BudgetReached { message, .. }) => {
-                self.stop.throw(ExitCode::LimitReached, "budget_reached", message);
-                return Next::Done;
-            }
-            Err(error) => {
-                ledger_broke(&self.stop, &error);
-                return Next::Done;
-            }
         }
         // From here to the written outcome nothing may drop this future: the run awaits it even
         // when it stops.
@@ -153,22 +155,51 @@ impl Enroll {
             Some(group_id) => self.client.enroll_realface(request, group_id).await,
             None => self.client.enroll_portrait(request).await,
         };
-        self.settle(character, outcome).await
+        self.settle(name, outcome, self.price).await
     }
 
-    async fn settle(&self, character: &Character, outcome: Outcome) -> Next {
+    /// Writes the intent, with the signed payment if there is one; tells whether it is durable. When it is not,
+    /// the run stops.
+    pub(super) async fn intend(
+        &self,
+        name: &Name,
+        request: &EnrollRequest,
+        price: Usd,
+        payment: Option<String>,
+    ) -> bool {
+        let intent = Transition::Intend {
+            request_digest: request.digest(),
+            price,
+            budget: self.budget,
+            payment,
+        };
+        match self.ledger.write(name, [intent]).await {
+            Ok(_) => true,
+            Err(LedgerError::BudgetReached { message, .. }) => {
+                self.stop.throw(ExitCode::LimitReached, "budget_reached", message);
+                false
+            }
+            Err(error) => {
+                ledger_broke(&self.stop, &error);
+                false
+            }
+        }
+    }
+
+    /// Writes an outcome, and tells it. `price` is what the call costs as far as known.
+    pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd) -> Next {
         if !matches!(outcome, Outcome::InDoubt { .. }) {
             self.doubts_in_row.store(0, Ordering::Relaxed);
         }
-        let name = character.name.as_str().to_owned();
+        let name = character.as_str().to_owned();
         match outcome {
             Outcome::Enrolled {
                 asset_id,
-                price,
+                price: told,
                 settlement,
                 ..
             } => {
-                let cost_usd = price.unwrap_or(self.price);
+                let cost_usd = told.unwrap_or(price);
                 let at = crate::ledger::now();
                 let write = Transition::Enrolled {
                     asset_id: asset_id.clone(),
@@ -237,7 +268,7 @@ impl Enroll {
                         name,
                         code,
                         message,
-                        cost_usd: self.price,
+                        cost_usd: price,
                     });
                 }
                 let in_row = self.doubts_in_row.fetch_add(1, Ordering::Relaxed) + 1;
@@ -253,9 +284,18 @@ impl Enroll {
         }
     }
 
+    /// Sends again what an interrupted run had signed and sent, as long as that is valid; tells whom.
+    pub async fn resume(&self) -> HashSet<NameKey> {
+        match &self.way {
+            Way::Key => HashSet::new(),
+            #[cfg(feature = "wallet")]
+            Way::Wallet(payer) => self.resume_from_wallet(payer).await,
+        }
+    }
+
     /// Writes an outcome; tells whether it is durable.
-    async fn write(&self, character: &Character, outcome: Transition) -> bool {
-        match self.ledger.write(&character.name, [outcome]).await {
+    pub(super) async fn write(&self, character: &Name, outcome: Transition) -> bool {
+        match self.ledger.write(character, [outcome]).await {
             Ok(_) => true,
             Err(error) => {
                 ledger_broke(&self.stop, &error);

@@ -4,9 +4,12 @@
 
 mod enroll;
 mod look;
+#[cfg(feature = "wallet")]
+mod pay;
 mod publish;
 mod stop;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use crate::cast::{Cast, Character};
+use crate::cast::{Cast, Character, Name, NameKey};
 use crate::exit::ExitCode;
 use crate::inspect::Likeness;
 use crate::ledger::{Ledger, LedgerError, Transition};
@@ -23,8 +26,10 @@ use crate::plan::{Action, Agreed};
 use crate::publish::PublicUrl;
 use crate::report::{Event, Reporters, Stage};
 
-pub use enroll::{Enroll, exit_of};
+pub use enroll::{Enroll, Way, exit_of};
 pub use look::{Look, Looked, read as read_source};
+#[cfg(feature = "wallet")]
+pub use pay::{Payer, can_be_sent_again};
 pub use publish::Publish;
 pub use stop::{Reason as StopReason, Stop};
 
@@ -75,12 +80,13 @@ pub struct Pipeline {
 impl Pipeline {
     /// Takes a cast the whole way, and comes back when nothing is under way any more.
     pub async fn run(self, cast: Cast) {
+        let resumed = self.enroll.resume().await;
         let (to_publish, publishing) = mpsc::channel(self.publish.uploads * 2);
         let (to_enroll, enrolling) = mpsc::channel(64);
         let checkpoints = tokio::spawn(checkpoints(Arc::clone(&self.checkpoint), self.checkpoint_every));
         let publish = tokio::spawn(Arc::clone(&self.publish).run(publishing, to_enroll));
         let enroll = tokio::spawn(Arc::clone(&self.enroll).run(enrolling));
-        self.feed(cast, to_publish).await;
+        self.feed(cast, &resumed, to_publish).await;
         for station in [publish, enroll] {
             if station.await.is_err() {
                 self.stop.throw(
@@ -94,7 +100,7 @@ impl Pipeline {
     }
 
     /// Looks at the cast, writes what was seen into the ledger, and hands on what is to be enrolled.
-    async fn feed(&self, cast: Cast, to_publish: mpsc::Sender<Looked>) {
+    async fn feed(&self, cast: Cast, resumed: &HashSet<NameKey>, to_publish: mpsc::Sender<Looked>) {
         let mut seen = Duplicates::default();
         let looked = Arc::clone(&self.look).all(cast.characters).map(move |looked| {
             looked.map(|mut looked| {
@@ -118,7 +124,10 @@ impl Pipeline {
                     break;
                 }
             };
+            // What an interrupted run had paid for before it was agreed on is not paid for here.
+            let paid_before = resumed.contains(&looked.character.name.key());
             if let Some(agreed) = &self.agreed
+                && !paid_before
                 && !agreed.covers(&looked.character.name, looked.action, &looked.sha256)
             {
                 let name = crate::cast::printable(looked.character.name.as_str());
@@ -229,8 +238,8 @@ fn ledger_broke(stop: &Stop, error: &LedgerError) {
 }
 
 /// Tells a failure that cost nothing.
-fn failed(reporters: &Reporters, character: &Character, stage: Stage, code: &str, message: String) {
-    let name = character.name.as_str().to_owned();
+fn failed(reporters: &Reporters, name: &Name, stage: Stage, code: &str, message: String) {
+    let name = name.as_str().to_owned();
     reporters.tell(Event::Failed {
         name,
         stage,

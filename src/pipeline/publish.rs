@@ -110,7 +110,7 @@ impl Publish {
                 }
                 failed(
                     &self.reporters,
-                    &character,
+                    &character.name,
                     Stage::Publish,
                     trouble.code,
                     trouble.message,

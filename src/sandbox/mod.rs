@@ -62,6 +62,8 @@ pub struct Sandbox {
     secret_key: String,
     ca_pem: String,
     ca_file: PathBuf,
+    #[cfg(feature = "wallet")]
+    wallet_key: String,
     servers: JoinSet<()>,
 }
 
@@ -172,6 +174,8 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
         secret_key,
         ca_pem,
         ca_file,
+        #[cfg(feature = "wallet")]
+        wallet_key: format!("0x{}", random_hex::<32>()),
         servers,
     })
 }
@@ -229,6 +233,20 @@ impl Sandbox {
     /// The API key.
     pub fn api_key(&self) -> &str {
         &self.shared.api_key
+    }
+
+    /// The private key of a wallet, made for this start. It holds what every wallet holds here.
+    #[cfg(feature = "wallet")]
+    pub fn wallet_key(&self) -> &str {
+        &self.wallet_key
+    }
+
+    /// Whether it is paid from wallets rather than by key.
+    pub fn takes_wallets(&self) -> bool {
+        #[cfg(feature = "wallet")]
+        return self.shared.bank.is_some();
+        #[cfg(not(feature = "wallet"))]
+        false
     }
 
     /// The authority to trust, PEM.

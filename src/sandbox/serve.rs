@@ -67,7 +67,7 @@ fn print(text: &str) -> std::io::Result<()> {
 impl Sandbox {
     /// The environment that points castline, and any AWS client, to this sandbox.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut settings = vec![
             ("CASTLINE_API_BASE_URL", self.api_base_url().into()),
             ("CASTLINE_API_KEY", self.api_key().into()),
             ("CASTLINE_S3_ENDPOINT", self.s3_endpoint().into()),
@@ -81,7 +81,13 @@ impl Sandbox {
                 self.ca_file().to_string_lossy().into_owned(),
             ),
             ("CASTLINE_PUBLISH_ALLOW_PRIVATE_HOSTS", "true".into()),
-        ]
+        ];
+        #[cfg(feature = "wallet")]
+        if self.takes_wallets() {
+            settings.push(("CASTLINE_PAYMENT_MODE", "wallet".into()));
+            settings.push(("CASTLINE_WALLET_KEY", self.wallet_key().into()));
+        }
+        settings
     }
 }
 

@@ -101,13 +101,43 @@ pub const KEYS: &[Key] = &[
         "api.retries",
         Number,
         "5",
-        "How often a call that provably never left, or met a 429, is tried again.",
+        "How often a call that provably never left, or met a 429, is tried again, and a wallet's payment sent again.",
+    ),
+    key(
+        "payment.mode",
+        Text,
+        "",
+        "How calls are paid: key (from an account) or wallet (x402); without it, the first that the provider takes.",
+    ),
+    key(
+        "payment.key_file",
+        Text,
+        "",
+        "A file that holds the wallet's private key. Better: the variable CASTLINE_WALLET_KEY. Never a flag.",
+    ),
+    key(
+        "payment.network",
+        Text,
+        "base",
+        "Where a wallet pays, always in USDC: base or base-sepolia. Nothing else is signed.",
+    ),
+    key(
+        "payment.payee",
+        Text,
+        "",
+        "The one address, 0x…, that a wallet may pay; without it, whomever the API names.",
+    ),
+    key(
+        "payment.max_price_usd",
+        Number,
+        "0.02",
+        "The most that a wallet signs for one call. What a quote asks beyond it is refused.",
     ),
     key(
         "payment.address",
         Text,
         "",
-        "Your wallet's public address, 0x…: whose assets `castline resolve --reconcile` looks up.",
+        "Your wallet's public address, 0x…: whose assets `castline resolve --reconcile` looks up. Not needed in wallet mode.",
     ),
     key(
         "s3.bucket",
@@ -368,7 +398,8 @@ pub fn commented_file() -> String {
     let mut text = String::from(
         "# castline.toml — every setting, at its default. Uncomment what you change.\n\
          # Flags win over the environment (CASTLINE_<SECTION>_<KEY>), the environment over this file.\n\
-         # Secrets don't belong here: CASTLINE_API_KEY and the AWS variables or profile hold them.\n",
+         # Secrets don't belong here: CASTLINE_API_KEY, CASTLINE_WALLET_KEY\n\
+         # and the AWS variables or profile hold them.\n",
     );
     let mut section = "";
     for key in KEYS {

@@ -11,7 +11,7 @@ use url::Url;
 
 pub use layers::{Layers, Origin, Value};
 
-use crate::enroll::{Provider, Rate};
+use crate::enroll::{Network, PaymentMode, Provider, Rate};
 use crate::inspect::{InspectSettings, OutputFormat, Thresholds};
 use crate::money::Usd;
 
@@ -115,10 +115,15 @@ pub struct Api {
     pub retries: u32,
 }
 
-/// `payment.*`: what is known of the wallet.
+/// `payment.*`: how calls are paid, and what is known of the wallet.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct Payment {
+    pub mode: PaymentMode,
+    pub key_file: Option<PathBuf>,
+    pub network: Network,
+    pub payee: Option<String>,
+    pub max_price: Usd,
     pub address: Option<String>,
 }
 
@@ -213,6 +218,11 @@ impl Settings {
             retries: layers.required("api.retries")?,
         };
         let payment = Payment {
+            mode: payment_mode(&layers, &api.provider)?,
+            key_file: path(&layers, "payment.key_file", root),
+            network: layers.required("payment.network")?,
+            payee: address(&layers, "payment.payee")?,
+            max_price: layers.required("payment.max_price_usd")?,
             address: address(&layers, "payment.address")?,
         };
         let s3 = S3 {
@@ -296,6 +306,27 @@ fn provider(layers: &Layers, root: &Path) -> Result<Provider, SettingsError> {
     let name = "api.provider";
     let file = path(layers, name, root).ok_or_else(|| needed(layers, name))?;
     Provider::load(&layers.value(name).text, &file).map_err(|e| layers.wrong(name, e.to_string()))
+}
+
+/// How calls are paid: as set, else in the first way that the provider takes.
+fn payment_mode(layers: &Layers, provider: &Provider) -> Result<PaymentMode, SettingsError> {
+    let name = "payment.mode";
+    let mode = match layers.value(name).text.as_str() {
+        "" => provider.payments[0],
+        "key" => PaymentMode::Key,
+        "wallet" => PaymentMode::Wallet,
+        _ => return Err(layers.wrong(name, "write key or wallet".to_owned())),
+    };
+    if !provider.payments.contains(&mode) {
+        let other = if mode == PaymentMode::Key {
+            "a wallet"
+        } else {
+            "an API key"
+        };
+        let told = format!("{} is paid by {other} only", provider.name);
+        return Err(layers.wrong(name, told));
+    }
+    Ok(mode)
 }
 
 /// A wallet's address: 0x and 40 hexadecimal digits.
@@ -441,10 +472,26 @@ mod tests {
             ("[inspect]\nbackground = \"grey\"", "#rrggbb"),
             ("[inspect]\nformat = \"gif\"", "inspect.format"),
             ("[api]\nmax_cost_usd = -1", "api.max_cost_usd"),
+            ("[payment]\nmode = \"cash\"", "write key or wallet"),
+            ("[payment]\nnetwork = \"ethereum\"", "base or base-sepolia"),
+            ("[payment]\npayee = \"0x12\"", "40 hexadecimal digits"),
+            ("[payment]\nmax_price_usd = \"much\"", "payment.max_price_usd"),
+            (
+                "[api]\nprovider = \"blockrun\"\n[payment]\nmode = \"key\"",
+                "blockrun is paid by a wallet only",
+            ),
         ] {
             let told = load(file, &[], &[]).unwrap_err().to_string();
             assert!(told.contains(part) && told.contains(FILE_NAME), "{file}: {told}");
         }
+    }
+
+    #[test]
+    fn calls_are_paid_as_the_provider_takes_it() {
+        let mode = |file| load(file, &[], &[]).unwrap().payment.mode;
+        assert_eq!(mode(""), PaymentMode::Key);
+        assert_eq!(mode("[payment]\nmode = \"wallet\""), PaymentMode::Wallet);
+        assert_eq!(mode("[api]\nprovider = \"blockrun\""), PaymentMode::Wallet);
     }
 
     #[test]

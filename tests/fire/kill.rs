@@ -118,6 +118,13 @@ impl SmallCast {
         lines.filter(|l| l["type"] == "status").collect()
     }
 
+    /// The names in that state.
+    #[cfg(feature = "wallet")]
+    pub(super) fn in_state(&self, state: &str) -> BTreeSet<String> {
+        let records = self.records().into_iter().filter(|r| r["state"] == state);
+        records.map(|r| r["name"].as_str().unwrap().to_owned()).collect()
+    }
+
     fn manifest(&self) -> BTreeMap<String, String> {
         let Ok(text) = std::fs::read(self.csv.with_file_name("manifest.json")) else {
             return BTreeMap::new();
@@ -171,8 +178,11 @@ impl SmallCast {
 
 #[test]
 fn killed_at_random_moments_it_never_pays_twice_and_loses_nothing() {
-    let rounds: u32 = if long() { 500 } else { 50 };
     let server = Server::start(&["--fault", "latency_ms=5"]);
+    kill_at_random_moments(&server, if long() { 500 } else { 50 });
+}
+
+pub(super) fn kill_at_random_moments(server: &Server, rounds: u32) {
     let (mut kills, mut casts, mut seed) = (0, 0, 0x5eed_u64);
     while kills < rounds {
         casts += 1;
@@ -204,7 +214,7 @@ fn killed_at_random_moments_it_never_pays_twice_and_loses_nothing() {
             kills += 1;
         }
         let last = run().wait().unwrap().code();
-        cast.assert_promises(&server, last);
+        cast.assert_promises(server, last);
     }
     println!(
         "{kills} kills over {casts} casts of 100, {} charges",

@@ -11,6 +11,8 @@ mod kill;
 mod plan;
 mod rates;
 mod reconcile;
+#[cfg(feature = "wallet")]
+mod wallet;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use castline::exit::ExitCode;
 use castline::inspect::Verdict;
 use castline::ledger::{Budget, Ledger, OpenOptions, Record, State, Transition};
 use castline::money::Usd;
-use castline::pipeline::{Enroll, Published, Stop, StopReason};
+use castline::pipeline::{Enroll, Published, Stop, StopReason, Way};
 use castline::publish::PublicUrl;
 use castline::report::{Reporters, Summary};
 use castline::sandbox::{self, Faults, Sandbox, SandboxOptions};
@@ -40,6 +42,9 @@ struct Stage {
     sandbox: Sandbox,
     folder: TempDir,
     picture: PublicUrl,
+    /// Who pays; without it, the key does.
+    #[cfg(feature = "wallet")]
+    wallet: Option<castline::enroll::payment::Wallet>,
 }
 
 /// How the paid station runs.
@@ -86,16 +91,31 @@ impl Ended {
 
 impl Stage {
     async fn new(faults: Faults) -> Self {
+        Self::with(|options| options.faults = faults).await
+    }
+
+    async fn with(change: impl FnOnce(&mut SandboxOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = SandboxOptions::new(folder.path().join("sandbox"));
-        options.faults = faults;
+        change(&mut options);
         let sandbox = sandbox::start(options).await.unwrap();
         let picture = upload(&sandbox).await;
         Self {
             sandbox,
             folder,
             picture,
+            #[cfg(feature = "wallet")]
+            wallet: None,
         }
+    }
+
+    /// How calls are paid.
+    fn way(&self) -> Way {
+        #[cfg(feature = "wallet")]
+        if let Some(wallet) = &self.wallet {
+            return wallet::way(wallet);
+        }
+        Way::Key
     }
 
     fn ledger(&self) -> Ledger {
@@ -111,15 +131,17 @@ impl Stage {
         let ledger = self.ledger();
         let stop = Stop::default();
         let reporters = Arc::new(Reporters::new("run", Vec::new()));
+        let way = self.way();
         let api = ApiSettings {
             base_url: self.sandbox.api_base_url(),
-            key: Some(ApiKey::new(self.sandbox.api_key()).unwrap()),
+            key: matches!(way, Way::Key).then(|| ApiKey::new(self.sandbox.api_key()).unwrap()),
             provider: castline::enroll::Provider::default(),
             timeout: run.timeout,
             ca_pem: Some(self.sandbox.ca_pem().to_vec()),
         };
         let station = Arc::new(Enroll {
             client: Client::new(api).unwrap(),
+            way,
             pace: Pace::new(run.rate.parse().unwrap(), run.in_flight),
             ledger: ledger.clone(),
             reporters: Arc::clone(&reporters),

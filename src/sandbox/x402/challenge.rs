@@ -148,7 +148,7 @@ impl Challenge {
         all
     }
 
-    pub(super) fn reply(&self, wallet: &WalletOptions, price: Usd, resource: &str) -> Response<Body> {
+    pub(crate) fn reply(&self, wallet: &WalletOptions, price: Usd, resource: &str) -> Response<Body> {
         let requirement = self.requirement(wallet, price, resource);
         let mut body = match self.place {
             Place::Body => requirement.clone(),

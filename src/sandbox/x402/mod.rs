@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::api::reply::ApiError;
 use super::charges::{Charge, ChargeBook};
+use crate::enroll::Network;
 use crate::money::Usd;
 
 pub use challenge::{AmountKey, Challenge, ListKey, NetworkName, Place};
@@ -74,6 +75,22 @@ impl Default for WalletOptions {
             balance: Usd::from_micros(1_000_000_000),
             balances: BTreeMap::new(),
             replay: Replay::default(),
+        }
+    }
+}
+
+impl WalletOptions {
+    /// The defaults on a network: Circle's USDC there.
+    pub fn on(network: Network) -> Self {
+        let base = Self::default();
+        match network {
+            Network::Base => base,
+            Network::BaseSepolia => Self {
+                chain_id: network.chain_id(),
+                asset: address!("036CbD53842c5426634e7929541eC2318f3dCF7e"),
+                domain_name: "USDC".to_owned(),
+                ..base
+            },
         }
     }
 }

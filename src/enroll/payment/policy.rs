@@ -1,0 +1,160 @@
+//! What may be signed at all. Everything is pinned before; what an API asks beyond that is refused.
+
+use std::time::Duration;
+
+use alloy_primitives::Address;
+use serde_json::Value;
+
+use super::challenge::Challenge;
+use super::token;
+use crate::enroll::Network;
+use crate::enroll::text::clean;
+use crate::money::Usd;
+
+/// How long a payment stays valid when an offer doesn't say, and at most and at least whatever it says. Long
+/// enough to send it again after a lost reply; short, since until then the payee can take it.
+const VALIDITY: Duration = Duration::from_secs(300);
+const LONGEST_VALIDITY: Duration = Duration::from_secs(3600);
+const SHORTEST_VALIDITY: Duration = Duration::from_secs(30);
+
+/// What may be signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The one chain, and with it the one token: its USDC.
+    pub network: Network,
+    /// The one payee; any when `None`.
+    pub payee: Option<Address>,
+    /// The most that one call may cost.
+    pub max_price: Usd,
+}
+
+/// Nothing that is offered may be signed. Says what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing was signed: the API asks {}", .asked.join("; or "))]
+pub struct PolicyError {
+    /// Why each offer is refused.
+    pub asked: Vec<String>,
+    /// An offer fits but for its price.
+    pub too_dear: bool,
+}
+
+/// An offer that may be signed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The offer as it was told, to be repeated in the payment.
+    pub(super) offer: Value,
+    /// The version of the challenge.
+    pub(super) version: Option<u64>,
+    /// What is paid for.
+    pub(super) resource: Option<Value>,
+    /// The chain.
+    pub network: Network,
+    /// Who is paid.
+    pub payee: Address,
+    /// The price: one base unit of USDC is one micro-dollar.
+    pub price: Usd,
+    /// How long the payment is valid.
+    pub validity: Duration,
+    /// Name and version of the token's EIP-712 domain.
+    pub(super) domain: (String, String),
+}
+
+impl Policy {
+    /// The cheapest offer that may be signed.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn choose(&self, challenge: &Challenge) -> Result<Accepted, PolicyError> {
+        let mut refused = PolicyError {
+            asked: Vec::new(),
+            too_dear: false,
+        };
+        let mut best: Option<Accepted> = None;
+        for offer in &challenge.offers {
+            match self.judge(challenge, offer) {
+                Ok(accepted) if accepted.price > self.max_price => {
+                    let (price, most) = (accepted.price, self.max_price);
+                    refused.too_dear = true;
+                    refused
+                        .asked
+                        .push(format!("{price} for a call, and at most {most} is allowed"));
+                }
+                Ok(accepted) if best.as_ref().is_none_or(|best| accepted.price < best.price) => {
+                    best = Some(accepted);
+                }
+                Ok(_) => {}
+                Err(asked) => refused.asked.push(asked),
+            }
+        }
+        best.ok_or(refused)
+    }
+
+    /// Whether an offer may be signed, but for its price; else what it asks.
+    fn judge(&self, challenge: &Challenge, offer: &Value) -> Result<Accepted, String> {
+        let text = |name: &str| offer.get(name).and_then(Value::as_str);
+        let told = |name: &str| clean(text(name).unwrap_or("nothing"));
+        if text("scheme") != Some("exact") {
+            return Err(format!("for the scheme {} instead of exact", told("scheme")));
+        }
+        if !text("network").is_some_and(|name| self.network.is_named(name)) {
+            return Err(format!(
+                "to be paid on {} instead of {}",
+                told("network"),
+                self.network
+            ));
+        }
+        let address = |name: &str| text(name).and_then(|text| text.parse::<Address>().ok());
+        let usdc = token::usdc(self.network);
+        if address("asset") != Some(usdc) {
+            return Err(format!("for the token {} instead of USDC, {usdc}", told("asset")));
+        }
+        let payee =
+            address("payTo").ok_or_else(|| format!("to pay {}, which is no address", told("payTo")))?;
+        if let Some(pinned) = self.payee.filter(|pinned| *pinned != payee) {
+            return Err(format!("to pay {payee} instead of {pinned}"));
+        }
+        let amount = offer.get("amount").or_else(|| offer.get("maxAmountRequired"));
+        let price = amount
+            .and_then(base_units)
+            .ok_or_else(|| "an amount that can't be read".to_owned())?;
+        let extra = |name: &str| {
+            let text = offer.get("extra")?.get(name)?.as_str()?;
+            (!text.is_empty() && text.len() <= 64).then(|| text.to_owned())
+        };
+        let (name, version) = token::domain(self.network);
+        let validity = offer.get("maxTimeoutSeconds").and_then(Value::as_u64);
+        Ok(Accepted {
+            offer: offer.clone(),
+            version: challenge.version,
+            // Version 1 tells the resource in the offer.
+            resource: challenge
+                .resource
+                .clone()
+                .or_else(|| offer.get("resource").cloned()),
+            network: self.network,
+            payee,
+            price,
+            validity: validity
+                .map_or(VALIDITY, Duration::from_secs)
+                .clamp(SHORTEST_VALIDITY, LONGEST_VALIDITY),
+            domain: (
+                extra("name").unwrap_or_else(|| name.to_owned()),
+                extra("version").unwrap_or_else(|| version.to_owned()),
+            ),
+        })
+    }
+}
+
+/// A whole number of base units, as text or as a number. More than 2⁶⁴ are no price of anything.
+fn base_units(value: &Value) -> Option<Usd> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    }
+    .map(Usd::from_micros)
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

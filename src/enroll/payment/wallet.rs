@@ -1,0 +1,135 @@
+//! The wallet: a private key that signs payments and is nowhere to be seen.
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use alloy_primitives::{Address, B256};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+
+use super::payload::{Authorization, SignedPayment};
+use super::policy::Accepted;
+use super::token::signing_hash;
+use crate::enroll::key::first_line;
+
+/// The variable that holds the private key.
+pub const WALLET_VARIABLE: &str = "CASTLINE_WALLET_KEY";
+
+/// How far payments are dated back, so that a clock that is a little fast doesn't make them invalid.
+const BACKDATED: Duration = Duration::from_secs(600);
+
+/// A private key. `Debug` shows its address alone.
+#[derive(Clone)]
+pub struct Wallet(PrivateKeySigner);
+
+/// There is no usable private key.
+#[derive(Debug, thiserror::Error)]
+pub enum WalletError {
+    /// Neither the environment nor a file holds one.
+    #[error(
+        "no wallet: export {WALLET_VARIABLE}, or name a file that holds the private key as payment.key_file"
+    )]
+    Missing,
+    /// It is none.
+    #[error("{0} is not a private key: 64 hexadecimal digits, with or without 0x")]
+    Malformed(String),
+    /// The file can't be read.
+    #[error("payment.key_file {path} can't be read: {source}")]
+    File {
+        /// Which one.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Wallet {
+    /// From `CASTLINE_WALLET_KEY`, else from the first line of `file`. A variable that is set but empty counts as
+    /// not set.
+    ///
+    /// # Errors
+    /// Neither holds a private key.
+    pub fn from_env_or_file(file: Option<&Path>) -> Result<Self, WalletError> {
+        if let Ok(text) = std::env::var(WALLET_VARIABLE)
+            && !text.trim().is_empty()
+        {
+            return Self::read(&text, WALLET_VARIABLE);
+        }
+        let file = file.ok_or(WalletError::Missing)?;
+        let path = file.display().to_string();
+        match first_line(file) {
+            Ok(text) => Self::read(&text, &path),
+            Err(source) => Err(WalletError::File { path, source }),
+        }
+    }
+
+    /// From 64 hexadecimal digits, with or without `0x`.
+    ///
+    /// # Errors
+    /// They are none, or no private key of the curve.
+    pub fn new(digits: &str) -> Result<Self, WalletError> {
+        Self::read(digits, "the private key")
+    }
+
+    fn read(text: &str, origin: &str) -> Result<Self, WalletError> {
+        let digits = text.trim();
+        let digits = digits.strip_prefix("0x").unwrap_or(digits);
+        let mut bytes = B256::ZERO;
+        // The libraries' own errors may quote what they were given.
+        let key = hex::decode_to_slice(digits, bytes.as_mut_slice())
+            .ok()
+            .and_then(|()| PrivateKeySigner::from_bytes(&bytes).ok());
+        bytes.fill(0);
+        key.map(Self)
+            .ok_or_else(|| WalletError::Malformed(origin.to_owned()))
+    }
+
+    /// Who pays.
+    pub fn address(&self) -> Address {
+        self.0.address()
+    }
+
+    /// Signs a payment with a fresh nonce, valid from now. Make it durable before it is sent.
+    pub fn sign(&self, accepted: &Accepted) -> SignedPayment {
+        let mut nonce = B256::ZERO;
+        getrandom::fill(nonce.as_mut_slice()).expect("the operating system's randomness");
+        self.sign_at(accepted, unix_now(), nonce)
+    }
+
+    fn sign_at(&self, accepted: &Accepted, now: u64, nonce: B256) -> SignedPayment {
+        let authorization = Authorization {
+            from: self.address(),
+            to: accepted.payee,
+            value: accepted.price.micros(),
+            valid_after: now.saturating_sub(BACKDATED.as_secs()),
+            valid_before: now.saturating_add(accepted.validity.as_secs()),
+            nonce,
+        };
+        let hash = signing_hash(&accepted.domain, accepted.network, &authorization);
+        let signature = self.0.sign_hash_sync(&hash).expect("32 bytes can be signed");
+        SignedPayment {
+            version: accepted.version,
+            resource: accepted.resource.clone(),
+            offer: accepted.offer.clone(),
+            authorization,
+            signature: signature.as_bytes().into(),
+        }
+    }
+}
+
+/// Unix seconds by this machine's clock.
+pub fn unix_now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+impl fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wallet({})", self.address())
+    }
+}
+
+#[cfg(test)]
+#[path = "wallet_tests.rs"]
+pub(super) mod tests;
