@@ -67,6 +67,10 @@ fn print(text: &str) -> std::io::Result<()> {
 impl Sandbox {
     /// The environment that points castline, and any AWS client, to this sandbox.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
+        #[cfg_attr(
+            not(feature = "wallet"),
+            expect(unused_mut, reason = "only a wallet adds to it")
+        )]
         let mut settings = vec![
             ("CASTLINE_API_BASE_URL", self.api_base_url().into()),
             ("CASTLINE_API_KEY", self.api_key().into()),
