@@ -140,3 +140,32 @@ fn status_and_manifest_speak_from_the_ledger() {
     let map: serde_json::Value = serde_json::from_str(&map.stdout).expect("a JSON map");
     assert_eq!(map.as_object().expect("a map").len(), cast.names.len());
 }
+
+#[test]
+fn a_new_name_with_an_enrolled_picture_is_a_case_for_review() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    let csv = std::fs::read_to_string(&cast.csv).expect("the cast");
+    let (header, rows) = csv.split_once('\n').expect("rows");
+    let mut fields = rows.lines().next().expect("a row").split(',');
+    let (name, picture) = (fields.next().expect("a name"), fields.next().expect("an image"));
+    // Before her twin, who is kept and not looked at again.
+    let newcomer = format!(
+        "A Newcomer,{picture}{}",
+        ",".repeat(header.matches(',').count() - 1)
+    );
+    std::fs::write(&cast.csv, format!("{header}\n{newcomer}\n{rows}")).expect("a cast");
+    for _ in 0..2 {
+        let run = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+        run.exits_with(3);
+        assert!(run.events("enrolled").is_empty());
+        let checked = run.events("checked");
+        assert_eq!(checked.len(), 1, "nobody else is looked at again");
+        assert_eq!(checked[0]["reasons"][0], format!("duplicate_of:{name}"));
+    }
+    // Without the twin's picture under another name there is no twin: nothing of it was kept.
+    std::fs::remove_dir_all(cast.folder.path().join(".castline")).expect("a ledger");
+    std::fs::write(&cast.csv, format!("{header}\n{newcomer}\n")).expect("a cast");
+    let alone = Castline::on(&cast).run(&["check", "--json"]);
+    alone.exits_with(0);
+}

@@ -176,7 +176,7 @@ fn agreed(context: &Context, cast: &mut Cast) -> bool {
 
 /// Looks at all pictures first, so that no actor waits for one that can't be used.
 async fn look(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Looked>> {
-    let mut seen = Duplicates::default();
+    let mut seen = Duplicates::of(&pipeline.look)?;
     let mut looked = std::pin::pin!(Arc::clone(&pipeline.look).all(cast.characters));
     let mut actors = Vec::new();
     while let Some(looked) = looked.next().await {

@@ -155,6 +155,12 @@ impl Inspection {
         self.reasons.push(Reason { code, message });
     }
 
+    /// Whether it says that the same picture stands under another name.
+    pub fn is_duplicate(&self) -> bool {
+        let duplicate = |reason: &Reason| matches!(reason.code, ReasonCode::DuplicateOf(_));
+        self.reasons.iter().any(duplicate)
+    }
+
     /// Says that the same picture stands under another name: a case for review.
     pub fn mark_duplicate(&mut self, other: &str) {
         let code = ReasonCode::DuplicateOf(other.to_owned());

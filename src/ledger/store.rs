@@ -325,6 +325,10 @@ impl Reader for Ledger {
         self.shared.view.cached_inspection(sha256, fingerprint)
     }
 
+    fn enrolled_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+        self.shared.view.enrolled_inspections(fingerprint)
+    }
+
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {
         self.shared.view.approval(key, sha256)
     }

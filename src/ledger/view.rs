@@ -25,6 +25,12 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// The ledger can't be read.
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError>;
+    /// Names of characters that have an asset id, with what the inspector with that fingerprint saw in the picture
+    /// that was enrolled.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    fn enrolled_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError>;
     /// What people said of a character's picture.
     ///
     /// # Errors
@@ -168,6 +174,27 @@ impl Reader for LedgerView {
             .optional()?;
         // A cached inspection that can't be read is only a reason to look again.
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    fn enrolled_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT json_extract(c.record, '$.name'), i.inspection FROM characters c
+             JOIN inspections i ON i.source_sha256 = json_extract(c.record, '$.enrolled_sha256')
+             WHERE i.fingerprint = ?1 AND json_extract(c.record, '$.asset_id') IS NOT NULL ORDER BY c.seq",
+        )?;
+        let rows = query.query_map([fingerprint], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let mut seen = Vec::new();
+        for row in rows {
+            let (name, text) = row?;
+            // As above: what can't be read is as good as not seen.
+            seen.extend(
+                serde_json::from_str(&text)
+                    .ok()
+                    .map(|inspection| (name, inspection)),
+            );
+        }
+        Ok(seen)
     }
 
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {

@@ -101,7 +101,10 @@ impl Pipeline {
 
     /// Looks at the cast, writes what was seen into the ledger, and hands on what is to be enrolled.
     async fn feed(&self, cast: Cast, resumed: &HashSet<NameKey>, to_publish: mpsc::Sender<Looked>) {
-        let mut seen = Duplicates::default();
+        let mut seen = match Duplicates::of(&self.look) {
+            Ok(seen) => seen,
+            Err(error) => return ledger_broke(&self.stop, &error),
+        };
         let looked = Arc::clone(&self.look).all(cast.characters).map(move |looked| {
             looked.map(|mut looked| {
                 seen.judge(&mut looked);
@@ -169,7 +172,10 @@ impl Pipeline {
         {
             transitions.push(Transition::judge(inspection, *action == Action::Enroll));
         }
-        if let (Some(inspection), false) = (inspection, cached) {
+        // Whose twin it is depends on the cast, and is judged anew each time.
+        if let (Some(inspection), false) = (inspection, cached)
+            && !inspection.is_duplicate()
+        {
             let fingerprint = self.look.inspector.fingerprint();
             self.ledger
                 .put_inspection(sha256, fingerprint, inspection)
@@ -208,6 +214,21 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
+    /// With the pictures that were enrolled before, which are not looked at again.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn of(look: &Look) -> Result<Self, LedgerError> {
+        let Some(ledger) = &look.ledger else {
+            return Ok(Self::default());
+        };
+        let enrolled = ledger.enrolled_inspections(look.inspector.fingerprint())?;
+        let seen = enrolled
+            .into_iter()
+            .filter_map(|(name, seen)| seen.likeness.map(|likeness| (likeness, name)));
+        Ok(Self { seen: seen.collect() })
+    }
+
     /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
     pub fn judge(&mut self, looked: &mut Looked) {
         let Some(inspection) = &mut looked.inspection else {
@@ -217,7 +238,9 @@ impl Duplicates {
             return;
         };
         let name = looked.character.name.as_str();
-        if let Some((_, other)) = self.seen.iter().find(|(seen, _)| likeness.is_near(seen)) {
+        // A picture that changed a little is still its own character's.
+        let twin = |(seen, other): &&(Likeness, String)| likeness.is_near(seen) && other != name;
+        if let Some((_, other)) = self.seen.iter().find(twin) {
             inspection.mark_duplicate(other);
             if looked.action == Action::Enroll && !looked.approved {
                 looked.action = Action::Review;
