@@ -24,7 +24,7 @@ use castline::cast::{Kind, Name};
 use castline::enroll::{ApiKey, ApiSettings, Client, Pace};
 use castline::exit::ExitCode;
 use castline::inspect::Verdict;
-use castline::ledger::{Budget, Ledger, OpenOptions, Record, State, Transition};
+use castline::ledger::{Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
 use castline::money::Usd;
 use castline::pipeline::{Enroll, Published, Stop, StopReason, Way};
 use castline::publish::PublicUrl;
@@ -119,11 +119,15 @@ impl Stage {
     }
 
     fn ledger(&self) -> Ledger {
-        Ledger::open(
-            &self.folder.path().join("ledger.db"),
-            OpenOptions::new("sandbox", true, "test"),
-        )
-        .unwrap()
+        let path = self.folder.path().join("ledger.db");
+        // Other tests start processes meanwhile, which have this one's lock until they are what they will be.
+        for _ in 0..200 {
+            match Ledger::open(&path, OpenOptions::new("sandbox", true, "test")) {
+                Err(LedgerError::Locked { .. }) => std::thread::sleep(Duration::from_millis(50)),
+                ledger => return ledger.unwrap(),
+            }
+        }
+        panic!("the ledger is not let go of");
     }
 
     /// Takes all of `names` that may be paid for through the paid station.
