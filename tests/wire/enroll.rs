@@ -204,13 +204,13 @@ async fn a_session_that_is_not_there_must_begin_again_in_every_shape() {
     for shape in [ErrorShape::Nested, ErrorShape::Message, ErrorShape::Plain] {
         let bench = Bench::with(|options| options.errors = Some(shape)).await;
         let (client, ada) = (bench.client(), request(&bench, "Ada").await);
-        // Nothing was charged, and it may be tried again: with another session.
-        let gone =
-            |outcome: &Outcome| matches!(outcome, Outcome::Retry { code, .. } if code == "group_not_found");
         let status = client.realface_status("no-such-group").await.unwrap_err();
-        assert!(gone(&status), "{shape:?}: {status:?}");
+        let refused = matches!(&status, Outcome::Refused { code, .. } if code == "group_not_found");
+        assert!(refused, "{shape:?}: {status:?}");
+        // Nothing was charged: it may be made again, in another session.
         let enroll = client.enroll_realface(&ada, "no-such-group").await;
-        assert!(gone(&enroll), "{shape:?}: {enroll:?}");
+        let again = matches!(&enroll, Outcome::Retry { code, .. } if code == "group_not_found");
+        assert!(again, "{shape:?}: {enroll:?}");
     }
 }
 
