@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 #[command(name = "castline", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Try it, without an account and without paying:\n  castline run samples/cast.csv --sandbox\n\n\
-    Exit codes: 0 done · 1 internal error · 2 usage or configuration · 3 some characters failed · \
+    Exit codes: 0 done · 1 internal error · 2 usage or configuration · 3 some characters need a person · \
     5 budget reached · 6 something is in doubt · 7 key or funds refused · 8 plan is stale · \
     11 another run holds the ledger · 130 interrupted"
 )]

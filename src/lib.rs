@@ -26,6 +26,7 @@ pub mod sandbox;
 
 pub mod cli;
 pub mod commands;
+pub mod count;
 pub mod exit;
 pub mod files;
 pub mod money;

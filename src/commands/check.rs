@@ -21,7 +21,10 @@ pub(super) async fn check(
     args: CastArgs,
     report: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
-    let context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
+    let mut context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
+    if let Some(report) = report {
+        context.outputs.claim("--report", report)?;
+    }
     let cast = context.read_cast(&args, "check")?;
     let mut look = context.look(&cast, &args, Policy::default(), false, None, None)?;
     look.thumbnails = report.is_some();
@@ -45,7 +48,7 @@ pub(super) async fn check(
         }
     }
     if let Some(sheet) = sheet {
-        sheet.write()?;
+        sheet.write(common)?;
     }
     Ok(context.end(None, None))
 }

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
-
 use super::UsageError;
+use super::outputs::Outputs;
 use crate::cast::{self, Cast, CastOptions, Kind, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::pipeline::Look;
@@ -23,6 +22,8 @@ pub struct Context {
     pub settings: Settings,
     /// Where events go.
     pub reporters: Arc<Reporters>,
+    /// What the command writes.
+    pub(super) outputs: Outputs,
     /// When the command began.
     pub started: std::time::Instant,
 }
@@ -60,8 +61,15 @@ pub(super) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -
         })?;
         flags.push((key.trim().to_owned(), text.to_owned(), "--set".to_owned()));
     }
-    let variable = |name: &str| std::env::var(name).ok();
-    let mut settings = Settings::load(&root_of(cast), common.config.as_deref(), variable, flags)?;
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, text)| {
+            (
+                name.to_string_lossy().into_owned(),
+                text.to_string_lossy().into_owned(),
+            )
+        })
+        .collect();
+    let mut settings = Settings::load(&root_of(cast), common.config.as_deref(), &variables, flags)?;
     if common.sandbox {
         for_sandbox(&mut settings);
     }
@@ -126,9 +134,14 @@ impl Context {
     ) -> anyhow::Result<Self> {
         let started = std::time::Instant::now();
         let settings = settings(common, cast, flags)?;
+        let mut outputs = Outputs::new(common, &settings, cast);
+        if let Some(file) = &settings.log_file {
+            outputs.claim_log(&settings.said_by("report.log_file"), file)?;
+        }
         let reporters = reporters(common, command, &settings)?;
         Ok(Self {
             settings,
+            outputs,
             reporters: Arc::new(reporters),
             started,
         })
@@ -144,6 +157,7 @@ impl Context {
         );
         Self {
             settings: self.settings.clone(),
+            outputs: self.outputs.clone(),
             reporters: Arc::new(Reporters::new(command, vec![Box::new(terminal)])),
             started: std::time::Instant::now(),
         }
@@ -228,8 +242,8 @@ impl Context {
         let Some(file) = &self.settings.ca_file else {
             return Ok(None);
         };
-        let pem =
-            std::fs::read(file).with_context(|| format!("tls.ca_file {} can't be read", file.display()))?;
+        let pem = std::fs::read(file)
+            .map_err(|e| UsageError(format!("tls.ca_file {} can't be read: {e}", file.display())))?;
         Ok(Some(pem))
     }
 
@@ -261,7 +275,8 @@ fn reporters(common: &Common, command: &'static str, settings: &Settings) -> any
     }
     if let Some(path) = &settings.log_file {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let file = file.with_context(|| format!("the log file {} can't be written", path.display()))?;
+        let file =
+            file.map_err(|e| UsageError(format!("the log file {} can't be written: {e}", path.display())))?;
         all.push(Box::new(Ndjson::stamped(file)));
     }
     Ok(Reporters::new(command, all))
@@ -288,8 +303,8 @@ fn approved(cast: &Cast, args: &CastArgs) -> anyhow::Result<HashSet<NameKey>> {
 pub(super) fn approved_names(args: &CastArgs) -> anyhow::Result<Vec<String>> {
     let mut names = args.approve.clone();
     if let Some(file) = &args.approvals {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| UsageError(format!("--approvals {} can't be read: {e}", file.display())))?;
         names.extend(
             text.lines()
                 .map(str::trim)

@@ -7,13 +7,14 @@ use serde_json::json;
 
 use super::check::println;
 use super::context::{Context, root_of};
-use super::run::{lost_ledger, manifest_path, provider};
+use super::run::{ledger_to_read, provider};
 use super::servers::{Parts, start_sandbox};
 use crate::cast::printable;
 use crate::cli::Common;
+use crate::count::counted;
 use crate::enroll::{Client, Greeting, KeyError};
 use crate::exit::ExitCode;
-use crate::ledger::{Ledger, LedgerView, OpenOptions};
+use crate::ledger::{Ledger, OpenOptions};
 use crate::plan::length;
 use crate::publish::{Fetcher, Publisher};
 use crate::sandbox::Sandbox;
@@ -143,21 +144,13 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
 fn ledger(context: &Context, sandbox: bool) -> Found {
     let path = &context.settings.ledger;
     let opened = || -> anyhow::Result<String> {
-        let provider = provider(&context.settings, sandbox);
-        let Some(view) = LedgerView::open(path)? else {
-            // Made where it will not stay, to see the manifest beside it as a run would.
-            let folder = tempfile::tempdir()?;
-            let fresh = folder.path().join("ledger.db");
-            let ledger = Ledger::open(&fresh, OpenOptions::new(&provider, sandbox, "doctor"))?;
-            lost_ledger(&ledger, &manifest_path(&context.settings, sandbox)?)?;
+        if ledger_to_read(&context.settings, sandbox)?.is_none() {
             return Ok(format!("{}: none yet, the first run makes it", path.display()));
-        };
-        drop(view);
-        let options = OpenOptions::new(&provider, sandbox, "doctor");
+        }
+        let options = OpenOptions::new(&provider(&context.settings, sandbox), sandbox, "doctor");
         let ledger = Ledger::open(path, super::wallet::keeping(options, &context.settings))?;
-        lost_ledger(&ledger, &manifest_path(&context.settings, sandbox)?)?;
-        let count = ledger.view().all()?.len();
-        Ok(format!("{}: {count} characters, undamaged, free", path.display()))
+        let count = counted(ledger.view().all()?.len(), "character");
+        Ok(format!("{}: {count}, undamaged, free", path.display()))
     };
     opened().map_or_else(|error| Bad(format!("{error:#}")), Good)
 }

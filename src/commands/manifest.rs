@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::outputs::Outputs;
 use super::{UsageError, context};
 use crate::cli::Common;
 use crate::exit::ExitCode;
@@ -28,7 +29,13 @@ pub(super) fn manifest(
     })?;
     let manifest = from_ledger(&view)?;
     match out {
-        Some(path) => manifest::write_file(&path, &manifest, format)?,
+        Some(path) => {
+            Outputs::new(common, &settings, cast).claim_manifest("--out", &path)?;
+            manifest::write_file(&path, &manifest, format)?;
+            if !common.quiet {
+                eprintln!("manifest: {}", path.display());
+            }
+        }
         None => std::io::stdout().write_all(&manifest::render(&manifest, format)?)?,
     }
     Ok(ExitCode::Done)

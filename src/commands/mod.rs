@@ -10,6 +10,7 @@ mod init;
 mod ledger;
 mod manifest;
 mod notify;
+mod outputs;
 mod plan;
 mod realface;
 mod report;
@@ -23,9 +24,12 @@ mod wallet;
 
 use crate::cast::CastError;
 use crate::cli::{Cli, Command};
+use crate::enroll::KeyError;
 use crate::exit::ExitCode;
 use crate::ledger::LedgerError;
+use crate::manifest::ManifestError;
 use crate::plan::PlanError;
+use crate::publish::PublishError;
 use crate::settings::SettingsError;
 
 pub use context::Context;
@@ -130,7 +134,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 /// The exit code of an error, from the kind of error that began it.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain() {
-        if cause.is::<UsageError>() || cause.is::<SettingsError>() || cause.is::<CastError>() {
+        let of_settings = cause.is::<SettingsError>() || cause.is::<KeyError>();
+        let of_s3 = matches!(cause.downcast_ref(), Some(PublishError::Setup { .. }));
+        if cause.is::<UsageError>() || cause.is::<CastError>() || of_settings || of_s3 {
+            return ExitCode::Usage;
+        }
+        // Names or a file of the user's; what the system says of a file is another matter.
+        if let Some(ManifestError::SameRow { .. } | ManifestError::Invalid { .. }) = cause.downcast_ref() {
             return ExitCode::Usage;
         }
         match cause.downcast_ref::<PlanError>() {

@@ -9,11 +9,11 @@ use super::Context;
 use super::check::println;
 use super::context::{approved_names, cast_flags, pay_flags};
 use super::report::Sheet;
-use super::run::provider;
+use super::run::{ledger_to_read, provider};
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::exit::ExitCode;
-use crate::ledger::{LedgerView, Reader, Spend};
+use crate::ledger::{Reader, Spend};
 use crate::pipeline::{Duplicates, tell};
 use crate::plan::{Action, PlanFile, Planned, Policy, Read, Totals};
 use crate::report::Event;
@@ -32,6 +32,11 @@ pub(super) async fn plan(
     let mut flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
     let mut context = Context::new(common, "plan", Some(&args.cast), flags)?;
+    for (flag, file) in [("--out", out), ("--report", report)] {
+        if let Some(file) = file {
+            context.outputs.claim(flag, file)?;
+        }
+    }
     let cast = context.read_cast(&args, "plan")?;
     if quote {
         super::wallet::quote(&mut context, common.sandbox).await?;
@@ -40,7 +45,7 @@ pub(super) async fn plan(
         re_enroll_changed: pay.re_enroll.is_some(),
         ..Policy::default()
     };
-    let view = LedgerView::open(&context.settings.ledger)?.map(Arc::new);
+    let view = ledger_to_read(&context.settings, common.sandbox)?.map(Arc::new);
     let spent = view.as_ref().map(|view| view.spend(None)).transpose()?;
     let ledger = view.map(|view| view as Arc<dyn Reader>);
     let mut sheet = report.map(|out| Sheet::new(out, "Plan", &cast));
@@ -57,7 +62,7 @@ pub(super) async fn plan(
     .await?;
     if let Some(mut sheet) = sheet {
         sheet.amount("A run costs", survey.totals.cost_usd);
-        sheet.write()?;
+        sheet.write(common)?;
     }
     if let Some(out) = out {
         survey.plan.write(out)?;

@@ -54,7 +54,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         retry_refused: !only.is_empty(),
         realface: true,
     };
-    let work = Work::open(&context, "realface", common.sandbox)?;
+    let work = Work::open(&mut context, "realface", common.sandbox).await?;
     let (pipeline, ending) = work.start(&context, &cast, args, policy).await?;
     pipeline.enroll.resume().await;
     let actors = look(&pipeline, cast).await?;

@@ -7,10 +7,12 @@ use anyhow::Context as _;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::outputs::Outputs;
 use super::{Context, UsageError, context};
 use crate::cast::{self, Cast, CastOptions, Character, Source, printable};
 use crate::cli::Common;
 use crate::exit::ExitCode;
+use crate::files;
 use crate::inspect::{Inspector, Verdict};
 use crate::ledger::{LedgerError, LedgerView, Reader, Record, State};
 use crate::money::Usd;
@@ -34,20 +36,19 @@ pub(super) fn report(
             settings.ledger.display()
         ))
     })?;
-    of_ledger(&settings, &view, cast, "Ledger", out)?;
-    if !common.quiet {
-        eprintln!("report: {}", out.display());
-    }
+    Outputs::new(common, &settings, cast).claim("--out", out)?;
+    of_ledger(common, &settings, &view, cast, "Ledger", out)?;
     Ok(ExitCode::Done)
 }
 
 /// Writes the report at the end of a run.
-pub(super) fn of_run(context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
+pub(super) fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
     let view = LedgerView::open(&context.settings.ledger)?.context("the ledger is gone")?;
-    tokio::task::block_in_place(|| of_ledger(&context.settings, &view, Some(cast), "Run", out))
+    tokio::task::block_in_place(|| of_ledger(common, &context.settings, &view, Some(cast), "Run", out))
 }
 
 fn of_ledger(
+    common: &Common,
     settings: &Settings,
     view: &LedgerView,
     cast: Option<&Path>,
@@ -79,7 +80,7 @@ fn of_ledger(
         .num_threads(settings.jobs)
         .build()?;
     sheet.page.cards = pool.install(|| from_ledger(view, &inspector, &characters))?;
-    sheet.write()
+    sheet.write(common)
 }
 
 /// The cast's characters in its order, then those that only the ledger knows.
@@ -268,10 +269,14 @@ impl Sheet {
         Ok(())
     }
 
-    /// Writes the page.
-    pub(super) fn write(self) -> anyhow::Result<()> {
-        std::fs::write(&self.out, html::render(&self.page))
-            .with_context(|| format!("the report {} can't be written", self.out.display()))
+    /// Writes the page, and tells where.
+    pub(super) fn write(self, common: &Common) -> anyhow::Result<()> {
+        files::write_durably(&self.out, html::render(&self.page).as_bytes())
+            .with_context(|| format!("the report {} can't be written", self.out.display()))?;
+        if !common.quiet {
+            eprintln!("report: {}", self.out.display());
+        }
+        Ok(())
     }
 }
 

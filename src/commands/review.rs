@@ -13,13 +13,13 @@ use sha2::{Digest, Sha256};
 
 use super::check::println;
 use super::context::cast_flags;
-use super::run::provider;
+use super::run::{ledger_to_read, provider};
 use super::{Context, UsageError};
 use crate::cast::{Character, Source, printable};
 use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
 use crate::inspect::Inspection;
-use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader};
+use crate::ledger::{Ledger, OpenOptions, Reader};
 use crate::pipeline::{Duplicates, Look, read_source};
 use crate::plan::{Action, Policy};
 use crate::review::{Decision, Desk, Item, Review};
@@ -35,7 +35,7 @@ pub(super) async fn review(
     let cast = context.read_cast(&args, "review")?;
     let title = cast.path.file_name().unwrap_or(cast.path.as_os_str());
     let title = printable(&title.to_string_lossy());
-    let view = LedgerView::open(&context.settings.ledger)?;
+    let view = ledger_to_read(&context.settings, common.sandbox)?;
     let reader = view.map(|view| Arc::new(view) as Arc<dyn Reader>);
     let ca_pem = context.ca_pem()?;
     let look = Arc::new(context.look(&cast, &args, Policy::default(), false, reader, ca_pem.as_deref())?);

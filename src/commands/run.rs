@@ -14,9 +14,10 @@ use super::wallet::{keeping, quote};
 use super::{Context, UsageError};
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs, RunArgs};
+use crate::count::counted;
 use crate::enroll::{Client, KeyError, Pace, PaymentMode};
 use crate::exit::ExitCode;
-use crate::ledger::{Budget, Ledger, OpenOptions, State};
+use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop, Way};
 use crate::plan::{Agreed, PlanFile, Policy};
@@ -58,6 +59,9 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         ));
     }
     let mut context = Context::new(common, "run", Some(&args.cast), flags)?;
+    if let Some(out) = &report {
+        context.outputs.claim("--report", out)?;
+    }
     let ask = !common.sandbox && !yes && saved.is_none();
     if ask && !can_ask() {
         return Err(UsageError(NEEDS_YES.to_owned()).into());
@@ -66,7 +70,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {
         quote(&mut context, common.sandbox).await?;
     }
-    let work = Work::open(&context, "run", common.sandbox)?;
+    let work = Work::open(&mut context, "run", common.sandbox).await?;
     if which == Which::Failed {
         only_failed(&mut cast, &work.ledger)?;
     }
@@ -78,7 +82,10 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     let agreed = if ask || saved.is_some() {
         match agree(&context, common, &cast, &args, policy, &work.ledger, saved).await? {
             Some(agreed) => Some(agreed),
-            None => return Ok(ExitCode::Interrupted),
+            None => {
+                eprintln!("nothing was uploaded, nothing was paid");
+                return Ok(ExitCode::Interrupted);
+            }
         }
     } else {
         None
@@ -88,7 +95,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     pipeline.run(cast).await;
     let exit = ending.end(&context).await?;
     if let Some(out) = &report {
-        super::report::of_run(&context, &args.cast, out)
+        super::report::of_run(common, &context, &args.cast, out)
             .context("the run is done, but its report can't be written")?;
     }
     Ok(exit)
@@ -167,7 +174,26 @@ pub(super) struct Work {
     /// What is durable; locked.
     pub(super) ledger: Ledger,
     manifest: PathBuf,
-    sandbox: bool,
+    /// Those of a real run, known to be configured; the sandbox's are started later.
+    servers: Option<Servers>,
+}
+
+/// Where a run publishes and pays.
+struct Servers {
+    parts: Parts,
+    publisher: Publisher,
+}
+
+impl Servers {
+    /// As the settings or the sandbox say; what is missing is told before anything is written.
+    async fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
+        let parts = Parts::new(context, sandbox)?;
+        if matches!(parts.way, Way::Key) && parts.api.key.is_none() {
+            return Err(KeyError::Missing.into());
+        }
+        let publisher = Publisher::new(parts.publish.clone(), parts.credentials.clone()).await?;
+        Ok(Self { parts, publisher })
+    }
 }
 
 /// What such a command leaves to be done at its end.
@@ -180,17 +206,36 @@ pub(super) struct Ending {
 }
 
 impl Work {
-    /// Opens the ledger on behalf of `command`.
-    pub(super) fn open(context: &Context, command: &str, sandbox: bool) -> anyhow::Result<Self> {
-        let provider = provider(&context.settings, sandbox);
-        let options = keeping(OpenOptions::new(&provider, sandbox, command), &context.settings);
-        let ledger = Ledger::open(&context.settings.ledger, options)?;
-        let manifest = manifest_path(&context.settings, sandbox)?;
-        lost_ledger(&ledger, &manifest)?;
+    /// Opens the ledger on behalf of `command`, once all else that it needs is there.
+    pub(super) async fn open(context: &mut Context, command: &str, sandbox: bool) -> anyhow::Result<Self> {
+        let servers = match sandbox {
+            true => None,
+            false => Some(Servers::new(context, None).await?),
+        };
+        let settings = &context.settings;
+        let manifest = manifest_path(settings, sandbox);
+        context
+            .outputs
+            .claim_manifest(&settings.said_by("manifest.path"), &manifest)?;
+        if let Some(copy) = &settings.ledger_backup {
+            context
+                .outputs
+                .claim_copy(&settings.said_by("ledger.backup"), copy)?;
+        }
+        ledger_to_read(settings, sandbox)?;
+        let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
+        let ledger = Ledger::open(&settings.ledger, keeping(options, settings))?;
+        if manifest != settings.manifest {
+            tracing::warn!(
+                "{} is a real manifest and stays; writing {}",
+                settings.manifest.display(),
+                manifest.display()
+            );
+        }
         Ok(Self {
             ledger,
             manifest,
-            sandbox,
+            servers,
         })
     }
 
@@ -203,15 +248,13 @@ impl Work {
         policy: Policy,
     ) -> anyhow::Result<(Pipeline, Ending)> {
         let ledger = self.ledger;
-        let sandbox = if self.sandbox {
-            Some(start_sandbox(&context.settings).await?)
-        } else {
-            None
+        let (servers, sandbox) = match self.servers {
+            Some(servers) => (servers, None),
+            None => {
+                let sandbox = start_sandbox(&context.settings).await?;
+                (Servers::new(context, Some(&sandbox)).await?, Some(sandbox))
+            }
         };
-        let parts = Parts::new(context, sandbox.as_ref())?;
-        if matches!(parts.way, Way::Key) && parts.api.key.is_none() {
-            return Err(KeyError::Missing.into());
-        }
         let stop = Stop::default();
         let signals = tokio::spawn(drain_on_signal(stop.clone()));
         let checkpoint = Arc::new(ManifestFile {
@@ -219,7 +262,7 @@ impl Work {
             path: self.manifest,
         });
         let manifest = checkpoint.clone();
-        let pipeline = assemble(context, cast, args, policy, &ledger, parts, &stop, manifest).await?;
+        let pipeline = assemble(context, cast, args, policy, &ledger, servers, &stop, manifest)?;
         let ending = Ending {
             ledger,
             stop,
@@ -259,11 +302,11 @@ impl Ending {
                 .backup(copy)
                 .context("the run is done, but ledger.backup can't be written")?;
         }
-        let exit = context.end(stop.reason().map(|r| r.exit), Some(&path));
+        let exit = context.end(stop.reason().map(|r| r.exit), path.as_deref());
         if let Some(url) = &context.settings.notify {
             notify(
                 url,
-                &context.summary(exit, Some(&path)),
+                &context.summary(exit, path.as_deref()),
                 context.ca_pem()?.as_deref(),
             )
             .await;
@@ -322,30 +365,40 @@ pub(super) fn provider(settings: &Settings, sandbox: bool) -> String {
 }
 
 /// Where the manifest is written. A sandbox's never takes the place of a real one.
-pub(super) fn manifest_path(settings: &Settings, sandbox: bool) -> anyhow::Result<PathBuf> {
+pub(super) fn manifest_path(settings: &Settings, sandbox: bool) -> PathBuf {
     let path = settings.manifest.clone();
-    let there = if path.is_file() {
-        Manifest::read(&path).ok()
-    } else {
-        None
-    };
-    match there {
-        Some(there) if sandbox && !there.sandbox => {
-            let beside = path.with_extension("sandbox.json");
-            tracing::warn!(
-                "{} is a real manifest and stays; writing {}",
-                path.display(),
-                beside.display()
-            );
-            Ok(beside)
-        }
-        _ => Ok(path),
+    match sandbox && is_real_manifest(&path) {
+        true => path.with_extension("sandbox.json"),
+        false => path,
     }
 }
 
+/// Whether the file holds ids that were paid for.
+pub(super) fn is_real_manifest(path: &Path) -> bool {
+    let there = path.is_file().then(|| Manifest::read(path).ok()).flatten();
+    there.is_some_and(|there| !there.sandbox && !there.characters.is_empty())
+}
+
+/// The ledger, if there is one, to read what a run would do; refused where a run would refuse it: when it is
+/// another provider's, or lost.
+pub(super) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Result<Option<LedgerView>> {
+    let view = LedgerView::open(&settings.ledger)?;
+    let empty = match &view {
+        Some(view) => {
+            view.belongs_to(&provider(settings, sandbox), sandbox)?;
+            view.all()?.is_empty()
+        }
+        None => true,
+    };
+    if empty {
+        lost_ledger(&settings.ledger, &manifest_path(settings, sandbox))?;
+    }
+    Ok(view)
+}
+
 /// An empty ledger beside a manifest with real ids is how people pay twice.
-pub(super) fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()> {
-    if !manifest.is_file() || !ledger.is_empty()? {
+fn lost_ledger(ledger: &Path, manifest: &Path) -> anyhow::Result<()> {
+    if !manifest.is_file() {
         return Ok(());
     }
     let there = Manifest::read(manifest)
@@ -355,10 +408,11 @@ pub(super) fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()
         return Ok(());
     }
     let told = format!(
-        "the ledger {} is empty, but {} holds {enrolled} asset ids that were paid for: a run would pay for them \
-         again. Bring the ledger back, or build it again with `castline adopt {}`",
-        ledger.path().display(),
+        "the ledger {} is empty, but {} holds {} that were paid for: a run would pay for them again. Bring the \
+         ledger back, or build it again with `castline adopt {}`",
+        ledger.display(),
         manifest.display(),
+        counted(enrolled, "asset id"),
         manifest.display()
     );
     Err(UsageError(told).into())
@@ -368,23 +422,23 @@ pub(super) fn lost_ledger(ledger: &Ledger, manifest: &Path) -> anyhow::Result<()
     clippy::too_many_arguments,
     reason = "this is the one place that joins all stations"
 )]
-async fn assemble(
+fn assemble(
     context: &Context,
     cast: &Cast,
     args: &CastArgs,
     policy: Policy,
     ledger: &Ledger,
-    parts: Parts,
+    servers: Servers,
     stop: &Stop,
     checkpoint: Arc<dyn Checkpoint>,
 ) -> anyhow::Result<Pipeline> {
     let settings = &context.settings;
+    let Servers { parts, publisher } = servers;
     let reporters = Arc::clone(&context.reporters);
     let reader = Arc::new(ledger.clone());
     let look: Arc<Look> =
         Arc::new(context.look(cast, args, policy, true, Some(reader), parts.ca_pem.as_deref())?);
-    let prefix = parts.publish.prefix.clone();
-    let publisher = Publisher::new(parts.publish, parts.credentials).await?;
+    let prefix = parts.publish.prefix;
     let allow_private = parts.sandbox || settings.publish.allow_private_hosts;
     let publish = Publish {
         publisher,
@@ -435,10 +489,13 @@ struct ManifestFile {
 }
 
 impl Checkpoint for ManifestFile {
-    fn write(&self) -> anyhow::Result<PathBuf> {
+    fn write(&self) -> anyhow::Result<Option<PathBuf>> {
         let manifest = super::manifest::from_ledger(self.ledger.view())?;
+        if manifest.characters.is_empty() && !self.path.exists() {
+            return Ok(None);
+        }
         manifest::write_file(&self.path, &manifest, ManifestFormat::Json)?;
-        Ok(self.path.clone())
+        Ok(Some(self.path.clone()))
     }
 }
 

@@ -98,24 +98,7 @@ impl Ledger {
         };
         schema::prepare(&mut connection, path, &identity)?;
         schema::quick_check(&connection, path)?;
-        let (provider, sandbox) = schema::identity(&connection, path)?;
-        if (provider.as_str(), sandbox) != (options.provider.as_str(), options.sandbox) {
-            let ours = if options.sandbox {
-                "the sandbox".to_owned()
-            } else {
-                options.provider
-            };
-            let theirs = if sandbox {
-                "the sandbox".to_owned()
-            } else {
-                provider
-            };
-            return Err(LedgerError::Foreign {
-                path: path.to_owned(),
-                theirs,
-                ours,
-            });
-        }
+        schema::bind(&connection, path, &identity)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let faults = Faults::from_environment();

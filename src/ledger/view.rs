@@ -100,6 +100,16 @@ impl LedgerView {
         self.sandbox
     }
 
+    /// That it can be used for the API at `provider`, or for the sandbox: it is theirs, or holds nothing that binds
+    /// it to another one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Foreign`], or it can't be read.
+    pub fn belongs_to(&self, provider: &str, sandbox: bool) -> Result<(), LedgerError> {
+        let ours = schema::Identity { provider, sandbox };
+        schema::belongs_to(&self.connection(), &self.path, &ours).map(drop)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -148,6 +158,18 @@ impl LedgerView {
         Ok(self
             .connection()
             .query_row("SELECT coalesce(max(id), 0) FROM runs", [], |row| row.get(0))?)
+    }
+
+    /// Whether `copy` was copied from this ledger, at whatever time.
+    ///
+    /// # Errors
+    /// One of both can't be read.
+    pub fn is_copied_in(&self, copy: &Self) -> Result<bool, LedgerError> {
+        let secret = |view: &Self| -> Result<Vec<u8>, LedgerError> {
+            let connection = view.connection();
+            Ok(connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?)
+        };
+        Ok(secret(self)? == secret(copy)?)
     }
 
     /// Copies the ledger to `target`, whole and consistent, while a run goes on.

@@ -49,8 +49,9 @@ pub struct Published {
 
 /// What a run writes while it goes on.
 pub trait Checkpoint: Send + Sync {
-    /// Writes the manifest from the ledger, as it is now.
-    fn write(&self) -> anyhow::Result<PathBuf>;
+    /// Writes the manifest from the ledger, as it is now, and tells where; `None` as long as nobody is in it and
+    /// none is there.
+    fn write(&self) -> anyhow::Result<Option<PathBuf>>;
 }
 
 /// All stations of one run.

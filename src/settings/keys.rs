@@ -367,6 +367,42 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
+/// What the names of all variables of castline begin with.
+pub const VARIABLES_BEGIN: &str = "CASTLINE_";
+/// Variables that are no settings: secrets, and what is logged on stderr.
+const OTHER_VARIABLES: [&str; 4] = [
+    "CASTLINE_API_KEY",
+    "CASTLINE_WALLET_KEY",
+    "CASTLINE_NOTIFY_SECRET",
+    "CASTLINE_LOG",
+];
+/// Variables of castline's own tests, which the binary under test inherits; one that ends with `_` is a beginning.
+const TEST_VARIABLES: [&str; 4] = [
+    "CASTLINE_TEST_",
+    "CASTLINE_FIRE",
+    "CASTLINE_SOAK_MINUTES",
+    "CASTLINE_SCREENSHOTS",
+];
+
+/// Whether castline or its tests know that variable, although it is no setting.
+pub fn is_other_variable(name: &str) -> bool {
+    let of_tests = |known: &str| name == known || (known.ends_with('_') && name.starts_with(known));
+    OTHER_VARIABLES.contains(&name) || TEST_VARIABLES.into_iter().any(of_tests)
+}
+
+/// The variable that looks most like `name`, if any does.
+pub fn nearest_variable(name: &str) -> Option<String> {
+    let start = |name: &str| name.trim_start_matches(VARIABLES_BEGIN).to_owned();
+    let wanted = start(name);
+    KEYS.iter()
+        .map(Key::variable)
+        .chain(OTHER_VARIABLES.map(str::to_owned))
+        .map(|known| (strsim::jaro_winkler(&wanted, &start(&known)), known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
 /// The setting of that name.
 pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|k| k.name == name)

@@ -87,20 +87,31 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays `CASTLINE_<SECTION>_<KEY>` variables over what is there. Empty variables count as unset.
-    pub fn environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
-        for key in KEYS {
-            let name = key.variable();
-            if let Some(text) = variable(&name).filter(|text| !text.is_empty()) {
-                self.values.insert(
-                    key.name,
-                    Value {
-                        text,
-                        origin: Origin::Environment(name),
-                    },
-                );
+    /// Lays `CASTLINE_<SECTION>_<KEY>` variables over what is there: pairs of a name and its text. Empty ones count
+    /// as unset, as CI systems leave them.
+    ///
+    /// # Errors
+    /// One that begins with `CASTLINE_` is not known: a misspelt budget would be none.
+    pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), SettingsError> {
+        let ours = variables
+            .iter()
+            .filter(|(name, text)| name.starts_with(keys::VARIABLES_BEGIN) && !text.is_empty());
+        for (name, text) in ours {
+            let key = KEYS.iter().find(|key| key.variable() == *name);
+            if let Some(key) = key {
+                let value = Value {
+                    text: text.clone(),
+                    origin: Origin::Environment(name.clone()),
+                };
+                self.values.insert(key.name, value);
+            } else if !keys::is_other_variable(name) {
+                return Err(SettingsError::Variable {
+                    name: name.clone(),
+                    nearest: keys::nearest_variable(name),
+                });
             }
         }
+        Ok(())
     }
 
     /// Lays one value over what is there.

@@ -39,6 +39,15 @@ pub enum SettingsError {
         /// The known key that looks most like it.
         nearest: Option<&'static str>,
     },
+    /// A variable of the environment that castline doesn't know.
+    #[error("unknown variable {name} in the environment{}; unset it if it is not meant for castline",
+        .nearest.as_ref().map_or_else(String::new, |known| format!("; did you mean {known}?")))]
+    Variable {
+        /// The variable.
+        name: String,
+        /// The known one that looks most like it.
+        nearest: Option<String>,
+    },
     /// A known key with a value that makes no sense.
     #[error("{name} = {text:?} (from {origin}): {problem}")]
     Value {
@@ -176,14 +185,15 @@ impl Settings {
     /// Lays defaults, file, environment and flags over one another, and reads the values.
     ///
     /// `root` is the cast's folder. `file` is a file that must be there; without it, `castline.toml`
-    /// in `root` is read if there is one. `flags` are pairs of a key and its text.
+    /// in `root` is read if there is one. `variables` is the environment; of it, what begins with `CASTLINE_` is read.
+    /// `flags` are keys, their texts, and what said them.
     ///
     /// # Errors
-    /// An unreadable file, an unknown key, or a value that makes no sense.
+    /// An unreadable file, an unknown key or variable, or a value that makes no sense.
     pub fn load(
         root: &Path,
         file: Option<&Path>,
-        variable: impl Fn(&str) -> Option<String>,
+        variables: &[(String, String)],
         flags: Vec<(String, String, String)>,
     ) -> Result<Self, SettingsError> {
         let mut layers = Layers::defaults();
@@ -193,7 +203,7 @@ impl Settings {
             None if beside.is_file() => layers.file(&beside)?,
             None => {}
         }
-        layers.environment(variable);
+        layers.environment(variables)?;
         for (name, text, flag) in flags {
             layers.set(&name, text, Origin::Flag(flag))?;
         }
@@ -278,6 +288,14 @@ impl Settings {
             root: root.to_owned(),
             layers,
         })
+    }
+
+    /// How a person names the setting that they said: the flag, or its key.
+    pub fn said_by(&self, name: &str) -> String {
+        match &self.layers.value(name).origin {
+            Origin::Flag(flag) if flag != "--set" => flag.clone(),
+            _ => name.to_owned(),
+        }
     }
 
     /// Whether a value stands at castline's default.
@@ -419,16 +437,15 @@ mod tests {
     fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE_NAME), file).unwrap();
-        let variable = |name: &str| {
-            env.iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, text)| (*text).to_owned())
-        };
+        let variables: Vec<_> = env
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect();
         let flags = flags
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned(), format!("--{k}")))
             .collect();
-        Settings::load(folder.path(), None, variable, flags)
+        Settings::load(folder.path(), None, &variables, flags)
     }
 
     #[test]
@@ -459,6 +476,29 @@ mod tests {
         assert!(told.contains("did you mean \"api.base_url\"?"), "{told}");
         let told = load("[s3]\nrate = \"1/s\"", &[], &[]).unwrap_err().to_string();
         assert!(told.contains("\"api.rate\""), "{told}");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_refused_with_the_nearest_known_one() {
+        for (name, nearest) in [
+            ("CASTLINE_API_MAX_COST", "did you mean CASTLINE_API_MAX_COST_USD?"),
+            ("CASTLINE_S3_BUKET", "did you mean CASTLINE_S3_BUCKET?"),
+            ("CASTLINE_APIKEY", "did you mean CASTLINE_API_KEY?"),
+            ("CASTLINE_XYZZY", "unset it"),
+        ] {
+            let told = load("", &[(name, "1")], &[]).unwrap_err().to_string();
+            assert!(told.contains(name) && told.contains(nearest), "{told}");
+        }
+        // Secrets, castline's own tests, other programs, and what a CI system leaves empty.
+        for (name, text) in [
+            ("CASTLINE_API_KEY", "sk"),
+            ("CASTLINE_LOG", "info"),
+            ("CASTLINE_TEST_LEDGER", "after:1"),
+            ("CASTLINES", "1"),
+            ("CASTLINE_S3_BUKET", ""),
+        ] {
+            load("", &[(name, text)], &[]).unwrap();
+        }
     }
 
     #[test]

@@ -81,6 +81,50 @@ pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(String, 
         .map_err(|e| damaged(path, &e.to_string()))
 }
 
+/// Whether the ledger is already that of `ours`; if not, it holds nothing that binds it to whose it was.
+pub(super) fn belongs_to(
+    connection: &Connection,
+    path: &Path,
+    ours: &Identity<'_>,
+) -> Result<bool, LedgerError> {
+    let (provider, sandbox) = identity(connection, path)?;
+    if (provider.as_str(), sandbox) == (ours.provider, ours.sandbox) {
+        return Ok(true);
+    }
+    // What was only looked at is the same for every provider.
+    let bound: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM history)
+             OR EXISTS (SELECT 1 FROM realface_sessions)
+             OR EXISTS (SELECT 1 FROM characters WHERE state NOT IN ('seen', 'unsuitable', 'prepared')
+                        OR json_extract(record, '$.asset_id') IS NOT NULL)",
+        [],
+        |row| row.get(0),
+    )?;
+    let named = |provider: &str, sandbox: bool| match sandbox {
+        true => "the sandbox".to_owned(),
+        false => provider.to_owned(),
+    };
+    match bound {
+        false => Ok(false),
+        true => Err(LedgerError::Foreign {
+            path: path.to_owned(),
+            theirs: named(&provider, sandbox),
+            ours: named(ours.provider, ours.sandbox),
+        }),
+    }
+}
+
+/// Makes the ledger that of `ours`, unless something binds it to another one.
+pub(super) fn bind(connection: &Connection, path: &Path, ours: &Identity<'_>) -> Result<(), LedgerError> {
+    if !belongs_to(connection, path, ours)? {
+        connection.execute(
+            "UPDATE ledger SET provider = ?1, sandbox = ?2",
+            (ours.provider, ours.sandbox),
+        )?;
+    }
+    Ok(())
+}
+
 /// Notices damage of the file's structure.
 pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let answer: String = pragma(connection, path, "quick_check(1)")?;
@@ -189,6 +233,35 @@ mod tests {
             prepare(&mut connection, &path, &OURS),
             Err(LedgerError::Newer { schema, .. }) if schema == today + 1
         ));
+    }
+
+    #[test]
+    fn a_ledger_is_bound_by_what_it_holds_of_a_provider_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let mut connection = Connection::open(&path).unwrap();
+        prepare(&mut connection, &path, &OURS).unwrap();
+        let theirs = Identity {
+            provider: "https://other.example",
+            sandbox: false,
+        };
+        let see = |key: &str, state: &str, record: &str| {
+            connection
+                .execute(
+                    "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, x'00')",
+                    (key, state, record),
+                )
+                .unwrap();
+        };
+        see("ada", "prepared", "{}");
+        bind(&connection, &path, &theirs).unwrap();
+        assert_eq!(identity(&connection, &path).unwrap().0, theirs.provider);
+        see("bo", "seen", r#"{"asset_id": "ta_1"}"#);
+        assert!(matches!(
+            bind(&connection, &path, &OURS),
+            Err(LedgerError::Foreign { .. })
+        ));
+        bind(&connection, &path, &theirs).unwrap();
     }
 
     #[test]
