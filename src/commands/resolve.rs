@@ -1,5 +1,6 @@
 //! `castline resolve`: a person, or the provider's own list, settles what is in doubt.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::check::println;
@@ -32,6 +33,7 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
         return Err(UsageError(told).into());
     };
     let settled = settled_by_a_person(&asked)?;
+    let assets_of = asked.reconcile.then(|| assets_of(&context)).transpose()?;
     // Opened for writing also to list: what an interrupted run left open comes into doubt then.
     // But for what the next run can send again.
     let options = OpenOptions::new(view.provider(), view.is_sandbox(), "resolve");
@@ -50,13 +52,18 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
             }
         }
     }
-    for (name, resolution) in settled {
-        ledger.write(&name, [Transition::Resolve(resolution)]).await?;
-    }
-    if asked.reconcile {
-        reconcile(&context, &ledger, common.sandbox).await?;
+    only_free_ids(&ledger, &settled)?;
+    let settled = settled
+        .into_iter()
+        .map(|(name, resolution)| (name, Transition::Resolve(resolution)));
+    ledger.write_all(settled.collect()).await?;
+    if let Some(address) = assets_of {
+        reconcile(&context, &ledger, &address, common.sandbox).await?;
     }
     let left = in_doubt(&ledger)?;
+    if left.is_empty() && !common.quiet {
+        eprintln!("nothing is in doubt");
+    }
     for record in &left {
         let code = record.code.as_deref().unwrap_or_default();
         let message = record.message.as_deref().unwrap_or_default();
@@ -95,17 +102,47 @@ fn settled_by_a_person(asked: &Asked) -> Result<Vec<(Name, Resolution)>, UsageEr
     for name in &asked.retry {
         settled.push((named(name)?, Resolution::Retry));
     }
+    let mut seen = HashSet::new();
+    for (name, _) in &settled {
+        if !seen.insert(name.key()) {
+            let told = format!(
+                "{} is named twice: say once what became of it; nothing was changed",
+                printable(name.as_str())
+            );
+            return Err(UsageError(told));
+        }
+    }
     Ok(settled)
 }
 
-/// Adopts what the provider lists under a name in doubt, made from the picture that was sent. Only what fits
-/// exactly one listed asset is settled: that something is not listed proves nothing.
-async fn reconcile(context: &Context, ledger: &Ledger, sandbox: bool) -> anyhow::Result<()> {
+/// That no id that is adopted belongs to somebody else: one asset is one character.
+fn only_free_ids(ledger: &Ledger, settled: &[(Name, Resolution)]) -> anyhow::Result<()> {
+    let mut taken = ledger.view().asset_ids()?;
+    for (name, resolution) in settled {
+        let Resolution::Adopt { asset_id, .. } = resolution else {
+            continue;
+        };
+        if let Some(other) = taken.insert(asset_id.clone(), name.clone())
+            && other.key() != name.key()
+        {
+            let told = format!(
+                "{asset_id} is the id of {}, and can't be that of {}, too; nothing was changed",
+                printable(other.as_str()),
+                printable(name.as_str())
+            );
+            return Err(UsageError(told).into());
+        }
+    }
+    Ok(())
+}
+
+/// Whose assets the provider is asked for, if it lists any.
+fn assets_of(context: &Context) -> Result<String, UsageError> {
     let settings = &context.settings;
     let own = || super::wallet::address(settings);
     let Some(address) = settings.payment.address.clone().or_else(own) else {
         let told = "whose assets? set payment.address to your wallet's public address, 0x…";
-        return Err(UsageError(told.to_owned()).into());
+        return Err(UsageError(told.to_owned()));
     };
     if settings.api.provider.listing.is_none() {
         let told = format!(
@@ -113,8 +150,15 @@ async fn reconcile(context: &Context, ledger: &Ledger, sandbox: bool) -> anyhow:
              --retry",
             settings.api.provider.name
         );
-        return Err(UsageError(told).into());
+        return Err(UsageError(told));
     }
+    Ok(address)
+}
+
+/// Adopts what the provider lists under a name in doubt, made from the picture that was sent. Only what fits
+/// exactly one listed asset is settled: that something is not listed proves nothing.
+async fn reconcile(context: &Context, ledger: &Ledger, address: &str, sandbox: bool) -> anyhow::Result<()> {
+    let settings = &context.settings;
     let doubts = in_doubt(ledger)?;
     let sandbox = match sandbox {
         true => Some(start_sandbox(settings).await?),
@@ -125,12 +169,12 @@ async fn reconcile(context: &Context, ledger: &Ledger, sandbox: bool) -> anyhow:
         None => context.ca_pem()?,
     };
     let client = Client::new(api(context, sandbox.as_ref(), ca_pem)?)?;
-    let listed = client.listing(&address).await;
+    let listed = client.listing(address).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
     let listed = listed?;
-    let mut taken = ledger.view().asset_ids()?;
+    let mut taken: HashSet<String> = ledger.view().asset_ids()?.into_keys().collect();
     for record in doubts {
         let name = record.name.as_str();
         let shown = printable(name);

@@ -201,6 +201,21 @@ impl Ledger {
         .await
     }
 
+    /// Makes one transition of each of these characters, all in one commit or none; returns once they are durable.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`]; nothing is written then.
+    pub async fn write_all(&self, transitions: Vec<(Name, Transition)>) -> Result<(), LedgerError> {
+        let (path, run) = (self.path().to_owned(), self.shared.run);
+        self.transact(move |connection| {
+            for (name, transition) in &transitions {
+                step(connection, &path, run, name, transition)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Keeps what was seen in a picture.
     ///
     /// # Errors

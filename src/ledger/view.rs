@@ -1,6 +1,6 @@
 //! Reads a ledger: without a lock, while a run goes on.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
 use super::{LedgerError, Record, schema};
-use crate::cast::NameKey;
+use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
 use crate::money::Usd;
 use crate::plan::Approval;
@@ -126,18 +126,28 @@ impl LedgerView {
         rows.map(|row| checked(&self.path, row?)).collect()
     }
 
-    /// Every asset id that a character has or ever had.
+    /// Every asset id that a character has or ever had, with the name of that character.
     ///
     /// # Errors
     /// The ledger can't be read, or is damaged.
-    pub fn asset_ids(&self) -> Result<HashSet<String>, LedgerError> {
-        let mut ids: HashSet<String> = self.all()?.into_iter().filter_map(|r| r.asset_id).collect();
+    pub fn asset_ids(&self) -> Result<HashMap<String, Name>, LedgerError> {
+        let mut ids = HashMap::new();
+        let mut names = HashMap::new();
+        for record in self.all()? {
+            if let Some(id) = record.asset_id {
+                ids.insert(id, record.name.clone());
+            }
+            names.insert(record.name.key().as_str().to_owned(), record.name);
+        }
         let connection = self.connection();
         let mut query = connection.prepare_cached(
-            "SELECT asset_id FROM history UNION SELECT asset_id FROM attempts WHERE asset_id IS NOT NULL",
+            "SELECT asset_id, key FROM history UNION SELECT asset_id, key FROM attempts WHERE asset_id IS NOT NULL",
         )?;
-        for id in query.query_map([], |row| row.get(0))? {
-            ids.insert(id?);
+        for row in query.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))? {
+            let (id, key) = row?;
+            if let Some(name) = names.get(&key) {
+                ids.entry(id).or_insert_with(|| name.clone());
+            }
         }
         Ok(ids)
     }

@@ -340,11 +340,27 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
             .unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
-    let id = server.charges()[0].asset_id.clone();
-    let adopted = format!("{}={id}", server.charges()[0].name);
+    let charges = server.charges();
+    let id = charges[0].asset_id.clone();
+    let [adopted, stolen, mistaken] = [0, 1, 2].map(|n| format!("{}={id}", charges[n].name));
+    let [first, other] = [0, 1].map(|n| charges[n].name.as_str());
+    for wrong in [
+        &["--adopt", "doubt 001=nonsense"][..],
+        &["--forget", "nobody"],
+        &["--adopt", &adopted, "--forget", "nobody"],
+        &["--adopt", &adopted, "--adopt", &stolen],
+        &["--forget", first, "--retry", first],
+        // JarvisClaw has no list of assets.
+        &["--forget", first, "--reconcile"],
+    ] {
+        assert_eq!(resolve(wrong).0, Some(2), "{wrong:?}");
+        let doubts = cast.records().iter().filter(|r| r["state"] == "in_doubt").count();
+        assert_eq!(doubts, 3, "{wrong:?} settles nobody");
+    }
     assert_eq!(resolve(&["--adopt", &adopted]).0, Some(6), "two are left");
-    assert_eq!(resolve(&["--adopt", "doubt 001=nonsense"]).0, Some(2));
-    assert_eq!(resolve(&["--forget", "nobody"]).0, Some(2));
+    // One asset is one character.
+    assert_eq!(resolve(&["--adopt", &stolen]).0, Some(2));
+    assert_eq!(resolve(&["--forget", other, "--adopt", &mistaken]).0, Some(2));
     let left: Vec<String> = cast
         .records()
         .iter()
