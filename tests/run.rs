@@ -169,3 +169,44 @@ fn a_new_name_with_an_enrolled_picture_is_a_case_for_review() {
     let alone = Castline::on(&cast).run(&["check", "--json"]);
     alone.exits_with(0);
 }
+
+#[test]
+fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    // The ledger is lost, and built again from the manifest: nothing is known of how the pictures look.
+    std::fs::remove_dir_all(cast.folder.path().join(".castline")).expect("a ledger");
+    let adopted = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
+        .args(["adopt", "manifest.json", "--sandbox"])
+        .current_dir(cast.folder.path())
+        .output()
+        .expect("castline starts");
+    assert!(adopted.status.success(), "{adopted:?}");
+
+    let csv = std::fs::read_to_string(&cast.csv).expect("the cast");
+    let (header, rows) = csv.split_once('\n').expect("rows");
+    let mut fields = rows.lines().next().expect("a row").split(',');
+    let (name, picture) = (fields.next().expect("a name"), fields.next().expect("an image"));
+    let pixels = image::open(cast.folder.path().join(picture)).expect("a picture");
+    pixels
+        .save(cast.folder.path().join("again.bmp"))
+        .expect("a picture");
+    let rest = ",".repeat(header.matches(',').count() - 1);
+    // When their twin stands in the cast no more, her very picture is known all the same; then when she does again,
+    // and is looked at for that.
+    let newcomers = format!("The same,{picture}{rest}\nSaved again,again.bmp{rest}\n");
+    let without_her = rows.split_once('\n').expect("rows").1;
+    for (rows, twins) in [(without_her, 1), (rows, 2)] {
+        std::fs::write(&cast.csv, format!("{header}\n{newcomers}{rows}")).expect("a cast");
+        for command in ["plan", "run"] {
+            let ended = Castline::on(&cast).run(&[command, "--sandbox", "--json", "--max-cost", "0"]);
+            let checked = ended.events("checked");
+            let duplicates = checked
+                .iter()
+                .filter(|c| c["reasons"][0] == format!("duplicate_of:{name}"))
+                .count();
+            assert_eq!(duplicates, twins, "{command}: {checked:?}");
+            assert!(ended.events("enrolled").is_empty());
+        }
+    }
+}

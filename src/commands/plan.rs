@@ -129,7 +129,7 @@ pub(super) async fn survey(
     let mut look = context.look(cast, args, policy, true, ledger, context.ca_pem()?.as_deref())?;
     look.thumbnails = sheet.is_some();
     let look = Arc::new(look);
-    let mut seen = Duplicates::of(&look)?;
+    let mut seen = Duplicates::of(&look, &cast.characters).await?;
     let mut looked = std::pin::pin!(Arc::clone(&look).all(cast.characters.clone()));
     while let Some(looked) = looked.next().await {
         let mut looked = looked?;

@@ -10,7 +10,7 @@ use super::{Context, UsageError};
 use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::exit::ExitCode;
-use crate::pipeline::{Duplicates, Looked, Pipeline, tell};
+use crate::pipeline::{Looked, Pipeline, tell};
 use crate::plan::{Action, Policy};
 use crate::realface::{Asking, Files, Operator, Page, Screen, Walk};
 use crate::report::{Event, Stage};
@@ -176,7 +176,7 @@ fn agreed(context: &Context, cast: &mut Cast) -> bool {
 
 /// Looks at all pictures first, so that no actor waits for one that can't be used.
 async fn look(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Looked>> {
-    let mut seen = Duplicates::of(&pipeline.look)?;
+    let mut seen = pipeline.duplicates(&cast.characters).await?;
     let mut looked = std::pin::pin!(Arc::clone(&pipeline.look).all(cast.characters));
     let mut actors = Vec::new();
     while let Some(looked) = looked.next().await {

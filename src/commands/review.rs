@@ -41,7 +41,7 @@ pub(super) async fn review(
     let look = Arc::new(context.look(&cast, &args, Policy::default(), false, reader, ca_pem.as_deref())?);
     let mut unsure = Vec::new();
     let mut items = Vec::new();
-    let mut seen = Duplicates::of(&look)?;
+    let mut seen = Duplicates::of(&look, &cast.characters).await?;
     let mut looked = std::pin::pin!(Arc::clone(&look).all(cast.characters));
     while let Some(looked) = looked.next().await {
         let mut looked = looked?;

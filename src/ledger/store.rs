@@ -327,6 +327,10 @@ impl Reader for Ledger {
         self.shared.view.enrolled_inspections(fingerprint)
     }
 
+    fn enrolled_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
+        self.shared.view.enrolled_pictures()
+    }
+
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {
         self.shared.view.approval(key, sha256)
     }

@@ -31,6 +31,11 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// The ledger can't be read.
     fn enrolled_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError>;
+    /// Names of characters that have an asset id, with the SHA-256 of the picture that was enrolled, where it is known.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    fn enrolled_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
     /// What people said of a character's picture.
     ///
     /// # Errors
@@ -227,6 +232,17 @@ impl Reader for LedgerView {
             );
         }
         Ok(seen)
+    }
+
+    fn enrolled_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT json_extract(record, '$.name'), json_extract(record, '$.enrolled_sha256') FROM characters
+             WHERE json_extract(record, '$.asset_id') IS NOT NULL
+             AND json_extract(record, '$.enrolled_sha256') IS NOT NULL ORDER BY seq",
+        )?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {

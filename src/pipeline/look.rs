@@ -70,6 +70,15 @@ impl Looked {
     }
 }
 
+/// Somebody who has an asset id, and whose picture was looked at only now.
+#[derive(Debug)]
+pub(super) struct Unseen {
+    pub(super) name: String,
+    /// SHA-256 of the picture, in hex.
+    pub(super) sha256: String,
+    pub(super) inspection: Inspection,
+}
+
 /// What looking needs.
 pub struct Look {
     /// Judges and prepares pictures.
@@ -106,6 +115,77 @@ impl Look {
                 async move { look.one(character).await }
             })
             .buffered(ahead)
+    }
+
+    /// Looks at the pictures of those who have an asset id, but of whose picture this ledger tells nothing: after
+    /// `castline adopt`, or when another eye looked. A newcomer who has the same picture is known by that only.
+    /// Nobody is looked at when there is no newcomer.
+    pub(super) async fn unseen(
+        self: &Arc<Self>,
+        characters: &[Character],
+    ) -> Result<Vec<Unseen>, LedgerError> {
+        let Some(ledger) = &self.ledger else {
+            return Ok(Vec::new());
+        };
+        let mut newcomers = self.policy.re_enroll_changed;
+        let mut unseen = Vec::new();
+        for character in characters {
+            let record = ledger.get(&character.name.key())?;
+            let Some(record) = record.filter(|record| record.asset_id.is_some()) else {
+                newcomers = true;
+                continue;
+            };
+            let seen = match &record.enrolled_sha256 {
+                Some(sha256) => ledger.cached_inspection(sha256, self.inspector.fingerprint())?,
+                None => None,
+            };
+            if seen.is_none() {
+                unseen.push((character.clone(), record.enrolled_sha256));
+            }
+        }
+        if !newcomers || unseen.is_empty() {
+            return Ok(Vec::new());
+        }
+        tracing::info!(
+            "looking at {} kept pictures that this ledger has not seen",
+            unseen.len()
+        );
+        let looked = stream::iter(unseen)
+            .map(|(character, enrolled)| {
+                let look = Arc::clone(self);
+                async move { look.kept(character, enrolled).await }
+            })
+            .buffered(self.jobs * 2);
+        Ok(looked.filter_map(std::future::ready).collect().await)
+    }
+
+    /// What is seen in the picture of somebody who was enrolled with it; `None` when it is another one now, or can't
+    /// be read. `enrolled` is its SHA-256, if known; else it is taken for the same.
+    async fn kept(self: Arc<Self>, character: Character, enrolled: Option<String>) -> Option<Unseen> {
+        let fetched = match &character.source {
+            Source::File { .. } => None,
+            Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.ok()?),
+        };
+        let (reply, seen) = tokio::sync::oneshot::channel();
+        let look = Arc::clone(&self);
+        self.pool.spawn(move || {
+            let bytes = match &character.source {
+                Source::File { path, .. } => read(path).ok(),
+                Source::Url { .. } => fetched,
+            };
+            let seen = bytes.and_then(|bytes| {
+                let sha256 = hex::encode(Sha256::digest(&bytes));
+                let same = enrolled.is_none_or(|enrolled| enrolled == sha256);
+                same.then(|| Unseen {
+                    name: character.name.as_str().to_owned(),
+                    inspection: look.inspector.inspect(&bytes),
+                    sha256,
+                })
+            });
+            // The receiver goes away when the run is aborted.
+            let _ = reply.send(seen);
+        });
+        seen.await.ok().flatten()
     }
 
     /// Looks at one character.

@@ -9,7 +9,7 @@ mod pay;
 mod publish;
 mod stop;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use crate::publish::PublicUrl;
 use crate::report::{Event, Reporters, Stage};
 
 pub use enroll::{Enroll, Way, exit_of};
+use look::Unseen;
 pub use look::{Look, Looked, read as read_source};
 #[cfg(feature = "wallet")]
 pub use pay::{Payer, can_be_sent_again};
@@ -102,7 +103,12 @@ impl Pipeline {
 
     /// Looks at the cast, writes what was seen into the ledger, and hands on what is to be enrolled.
     async fn feed(&self, cast: Cast, resumed: &HashSet<NameKey>, to_publish: mpsc::Sender<Looked>) {
-        let mut seen = match Duplicates::of(&self.look) {
+        let seen = tokio::select! {
+            biased;
+            () = self.stop.wait() => return,
+            seen = self.duplicates(&cast.characters) => seen,
+        };
+        let mut seen = match seen {
             Ok(seen) => seen,
             Err(error) => return ledger_broke(&self.stop, &error),
         };
@@ -144,6 +150,24 @@ impl Pipeline {
                 break;
             }
         }
+    }
+
+    /// The pictures that were enrolled before. What must be looked at for that is kept in the ledger.
+    ///
+    /// # Errors
+    /// The ledger can't be read or written.
+    pub async fn duplicates(&self, characters: &[Character]) -> Result<Duplicates, LedgerError> {
+        let (seen, unseen) = Duplicates::look(&self.look, characters).await?;
+        let fingerprint = self.look.inspector.fingerprint();
+        for Unseen {
+            sha256, inspection, ..
+        } in &unseen
+        {
+            self.ledger
+                .put_inspection(sha256, fingerprint, inspection)
+                .await?;
+        }
+        Ok(seen)
     }
 
     /// Writes what was seen into the ledger, unless it stands there.
@@ -212,22 +236,39 @@ pub fn tell(reporters: &Reporters, looked: &Looked, price: Usd) {
 #[derive(Debug, Default)]
 pub struct Duplicates {
     seen: Vec<(Likeness, String)>,
+    /// SHA-256 of a picture that was enrolled → whose it is; also of those whose picture is not at hand any more.
+    enrolled: HashMap<String, String>,
 }
 
 impl Duplicates {
-    /// With the pictures that were enrolled before, which are not looked at again.
+    /// With the pictures that were enrolled before, which are not looked at again unless the ledger tells nothing of
+    /// them.
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn of(look: &Look) -> Result<Self, LedgerError> {
+    pub async fn of(look: &Arc<Look>, characters: &[Character]) -> Result<Self, LedgerError> {
+        Ok(Self::look(look, characters).await?.0)
+    }
+
+    /// The same, with what was looked at for it.
+    async fn look(look: &Arc<Look>, characters: &[Character]) -> Result<(Self, Vec<Unseen>), LedgerError> {
         let Some(ledger) = &look.ledger else {
-            return Ok(Self::default());
+            return Ok((Self::default(), Vec::new()));
         };
-        let enrolled = ledger.enrolled_inspections(look.inspector.fingerprint())?;
-        let seen = enrolled
+        let unseen = look.unseen(characters).await?;
+        let now = unseen.iter().map(|u| (u.name.clone(), u.inspection.clone()));
+        let seen = ledger
+            .enrolled_inspections(look.inspector.fingerprint())?
             .into_iter()
-            .filter_map(|(name, seen)| seen.likeness.map(|likeness| (likeness, name)));
-        Ok(Self { seen: seen.collect() })
+            .chain(now)
+            .filter_map(|(name, seen)| seen.likeness.map(|likeness| (likeness, name)))
+            .collect();
+        let enrolled = ledger.enrolled_pictures()?;
+        let enrolled = enrolled
+            .into_iter()
+            .map(|(name, sha256)| (sha256, name))
+            .collect();
+        Ok((Self { seen, enrolled }, unseen))
     }
 
     /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
@@ -241,7 +282,9 @@ impl Duplicates {
         let name = looked.character.name.as_str();
         // A picture that changed a little is still its own character's.
         let twin = |(seen, other): &&(Likeness, String)| likeness.is_near(seen) && other != name;
-        if let Some((_, other)) = self.seen.iter().find(twin) {
+        let alike = self.seen.iter().find(twin).map(|(_, other)| other);
+        let same = || self.enrolled.get(&looked.sha256).filter(|other| *other != name);
+        if let Some(other) = alike.or_else(same) {
             inspection.mark_duplicate(other);
             if looked.action == Action::Enroll && !looked.approved {
                 looked.action = Action::Review;
