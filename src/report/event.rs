@@ -3,6 +3,8 @@
 //! The pipeline and the commands only emit these; the terminal, the NDJSON output and the log file
 //! only consume them. The serialized form is an interface: fields are added, never renamed.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::inspect::{Inspection, Verdict};
@@ -179,7 +181,8 @@ pub enum Stage {
     Enroll,
 }
 
-/// What happened in all: the counts of the events before it.
+/// What happened in all: the counts of the events before it. Each character is counted once in `left`, `kept`, `held`,
+/// `to_review`, `rejected`, `waiting`, `refused_before`, `enrolled`, `failed` and `in_doubt`, or was not reached.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
     /// The command that ran.
@@ -208,6 +211,8 @@ pub struct Summary {
     pub waiting: u64,
     /// Refused by the API in an earlier run, unchanged since.
     pub refused_before: u64,
+    /// To be enrolled, and not done: the run stopped before. Of a plan: what a run would do.
+    pub left: u64,
     /// Uploaded, or found to be there already.
     pub published: u64,
     /// Enrolled in this run.
@@ -229,6 +234,24 @@ pub struct Summary {
     pub seconds: f64,
     /// The exit code of the process.
     pub exit_code: u8,
+    /// Where each character stands, so that each is counted once.
+    #[serde(skip)]
+    pub(crate) standing: HashMap<String, Standing>,
+}
+
+/// Where a character stands in a command: each stands in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Left,
+    Kept,
+    Held,
+    ToReview,
+    Rejected,
+    Waiting,
+    RefusedBefore,
+    Enrolled,
+    Failed,
+    InDoubt,
 }
 
 impl Event {

@@ -6,11 +6,12 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use console::{Term, style};
+use console::{StyledObject, Term, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{Event, Reporter, Summary};
 use crate::cast::printable;
+use crate::count::counted;
 use crate::inspect::Verdict;
 use crate::money::Usd;
 use crate::plan::{Action, length};
@@ -21,6 +22,13 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 const REALFACE: &str = "realface";
 /// How many names are shown for one reason.
 const NAMES_SHOWN: usize = 12;
+/// How many reasons are shown of one kind, where each picture has its own.
+const MENDS_SHOWN: usize = 8;
+
+/// Coloured where stderr shows colours, whatever stdout is.
+fn paint<D>(text: D) -> StyledObject<D> {
+    style(text).for_stderr()
+}
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +107,8 @@ struct State {
     plain_at: Instant,
     /// What the eye said of the last picture, until it is known whether somebody approved it.
     seen: Option<Seen>,
-    /// What needs a person: heading → the mend and the names.
-    open: BTreeMap<(u8, String), (String, Vec<String>)>,
+    /// What needs a person: heading → each mend, and the names that it is for.
+    open: BTreeMap<(u8, String), BTreeMap<String, Vec<String>>>,
     budget: Option<Usd>,
     stopping: Option<String>,
 }
@@ -202,13 +210,13 @@ impl Bars {
             self.enrolled.enable_steady_tick(Duration::from_millis(500));
         }
         self.checked.set_length(count.characters);
-        self.checked.set_position(count.planned());
+        self.checked.set_position(count.reached());
         self.published.set_length(count.to_enroll);
         self.published.set_position(count.published);
         self.enrolled.set_length(count.to_enroll);
         self.enrolled.set_position(count.enrolled);
         let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
-        pacing.left = count.to_enroll.saturating_sub(count.enrolled + count.failed);
+        pacing.left = count.left;
         drop(pacing);
         let unsure = count.unsure();
         if unsure > 0 {
@@ -232,19 +240,10 @@ impl Bars {
     }
 }
 
-impl Summary {
-    /// How many characters it is known of what will be done.
-    fn planned(&self) -> u64 {
-        let waiting = self.to_review + self.rejected + self.waiting + self.refused_before;
-        self.to_enroll + self.kept + self.held + waiting + (self.in_doubt.min(self.characters))
-    }
-}
-
 impl State {
     fn open(&mut self, order: u8, heading: &str, mend: &str, name: &str) {
-        let entry = self.open.entry((order, heading.to_owned())).or_default();
-        mend.clone_into(&mut entry.0);
-        entry.1.push(printable(name));
+        let mends = self.open.entry((order, heading.to_owned())).or_default();
+        mends.entry(mend.to_owned()).or_default().push(printable(name));
     }
 
     fn open_seen(&mut self, name: &str) {
@@ -348,7 +347,7 @@ impl Reporter for Terminal {
         state.note(event);
         match event {
             Event::BadRow { message, .. } => {
-                self.line(&format!("{} {}", style("bad row:").red(), printable(message)))
+                self.line(&format!("{} {}", paint("bad row:").red(), printable(message)))
             }
             Event::Paused { seconds, reason } => {
                 if let Some(bars) = &self.bars {
@@ -358,14 +357,14 @@ impl Reporter for Terminal {
                 }
                 self.line(&format!(
                     "{} waiting {seconds:.0} s ({})",
-                    style("paused:").yellow(),
+                    paint("paused:").yellow(),
                     printable(reason)
                 ));
             }
             Event::Stopping { message, .. } => {
                 self.line(&format!(
                     "{} {}",
-                    style("stopping:").red().bold(),
+                    paint("stopping:").red().bold(),
                     printable(message)
                 ));
             }
@@ -380,9 +379,7 @@ impl Reporter for Terminal {
         }
         if let Some(bars) = &self.bars {
             // Before the first picture there is nothing to draw: a question may be asked first.
-            if state.count.planned() > 0
-                || state.count.suitable + state.count.review + state.count.unsuitable > 0
-            {
+            if state.count.reached() > 0 {
                 bars.show(&state);
             }
         } else if state.count.command != REALFACE && state.plain_at.elapsed() >= PLAIN_EVERY {
@@ -406,7 +403,7 @@ fn plain(state: &State) -> String {
     };
     format!(
         "{seconds:>5} s: checked {} of {}{paid}",
-        c.planned(),
+        c.reached(),
         c.characters
     )
 }
@@ -414,26 +411,28 @@ fn plain(state: &State) -> String {
 /// The last words: what needs a person, then what happened.
 fn end(state: &State, summary: &Summary) {
     let mut out = Vec::new();
-    for ((_, heading), (mend, names)) in &state.open {
-        let _ = writeln!(out, "{} ({})", style(heading).bold(), names.len());
-        let more = names.len().saturating_sub(NAMES_SHOWN);
-        let shown = names
-            .iter()
-            .take(NAMES_SHOWN)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        let _ = writeln!(
-            out,
-            "  {shown}{more}\n  {} {}",
-            style("→").dim(),
-            style(printable(mend)).dim()
-        );
+    for ((_, heading), mends) in &state.open {
+        let count: usize = mends.values().map(Vec::len).sum();
+        let _ = writeln!(out, "{} ({count})", paint(heading).bold());
+        for (mend, names) in mends.iter().take(MENDS_SHOWN) {
+            let mut shown = names[..names.len().min(NAMES_SHOWN)].join(", ");
+            if names.len() > NAMES_SHOWN {
+                shown += &format!(" and {} more", names.len() - NAMES_SHOWN);
+            }
+            let _ = writeln!(
+                out,
+                "  {shown}\n  {} {}",
+                paint("→").dim(),
+                paint(printable(mend)).dim()
+            );
+        }
+        let more: usize = mends.values().skip(MENDS_SHOWN).map(Vec::len).sum();
+        if more > 0 {
+            let _ = writeln!(
+                out,
+                "  and {more} more, each with its own reason: --report FILE shows all"
+            );
+        }
     }
     if !state.open.is_empty() {
         let _ = writeln!(out);
@@ -448,35 +447,12 @@ fn end(state: &State, summary: &Summary) {
 
 /// What happened, in one line.
 fn last_line(s: &Summary) -> String {
-    let mut parts = Vec::new();
-    let mut part = |count: u64, what: &str| {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    };
-    match s.command {
-        "check" => {
-            part(s.suitable, "suitable");
-            part(s.review, "to review");
-            part(s.unsuitable, "unsuitable");
-        }
-        "plan" => part(s.to_enroll, "to enroll"),
-        _ => {
-            part(s.enrolled, "enrolled");
-            part(s.to_enroll.saturating_sub(s.enrolled + s.failed), "left");
-        }
-    }
-    if s.command != "check" {
-        part(s.kept, "kept");
-        part(s.held, "held");
-        part(s.to_review, "to review");
-        part(s.rejected, "unsuitable");
-        part(s.waiting, "waiting for realface");
-        part(s.refused_before, "refused before");
-        part(s.failed, "failed");
-        part(s.in_doubt, "in doubt");
-    }
-    part(s.bad_rows, "bad rows");
+    let parts: Vec<String> = s
+        .parts()
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     let what = if parts.is_empty() {
         "nothing to do".to_owned()
     } else {
@@ -490,10 +466,18 @@ fn last_line(s: &Summary) -> String {
         "run" | REALFACE => format!(" — paid {}", s.cost_usd),
         _ => String::new(),
     };
-    let who = if s.command == REALFACE {
-        "actors"
-    } else {
-        "characters"
+    let bad_rows = match s.bad_rows {
+        0 => String::new(),
+        bad => format!(", without {}", counted(bad, "bad row")),
     };
-    format!("{} {who}: {what}{cost}, in {:.1} s", s.characters, s.seconds)
+    let who = if s.command == REALFACE {
+        "actor"
+    } else {
+        "character"
+    };
+    format!(
+        "{}: {what}{cost}{bad_rows}, in {:.1} s",
+        counted(s.all(), who),
+        s.seconds
+    )
 }
