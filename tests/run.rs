@@ -5,6 +5,26 @@ mod support;
 use support::{Castline, sample_cast};
 
 #[test]
+fn a_saved_plan_says_which_command_does_it() {
+    let cast = sample_cast();
+    let plan = Castline::on(&cast).run(&["plan", "--sandbox", "--out", "a plan.json", "--max-cost", "0.02"]);
+    plan.exits_with(0);
+    let told = "castline run 'a plan.json' --sandbox --max-cost 0.02";
+    assert!(
+        plan.stdout.contains(&format!("do it with `{told}`")),
+        "{}",
+        plan.stdout
+    );
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
+        .args(["run", "a plan.json", "--sandbox", "--max-cost", "0.02"])
+        .current_dir(cast.folder.path())
+        .output()
+        .expect("castline starts");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    assert_eq!(cast.manifest()["characters"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn a_cast_goes_in_and_a_manifest_comes_out() {
     let cast = sample_cast();
     let run = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
@@ -133,6 +153,21 @@ fn status_and_manifest_speak_from_the_ledger() {
         lines
             .iter()
             .all(|l| l["state"] == "enrolled" && l["asset_id"].is_string())
+    );
+
+    // A row that no run has seen stands there, too, in its place.
+    let csv = std::fs::read_to_string(&cast.csv).expect("the cast");
+    let (header, rows) = csv.split_once('\n').expect("rows");
+    let first = rows.lines().next().expect("a row");
+    let newcomer = first.replacen(&cast.names[0], "A Newcomer", 1);
+    std::fs::write(&cast.csv, format!("{header}\n{newcomer}\n{rows}")).expect("a cast");
+    let lines = Castline::on(&cast)
+        .run(&["status", "--sandbox", "--json"])
+        .events("status");
+    assert_eq!(lines.len(), cast.names.len() + 1);
+    assert_eq!(
+        (&lines[0]["name"], &lines[0]["state"]),
+        (&"A Newcomer".into(), &"not_run".into())
     );
 
     let map = Castline::on(&cast).run(&["manifest", "--sandbox", "--format", "map"]);

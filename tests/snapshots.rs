@@ -90,6 +90,18 @@ fn errors_of_settings() {
 }
 
 #[test]
+fn no_colour_off_a_terminal() {
+    let cast = sample_cast();
+    // A warning, too: a sandbox's manifest does not take the place of a real one.
+    let real = r#"{"schema":1,"castline":"0","generated_at":"","run":1,"provider":"x","characters":[{"name":"A","asset_id":"ta_1"}]}"#;
+    std::fs::write(cast.folder.path().join("manifest.json"), real).expect("a manifest");
+    let run = Castline::on(&cast).run(&["run", "--sandbox"]);
+    run.exits_with(0);
+    assert!(run.stderr.contains("WARN"), "{}", run.stderr);
+    assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
+}
+
+#[test]
 fn no_colour_where_none_is_wanted() {
     let cast = sample_cast();
     let problems = Cast::new(cast.folder, "problems.csv");

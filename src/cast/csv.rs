@@ -7,6 +7,7 @@ use csv::{ReaderBuilder, StringRecord};
 use super::header::Header;
 use super::place::Place;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, encoding, unique};
+use crate::count::counted;
 
 /// Larger files are no casts: some 500 bytes a row, a million rows.
 const MAX_CSV_BYTES: u64 = 512 << 20;
@@ -201,7 +202,8 @@ impl RowReader<'_> {
             .skip(header.width)
             .any(|field| !field.trim().is_empty());
         if self.row.len() < header.width || surplus {
-            let problem = format!("{} fields, but the header has {}", self.row.len(), header.width);
+            let fields = counted(self.row.len(), "field");
+            let problem = format!("{fields}, but the header has {}", header.width);
             self.bad(
                 "row",
                 problem,

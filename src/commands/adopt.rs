@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{UsageError, context};
 use crate::cast::Name;
 use crate::cli::Common;
+use crate::count::counted;
 use crate::exit::ExitCode;
 use crate::ledger::{Ledger, OpenOptions, Reader, Transition};
 use crate::manifest::Manifest;
@@ -54,10 +55,18 @@ pub(super) async fn adopt(common: &Common, path: &Path) -> anyhow::Result<ExitCo
         ledger.write(name, [import]).await?;
     }
     let all = manifest.characters.len();
-    eprintln!(
-        "brought {} of {all} ids into {}",
-        new.len(),
-        settings.ledger.display()
-    );
+    let known = match all - new.len() {
+        0 => String::new(),
+        1 => "; 1 was there already".to_owned(),
+        known => format!("; {known} were there already"),
+    };
+    if !common.quiet {
+        eprintln!(
+            "brought {} of {} into {}{known}",
+            new.len(),
+            counted(all, "id"),
+            settings.ledger.display()
+        );
+    }
     Ok(ExitCode::Done)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::UsageError;
 use super::outputs::Outputs;
-use crate::cast::{self, Cast, CastOptions, Kind, Name, NameKey};
+use crate::cast::{self, Cast, CastError, CastOptions, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::pipeline::Look;
 use crate::plan::Policy;
@@ -69,6 +69,9 @@ pub(super) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -
             )
         })
         .collect();
+    if let Some(cast) = cast.filter(|cast| !cast.exists()) {
+        return Err(CastError::NotFound(cast.to_owned()).into());
+    }
     let mut settings = Settings::load(&root_of(cast), common.config.as_deref(), &variables, flags)?;
     if common.sandbox {
         for_sandbox(&mut settings);
@@ -86,6 +89,15 @@ fn for_sandbox(settings: &mut Settings) {
     }
     if settings.is_default("api.rate") {
         settings.api.rate = "20/s".parse().expect("a rate");
+    }
+}
+
+/// What belongs to a cast, by the settings.
+pub(super) fn cast_options(settings: &Settings) -> CastOptions {
+    CastOptions {
+        allow_outside: settings.cast.allow_outside,
+        include: settings.cast.include.clone(),
+        exclude: settings.cast.exclude.clone(),
     }
 }
 
@@ -165,33 +177,29 @@ impl Context {
 
     /// Tells the first event.
     pub(super) fn begin(&self, cast: &Cast, command: &'static str) {
-        let characters = match command {
-            // Real actors alone; portraits are `run`'s.
-            "realface" => cast
-                .characters
-                .iter()
-                .filter(|c| c.kind == Kind::RealFace)
-                .count(),
-            _ => cast.characters.len(),
-        };
         self.reporters.tell(Event::Castline {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             command,
-            characters,
+            characters: cast.characters.len(),
         });
     }
 
     /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
     pub fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
-        let of = &self.settings.cast;
-        let options = CastOptions {
-            allow_outside: of.allow_outside,
-            include: of.include.clone(),
-            exclude: of.exclude.clone(),
-        };
-        let cast = cast::read(&args.cast, &options)?;
-        self.begin(&cast, command);
+        let cast = cast::read(&args.cast, &cast_options(&self.settings))?;
+        self.open_cast(&cast, args, command)?;
+        Ok(cast)
+    }
+
+    /// The same for a cast that was read, and of which `command` is perhaps about a part.
+    pub(super) fn open_cast(
+        &self,
+        cast: &Cast,
+        args: &CastArgs,
+        command: &'static str,
+    ) -> anyhow::Result<()> {
+        self.begin(cast, command);
         for bad in &cast.bad_rows {
             let (line, field) = (bad.line, bad.field.to_owned());
             self.reporters.tell(Event::BadRow {
@@ -207,7 +215,7 @@ impl Context {
             );
             return Err(UsageError(told).into());
         }
-        Ok(cast)
+        Ok(())
     }
 
     /// The first station.

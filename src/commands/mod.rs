@@ -167,9 +167,13 @@ fn log(verbose: u8, quiet: bool) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CASTLINE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    // A second call (in tests) keeps the first subscriber.
-    let _ = tracing_subscriber::fmt()
+    let told = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+        .with_ansi(console::colors_enabled_stderr())
+        .with_writer(std::io::stderr);
+    // Times and places are for whoever asks for more. A second call (in tests) keeps the first subscriber.
+    let _ = match verbose {
+        0 => told.without_time().with_target(false).try_init(),
+        _ => told.try_init(),
+    };
 }

@@ -1,6 +1,6 @@
 //! `castline plan`: what a run would do and cost. Looks at every picture; writes nothing over the network.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -76,17 +76,54 @@ pub(super) async fn plan(
         println(survey.totals.to_string().trim_end())?;
         if let Some(out) = out {
             println(&format!(
-                "plan      {}; do it with `castline run {}`",
+                "plan      {}; do it with `{}`",
                 out.display(),
-                out.display()
+                run_of(out, common, &pay)
             ))?;
         }
+    } else if let Some(out) = out.filter(|_| !common.quiet) {
+        eprintln!("plan: {}", out.display());
     }
     Ok(match (detailed, survey.totals.to_enroll() > 0) {
         (true, true) => ExitCode::Usage,
         (true, false) => ExitCode::Done,
         (false, _) => exit,
     })
+}
+
+/// The command that does a saved plan, with whatever the plan itself doesn't hold.
+fn run_of(out: &Path, common: &Common, pay: &PayArgs) -> String {
+    let mut words = vec![
+        "castline".to_owned(),
+        "run".to_owned(),
+        quoted(&out.display().to_string()),
+    ];
+    if common.sandbox {
+        words.push("--sandbox".to_owned());
+    }
+    let file = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string());
+    let options = [
+        ("--config", file(&common.config)),
+        ("--ledger", file(&common.ledger)),
+        ("--max-cost", pay.max_cost.clone()),
+        ("--rate", pay.rate.clone()),
+    ];
+    let set = common.set.iter().map(|set| ("--set", Some(set.clone())));
+    for (flag, value) in options.into_iter().chain(set) {
+        if let Some(value) = value {
+            words.extend([flag.to_owned(), quoted(&value)]);
+        }
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 /// What a run would do: in sum for people, and one by one to hold it to.

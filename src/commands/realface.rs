@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::context::{Flags, cast_flags, pay_flags};
+use super::context::{Flags, cast_flags, cast_options, pay_flags};
 use super::run::{Work, can_ask, consent};
 use super::{Context, UsageError};
-use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
+use crate::cast::{self, Cast, Character, Kind, Name, NameKey, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::exit::ExitCode;
 use crate::pipeline::{Looked, Pipeline, tell};
@@ -31,7 +31,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     let asking = asking(&context, common.sandbox)?;
     let (page, countdown) = show(&mut context, common, &typed).await?;
 
-    let mut cast = context.read_cast(args, "realface")?;
+    let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
     let only = named(&cast, &typed.only)?;
     let skip = named(&cast, &typed.skip)?;
     cast.characters.retain(|character| {
@@ -39,6 +39,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         let asked_for = only.is_empty() || only.contains(&key);
         character.kind == Kind::RealFace && asked_for && !skip.contains(&key)
     });
+    context.open_cast(&cast, args, "realface")?;
     let agreed = agreed(&context, &mut cast);
     if cast.characters.is_empty() {
         let portraits = "no actor to lead through: rows with kind=realface are real actors, the others are enrolled \

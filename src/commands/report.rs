@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::outputs::Outputs;
 use super::{Context, UsageError, context};
-use crate::cast::{self, Cast, CastOptions, Character, Source, printable};
+use crate::cast::{self, Cast, Character, Source, printable};
 use crate::cli::Common;
+use crate::count::counted;
 use crate::exit::ExitCode;
 use crate::files;
 use crate::inspect::{Inspector, Verdict};
@@ -55,11 +56,7 @@ fn of_ledger(
     kind: &str,
     out: &Path,
 ) -> anyhow::Result<()> {
-    let options = CastOptions {
-        allow_outside: settings.cast.allow_outside,
-        include: settings.cast.include.clone(),
-        exclude: settings.cast.exclude.clone(),
-    };
+    let options = context::cast_options(settings);
     let cast = cast.map(|path| cast::read(path, &options)).transpose()?;
     let mut sheet = match &cast {
         Some(cast) => Sheet::new(out, kind, cast),
@@ -209,7 +206,8 @@ impl Sheet {
         let bad = cast.bad_rows.len();
         if bad > 0 {
             let told = format!(
-                "{bad} rows of the cast can't be used and are not shown; castline check tells which."
+                "Without {} of the cast that can't be used; castline check tells why.",
+                counted(bad, "row")
             );
             sheet.page.notes.push(told);
         }

@@ -1,18 +1,19 @@
 //! `castline run`: the whole way of a cast.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use anyhow::Context as _;
 
-use super::context::{Flags, cast_flags, pay_flags};
+use super::context::{Flags, cast_flags, cast_options, pay_flags};
 use super::notify::notify;
 use super::plan::survey;
 use super::servers::{Parts, start_sandbox};
 use super::wallet::{keeping, quote};
 use super::{Context, UsageError};
-use crate::cast::Cast;
+use crate::cast::{self, Cast, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs, RunArgs};
 use crate::count::counted;
 use crate::enroll::{Client, KeyError, Pace, PaymentMode};
@@ -66,14 +67,15 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     if ask && !can_ask() {
         return Err(UsageError(NEEDS_YES.to_owned()).into());
     }
-    let mut cast = context.read_cast(&args, "run")?;
+    let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
+    if which == Which::Failed {
+        only_failed(&mut cast, ledger_to_read(&context.settings, common.sandbox)?)?;
+    }
+    context.open_cast(&cast, &args, "run")?;
     if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {
         quote(&mut context, common.sandbox).await?;
     }
     let work = Work::open(&mut context, "run", common.sandbox).await?;
-    if which == Which::Failed {
-        only_failed(&mut cast, &work.ledger)?;
-    }
     let policy = Policy {
         re_enroll_changed: pay.re_enroll.is_some(),
         retry_refused: which == Which::Failed,
@@ -319,14 +321,16 @@ impl Ending {
     }
 }
 
-/// Keeps those whom an earlier run began and could not finish, or whom the API refused.
-fn only_failed(cast: &mut Cast, ledger: &Ledger) -> anyhow::Result<()> {
-    let mut failed = std::collections::HashSet::new();
-    for record in ledger.view().all()? {
-        if matches!(record.state, State::Refused | State::Prepared | State::Published) {
-            failed.insert(record.name.key());
-        }
-    }
+/// Keeps those whom an earlier run began and could not finish, or whom the API refused; and those in doubt, who are
+/// not sent again but told of.
+fn only_failed(cast: &mut Cast, view: Option<LedgerView>) -> anyhow::Result<()> {
+    use State::{InDoubt, Intent, Prepared, Published, Refused};
+    let records = view.map(|view| view.all()).transpose()?.unwrap_or_default();
+    let failed: HashSet<NameKey> = records
+        .into_iter()
+        .filter(|record| matches!(record.state, Refused | Prepared | Published | Intent | InDoubt))
+        .map(|record| record.name.key())
+        .collect();
     cast.characters
         .retain(|character| failed.contains(&character.name.key()));
     Ok(())

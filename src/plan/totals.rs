@@ -141,6 +141,15 @@ impl Totals {
             .map_or(self.cost_usd, |budget| budget.min(self.cost_usd))
     }
 
+    /// How many of those to enroll the budget leaves for later.
+    pub fn beyond_budget(&self) -> u64 {
+        let Some(budget) = self.budget_usd else {
+            return 0;
+        };
+        let paid = budget.micros().checked_div(self.price_usd.micros());
+        self.to_enroll().saturating_sub(paid.unwrap_or(u64::MAX))
+    }
+
     fn groups(&self) -> [(&'static str, Group, &'static str); 9] {
         [
             ("new", self.new, ""),
@@ -198,7 +207,13 @@ impl fmt::Display for Totals {
             self.rate
         )?;
         match self.budget_usd {
-            Some(budget) => writeln!(f, "at most   {} (budget: {budget})", self.most())?,
+            Some(budget) => {
+                let beyond = match self.beyond_budget() {
+                    0 => String::new(),
+                    beyond => format!("; {beyond} of {} are left beyond it", self.to_enroll()),
+                };
+                writeln!(f, "at most   {} (budget: {budget}){beyond}", self.most())?;
+            }
             None => writeln!(f, "at most   {}", self.most())?,
         }
         if self.in_doubt_usd > Usd::ZERO {
@@ -289,6 +304,13 @@ mod tests {
         assert_eq!(totals.most(), Usd::from_micros(50_000));
         totals.budget_usd = Some(Usd::from_micros(30_000));
         assert_eq!(totals.most(), Usd::from_micros(30_000));
+        assert_eq!(totals.beyond_budget(), 2);
+        assert!(
+            totals.to_string().contains("; 2 of 5 are left beyond it"),
+            "{totals}"
+        );
+        totals.price_usd = Usd::ZERO;
+        assert_eq!(totals.beyond_budget(), 0);
     }
 
     #[test]

@@ -136,6 +136,8 @@ fn a_lost_ledger_beside_a_manifest_stops_and_is_built_again_from_it() {
         "an empty ledger beside ids that were paid for"
     );
     assert_eq!(server.charges().len(), paid);
+    let plan = server.castline().arg("plan").arg(&cast.csv).output().unwrap();
+    assert_eq!(plan.status.code(), Some(2), "a plan says what a run would");
 
     let manifest = cast.csv.with_file_name("manifest.json");
     let adopted = server.castline().arg("adopt").arg(&manifest).output().unwrap();

@@ -327,7 +327,7 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
     };
     assert_eq!(run("run"), Some(6));
     assert_eq!(server.charges().len(), 3);
-    assert_eq!((run("run"), run("retry")), (Some(6), Some(0)));
+    assert_eq!((run("run"), run("retry")), (Some(6), Some(6)));
     assert_eq!(server.charges().len(), 3, "no run touches a doubt unasked");
 
     let resolve = |args: &[&str]| {
