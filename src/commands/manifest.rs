@@ -21,6 +21,9 @@ pub(super) fn manifest(
         .parse()
         .map_err(|e| UsageError(format!("--format {format}: {e}")))?;
     let settings = context::settings(common, cast, Vec::new())?;
+    if let Some(path) = &out {
+        Outputs::new(common, &settings, cast).claim_manifest("--out", path)?;
+    }
     let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
         UsageError(format!(
             "no ledger at {}: nothing was enrolled yet",
@@ -30,7 +33,6 @@ pub(super) fn manifest(
     let manifest = from_ledger(&view)?;
     match out {
         Some(path) => {
-            Outputs::new(common, &settings, cast).claim_manifest("--out", &path)?;
             manifest::write_file(&path, &manifest, format)?;
             if !common.quiet {
                 eprintln!("manifest: {}", path.display());

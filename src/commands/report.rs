@@ -31,13 +31,13 @@ pub(super) fn report(
 ) -> anyhow::Result<ExitCode> {
     let mut settings = context::settings(common, cast, Vec::new())?;
     settings.cast.allow_outside |= allow_outside;
+    Outputs::new(common, &settings, cast).claim("--out", out)?;
     let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
         UsageError(format!(
             "no ledger at {}: nothing was run yet; for a look at the pictures alone: castline check CAST --report FILE",
             settings.ledger.display()
         ))
     })?;
-    Outputs::new(common, &settings, cast).claim("--out", out)?;
     of_ledger(common, &settings, &view, cast, "Ledger", out)?;
     Ok(ExitCode::Done)
 }
