@@ -40,8 +40,8 @@ pub enum SettingsError {
         nearest: Option<&'static str>,
     },
     /// A variable of the environment that castline doesn't know.
-    #[error("unknown variable {name} in the environment{}; unset it if it is not meant for castline",
-        .nearest.as_ref().map_or_else(String::new, |known| format!("; did you mean {known}?")))]
+    #[error("unknown variable {name} in the environment: {}unset it if it is not meant for castline",
+        .nearest.as_ref().map_or_else(String::new, |known| format!("did you mean {known}? Else ")))]
     Variable {
         /// The variable.
         name: String,
