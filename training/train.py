@@ -5,12 +5,13 @@ START is what models/make.sh makes of CenterFace, or an earlier OUT; CORPUS what
 makes. Pictures of the training part are laid on random grounds, alone, in pairs, from far and near, flipped, turned a
 little, recoloured, blurred; bodies without heads, animals and objects are negatives. Loss: CenterNet's focal loss on the
 heat map, L1 on sizes and offsets at the centres. Batch norms are folded in the file already and stay so.
-Environment: LR (8e-4), SEED (7). Needs torch, numpy, opencv, pillow, safetensors.
+Environment: LR (8e-4), SEED (7), ALL (any value: no part is kept from training). Needs torch, numpy, opencv, pillow, safetensors.
 """
 import warnings; warnings.simplefilter("ignore")
 import csv, json, math, os, random, sys, time
 import cv2, numpy as np, torch
 from PIL import Image, ImageOps
+from draw import block, chibi
 from net import Net, part
 cv2.setNumThreads(1)
 SIDE, GRID = 160, 40
@@ -25,14 +26,15 @@ def load():
     boxes = json.load(open(f"{here}/boxes.json")); rows = list(csv.DictReader(open(f"{corpus}/labels.csv")))
     ones, zeros = [], []
     for r in rows:
-        if part(r["id"]) > 2: continue
+        if part(r["id"]) > 2 and not os.environ.get("ALL"): continue
         if r["faces"] == "1" and boxes[r["id"]]:
             w = 3 if r["note"] in ("chibi", "nonhuman", "covered") else 1
             ones += [(rgba(f"{corpus}/{r['path']}"), boxes[r["id"]], r["note"])] * w
         elif r["faces"] == "0" and r["note"] != "crop": zeros += [rgba(f"{corpus}/{r['path']}")] * 2
     x = json.load(open(extra))
     ones += [(rgba(p, 320), b, "") for p, b in x["pos"].items()]; zeros += [rgba(p, 320) for p in x["neg"]]
-    return ones, zeros
+    avatars = [(rgba(p, 320), b, "") for p, b in x.get("avatars", {}).items()]
+    return ones, zeros, avatars
 
 def recolour(a, R):
     h = cv2.cvtColor(a[..., :3], cv2.COLOR_RGB2HSV).astype(np.int16)
@@ -77,29 +79,37 @@ def shrink(a, M):
         M = M @ np.array([[w / (w // 2), 0, 0], [0, h / (h // 2), 0], [0, 0, 1.]]); a = b; k *= 2
     return a, M
 
-def sample(ones, zeros, R):
+def one(ones, avatars, R, drawn=.2):
+    """A picture with one face and its box; some are drawn here, some are generated avatars."""
+    u = R.random()
+    if u < drawn: return *(block if R.random() < .12 else chibi)(R), "drawn"
+    return R.choice(avatars if avatars and u < drawn + .1 else ones)
+
+def sample(ones, zeros, avatars, R):
     g = ground(zeros, R); found = []; u = R.random()
     def put(a, M): b, N = shrink(a, M); lay(g, b, N)
-    if u < .50:      # one picture
-        a, box, _ = R.choice(ones); a = recolour(a, R) if R.random() < .7 else a
+    if u < .48:      # one picture
+        a, box, _ = one(ones, avatars, R); a = recolour(a, R) if R.random() < .7 else a
         v = R.random(); h, w = a.shape[:2]; mid = ((box[0] + box[2]) / 2 * w, (box[1] + box[3]) / 2 * h); side = max((box[2] - box[0]) * w, (box[3] - box[1]) * h)
         if v < .55: M = place(a, box, R, 80 + R.uniform(-6, 6), 80 + R.uniform(-6, 6), R.uniform(145, 168))
         elif v < .85: M = place(a, box, R, 80 + R.uniform(-30, 30), 75 + R.uniform(-25, 25), R.uniform(16, 110) / side * max(h, w), mid)
         else: M = place(a, box, R, R.uniform(60, 100), R.uniform(60, 100), R.uniform(60, 130))
         put(a, M); found.append(moved(box, a, M))
-    elif u < .70:    # two side by side
+    elif u < .66:    # two side by side
+        drawn = 1 if R.random() < .25 else .1; gap = R.uniform(22, 44)  # alike, and touching
         for s in (0, 1):
-            a, box, _ = R.choice(ones); a = recolour(a, R) if R.random() < .5 else a; h, w = a.shape[:2]
-            long = min(R.uniform(100, 170), 95 * max(h, w) / w)
-            M = place(a, box, R, 40 + 80 * s + R.uniform(-6, 6), R.uniform(70, 95), long)
+            a, box, _ = one(ones, avatars, R, drawn); a = recolour(a, R) if R.random() < .5 else a; h, w = a.shape[:2]
+            long = min(R.uniform(85, 170), R.uniform(70, 100) * max(h, w) / w)
+            M = place(a, box, R, 80 - gap + 2 * gap * s, R.uniform(65, 105), long)
             put(a, M); found.append(moved(box, a, M))
-        if found[0][2] > found[1][0] + 4 and found[1][2] > found[0][0] + 4 and found[0][3] > found[1][1]: found = None  # one covers the other
-    elif u < .80:    # a body without its head
+        (l, t, r, b), (x, y, v, w) = found; shared = max(0, min(r, v) - max(l, x)) * max(0, min(b, w) - max(t, y))
+        if shared > .15 * min((r - l) * (b - t), (v - x) * (w - y)): found = None  # one covers the other
+    elif u < .73:    # a body without its head
         a, box, _ = R.choice(ones); h = a.shape[0]; y = int(min(.9, box[3] + R.uniform(.05, .15)) * h); a = a[y:]
         if a.shape[0] > 24: put(recolour(a, R), place(a, box, R, 80, 80, R.uniform(120, 170)))
     else:            # none
         a = R.choice(zeros); put(recolour(a, R) if R.random() < .5 else a, place(a, None, R, 80, 80, R.uniform(110, 190)))
-    if found is None: return sample(ones, zeros, R)
+    if found is None: return sample(ones, zeros, avatars, R)
     if R.random() < .15: g = cv2.resize(cv2.resize(g, (R.randrange(70, 150),) * 2, interpolation=cv2.INTER_AREA), (SIDE, SIDE), interpolation=R.choice([cv2.INTER_LINEAR, cv2.INTER_NEAREST]))
     if R.random() < .15: g = np.clip(g + np.random.normal(0, R.uniform(2, 10), g.shape), 0, 255).astype(np.uint8)
     heat = np.zeros((GRID, GRID), np.float32); aim = np.zeros((4, GRID, GRID), np.float32); mask = np.zeros((GRID, GRID), np.float32)
