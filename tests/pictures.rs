@@ -1,10 +1,15 @@
 //! Untrusted pictures: whatever bytes come in, the eye answers with a reason, and within its limits.
 
+#[path = "pictures/png.rs"]
+mod png;
+
 use std::io::Cursor;
 
 use castline::inspect::{InspectSettings, Inspection, Inspector, ReasonCode, Verdict};
 use image::{DynamicImage, ImageFormat, Rgb, Rgb32FImage, RgbImage};
 use rayon::prelude::*;
+
+use png::{Adam7, adler, chunk, file, png_header, stored, zeros};
 
 fn inspector() -> Inspector {
     Inspector::new(InspectSettings::default())
@@ -48,37 +53,6 @@ const FORMATS: [ImageFormat; 6] = [
     ImageFormat::Bmp,
     ImageFormat::Tiff,
 ];
-
-/// The check sum of PNG chunks.
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |c, _| {
-            if c & 1 == 1 {
-                0xEDB8_8320 ^ (c >> 1)
-            } else {
-                c >> 1
-            }
-        })
-    })
-}
-
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
-    let named = [kind.as_slice(), data].concat();
-    let length = (data.len() as u32).to_be_bytes();
-    [length.as_slice(), &named, &crc(&named).to_be_bytes()].concat()
-}
-
-/// A PNG that says it has that size, and has no pixels.
-fn png_header(width: u32, height: u32) -> Vec<u8> {
-    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
-    [
-        b"\x89PNG\r\n\x1a\n".to_vec(),
-        chunk(b"IHDR", &header),
-        chunk(b"IDAT", &[]),
-        chunk(b"IEND", &[]),
-    ]
-    .concat()
-}
 
 #[test]
 fn every_format_is_known_by_its_content() {
@@ -196,6 +170,239 @@ fn a_picture_is_seen_as_it_is_displayed() {
     let turned = [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat();
     let seen = inspect(&turned);
     assert_eq!((seen.width, seen.height), (360, 320));
+}
+
+/// The lines of a picture as PNG filters them: a byte for the filter, then the values.
+fn lines(picture: &RgbImage) -> Vec<u8> {
+    let row = picture.width() as usize * 3;
+    picture
+        .chunks_exact(row)
+        .flat_map(|line| [&[0], line].concat())
+        .collect()
+}
+
+fn dimensions(bytes: &[u8]) -> (u32, u32) {
+    let seen = inspect(bytes);
+    (seen.width, seen.height)
+}
+
+#[test]
+fn an_interlaced_png_is_the_same_picture() {
+    let picture = drawing().to_rgb8();
+    let interlaced = file(320, 360, [8, 2, 1], &[(b"IDAT", stored(&Adam7::lines(&picture)))]);
+    let plain = file(320, 360, [8, 2, 0], &[(b"IDAT", stored(&lines(&picture)))]);
+    let (interlaced, plain) = (inspect(&interlaced), inspect(&plain));
+    assert_eq!(
+        (interlaced.width, interlaced.height),
+        (320, 360),
+        "{interlaced:?}"
+    );
+    assert_eq!(interlaced, plain);
+}
+
+#[test]
+fn a_palette_is_read_whatever_its_depth_and_refused_when_it_is_too_short() {
+    for depth in [1_usize, 2, 4, 8] {
+        let row = [vec![0], vec![0b0101_0101; 320 * depth / 8]].concat();
+        let palette: Vec<u8> = (0..3 << depth).map(|v| (v * 40) as u8).collect();
+        let image = stored(&row.repeat(360));
+        let with = |palette: &[u8]| {
+            let chunks = [
+                (b"PLTE", palette.to_vec()),
+                (b"tRNS", vec![0, 128]),
+                (b"IDAT", image.clone()),
+            ];
+            file(320, 360, [depth as u8, 3, 0], &chunks)
+        };
+        assert_eq!(dimensions(&with(&palette)), (320, 360), "{depth} bits");
+        // Indices beyond the palette: some decoders read past its end.
+        assert!(!inspect(&with(&palette[..3])).reasons.is_empty(), "{depth} bits");
+    }
+}
+
+#[test]
+fn of_an_animation_the_first_picture_is_seen() {
+    let first = drawing().to_rgb8();
+    let frame = |number: u32| {
+        let [width, height] = [320_u32, 360].map(u32::to_be_bytes);
+        let place = [0; 8];
+        let timing = [0, 1, 0, 10, 0, 0];
+        [&number.to_be_bytes()[..], &width, &height, &place, &timing].concat()
+    };
+    let second = [
+        2_u32.to_be_bytes().to_vec(),
+        stored(&lines(&RgbImage::new(320, 360))),
+    ]
+    .concat();
+    let apng = file(
+        320,
+        360,
+        [8, 2, 0],
+        &[
+            (b"acTL", [2_u32.to_be_bytes(), [0; 4]].concat()),
+            (b"fcTL", frame(0)),
+            (b"IDAT", stored(&lines(&first))),
+            (b"fcTL", frame(1)),
+            (b"fdAT", second),
+        ],
+    );
+    let still = file(320, 360, [8, 2, 0], &[(b"IDAT", stored(&lines(&first)))]);
+    assert_eq!(inspect(&apng), inspect(&still));
+
+    let webp = |frames: &[&DynamicImage]| {
+        let riff = |kind: &[u8], data: &[u8]| {
+            let pad = vec![0; data.len() % 2];
+            [kind, &(data.len() as u32).to_le_bytes(), data, &pad].concat()
+        };
+        let size = [63, 1, 0, 103, 1, 0]; // 320 − 1 and 360 − 1, three bytes each
+        let mut body = riff(b"VP8X", &[&[0b10, 0, 0, 0][..], &size].concat());
+        body.extend(riff(b"ANIM", &[0; 6]));
+        for frame in frames {
+            let file = encoded(frame, ImageFormat::WebP);
+            let place_size_time_flags = [&[0; 6][..], &size, &[100, 0, 0, 0]].concat();
+            body.extend(riff(b"ANMF", &[&place_size_time_flags, &file[12..]].concat()));
+        }
+        riff(b"RIFF", &[b"WEBP".as_slice(), &body].concat())
+    };
+    let black = DynamicImage::ImageRgb8(RgbImage::new(320, 360));
+    let animated = inspect(&webp(&[&drawing(), &black]));
+    assert_eq!((animated.width, animated.height), (320, 360), "{animated:?}");
+    let likeness = |seen: &Inspection| seen.likeness.expect("a likeness");
+    let still = inspect(&encoded(&drawing(), ImageFormat::WebP));
+    assert!(
+        likeness(&animated).is_near(&likeness(&still)),
+        "the first picture"
+    );
+    assert!(!likeness(&animated).is_near(&likeness(&inspect(&webp(&[&black, &drawing()])))));
+}
+
+#[test]
+fn colour_profiles_are_followed_and_broken_ones_left_alone() {
+    let red = RgbImage::from_pixel(320, 360, Rgb([200, 40, 40]));
+    let with = |profile: &[u8]| {
+        let iccp = [b"profile\0\0".as_slice(), &stored(profile)].concat();
+        file(
+            320,
+            360,
+            [8, 2, 0],
+            &[(b"iCCP", iccp), (b"IDAT", stored(&lines(&red)))],
+        )
+    };
+    let inspector = Inspector::new(InspectSettings {
+        format: castline::inspect::OutputFormat::Png,
+        ..InspectSettings::default()
+    });
+    let likeness = |bytes: &[u8]| inspector.inspect(bytes).likeness.expect("it is read");
+    let plain = likeness(&file(320, 360, [8, 2, 0], &[(b"IDAT", stored(&lines(&red)))]));
+    let wide = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    assert_ne!(likeness(&with(&wide)), plain, "the same numbers are another red");
+    let srgb = moxcms::ColorProfile::new_srgb().encode().unwrap();
+    assert!(likeness(&with(&srgb)).is_near(&plain));
+    for broken in [
+        &wide[..100],
+        &wide[..wide.len() - 40],
+        &[0xFF; 4096],
+        b"no profile",
+    ] {
+        assert_eq!(likeness(&with(broken)), plain);
+    }
+    // Every byte of the header and the table of tags, broken once.
+    (0..wide.len().min(400)).into_par_iter().for_each(|at| {
+        let mut broken = wide.clone();
+        broken[at] ^= 0xFF;
+        assert_eq!(dimensions(&with(&broken)), (320, 360), "byte {at}");
+    });
+}
+
+/// The most memory that this process ever had in use, where the system tells it.
+fn peak() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<usize>()
+        .ok()
+        .map(|kib| kib << 10)
+}
+
+#[test]
+fn what_unpacks_to_a_thousand_million_bytes_is_not_unpacked() {
+    const BOMB: usize = 1_000_000_000;
+    let image = stored(&lines(&drawing().to_rgb8()));
+    let bomb = zeros(BOMB);
+    let before = peak();
+    for (kind, head) in [
+        (b"zTXt", b"Comment\0\0".as_slice()),
+        (b"iTXt", b"Comment\0\x01\0\0\0"),
+        (b"iCCP", b"profile\0\0"),
+    ] {
+        let told = [head, &bomb].concat();
+        let bytes = file(320, 360, [8, 2, 0], &[(kind, told), (b"IDAT", image.clone())]);
+        let seen = inspect(&bytes);
+        assert!(
+            matches!(
+                code(&seen),
+                Some(ReasonCode::NoFace | ReasonCode::TooLarge | ReasonCode::Unreadable)
+            ),
+            "{kind:?}: {seen:?}"
+        );
+    }
+    // More pixels than the header says.
+    let bytes = file(320, 360, [8, 2, 0], &[(b"IDAT", bomb)]);
+    assert!(!inspect(&bytes).reasons.is_empty());
+    if let (Some(before), Some(after)) = (before, peak()) {
+        assert!(after - before < BOMB / 2, "{} bytes more", after - before);
+    }
+}
+
+#[test]
+fn a_wrong_check_sum_of_any_chunk_is_no_panic() {
+    let picture = drawing().to_rgb8();
+    let whole = file(
+        320,
+        360,
+        [8, 2, 0],
+        &[
+            (b"gAMA", 45_455_u32.to_be_bytes().to_vec()),
+            (b"tEXt", b"Comment\0a".to_vec()),
+            (b"IDAT", stored(&lines(&picture))),
+        ],
+    );
+    let mut at = 8;
+    while at < whole.len() {
+        let length = u32::from_be_bytes(whole[at..at + 4].try_into().unwrap()) as usize;
+        let critical = whole[at + 4].is_ascii_uppercase();
+        let mut broken = whole.clone();
+        broken[at + 8 + length] ^= 1;
+        let seen = inspect(&broken);
+        let kind = String::from_utf8_lossy(&whole[at + 4..at + 8]).into_owned();
+        // What is not needed to show the picture may be skipped; the end carries nothing.
+        if critical && kind != "IEND" {
+            assert_eq!(code(&seen), Some(&ReasonCode::Unreadable), "{kind}: {seen:?}");
+        } else {
+            assert!(!seen.reasons.is_empty(), "{kind}");
+        }
+        at += length + 12;
+    }
+    // The check sum of the pixels themselves.
+    let mut data = stored(&lines(&picture));
+    let end = data.len() - 1;
+    data[end] ^= 1;
+    assert_ne!(data[end - 3..], adler(&lines(&picture)).to_be_bytes());
+    assert!(
+        !inspect(&file(320, 360, [8, 2, 0], &[(b"IDAT", data)]))
+            .reasons
+            .is_empty()
+    );
+}
+
+#[test]
+fn cmyk_is_told_apart_from_rgb() {
+    let grey = jpeg(jpeg_encoder::ColorType::Cmyk, 4, false);
+    assert_eq!(dimensions(&grey), (320, 360));
+    for percent in 0..100 {
+        assert!(!inspect(&grey[..grey.len() * percent / 100]).reasons.is_empty());
+    }
 }
 
 #[test]

@@ -523,26 +523,17 @@ fn problems(out: &Path, cast: &[Sample]) -> Result<()> {
 
     write(&hills(640, 640), &folder.join("no_face.png"))?;
     row("The Hollow Hills", "no_face.png", "no_face")?;
-    write(
-        &with(
-            6,
-            (800, 800),
-            Some(Frame {
-                x: 13.0,
-                y: 12.0,
-                height: 62.0,
-            }),
-            &|_, _| (),
-        ),
-        &folder.join("face_too_small.png"),
-    )?;
+    // A miniature in the middle of a landscape.
+    let mut far = hills(800, 800);
+    imageops::replace(&mut far, &plain(10, (100, 125)), 560, 420);
+    write(&far, &folder.join("face_too_small.png"))?;
     row("Far away", "face_too_small.png", "face_too_small")?;
     write(
         &with(
             4,
             (600, 600),
             Some(Frame {
-                x: 1.18,
+                x: 1.05,
                 y: 0.0,
                 height: 2.4,
             }),
@@ -555,7 +546,7 @@ fn problems(out: &Path, cast: &[Sample]) -> Result<()> {
         &with(1, (560, 700), None, &|who, _| who.gear = Gear::Visor),
         &folder.join("covered.jpg"),
     )?;
-    row("Behind the visor", "covered.jpg", "no_face")?;
+    row("Behind the visor", "covered.jpg", "")?;
 
     write(&plain(2, (210, 280)), &folder.join("too_small.png"))?;
     row("A thumbnail", "too_small.png", "too_small")?;

@@ -1,7 +1,11 @@
 //! Any bytes: decoding, judging and preparing must answer, never panic. `cargo +nightly fuzz run inspect`
 #![no_main]
+#![allow(dead_code, unused_imports, reason = "the module is a part of a library")]
 
-use castline::inspect::{InspectSettings, Inspector};
+#[path = "../../src/inspect/mod.rs"]
+mod inspect;
+
+use inspect::{InspectSettings, Inspector, MAX_BYTES, Verdict};
 use std::sync::LazyLock;
 
 static INSPECTOR: LazyLock<Inspector> = LazyLock::new(|| {
@@ -10,6 +14,6 @@ static INSPECTOR: LazyLock<Inspector> = LazyLock::new(|| {
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let (inspection, prepared) = INSPECTOR.inspect_and_prepare(bytes);
-    assert!(inspection.verdict == castline::inspect::Verdict::Suitable || !inspection.reasons.is_empty());
-    assert!(prepared.is_none_or(|p| p.bytes.len() <= castline::inspect::MAX_BYTES));
+    assert!(inspection.verdict == Verdict::Suitable || !inspection.reasons.is_empty());
+    assert!(prepared.is_none_or(|p| p.bytes.len() <= MAX_BYTES));
 });

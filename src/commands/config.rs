@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 
 use super::check::println;
-use super::context;
+use super::{UsageError, context};
 use crate::cli::{Cli, Common, ConfigCommand};
 use crate::exit::ExitCode;
 use crate::settings::keys::KEYS;
@@ -45,8 +45,14 @@ pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCod
     Ok(ExitCode::Done)
 }
 
-/// Prints the man page.
-pub(super) fn man() -> anyhow::Result<ExitCode> {
-    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+/// Prints the man page of the tool, or of the command that these words name.
+pub(super) fn man(command: &[String]) -> anyhow::Result<ExitCode> {
+    let mut page = Cli::command();
+    page.build();
+    for word in command {
+        let found = page.find_subcommand(word).cloned();
+        page = found.ok_or_else(|| UsageError(format!("there is no command `{}`", command.join(" "))))?;
+    }
+    clap_mangen::Man::new(page).render(&mut std::io::stdout())?;
     Ok(ExitCode::Done)
 }

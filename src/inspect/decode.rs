@@ -3,9 +3,14 @@
 
 use std::io::Cursor;
 
+use image::codecs::png::PngDecoder;
 use image::codecs::tga::TgaDecoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+
+/// What stands before a PNG's pixels may take so many bytes: a colour profile is compressed there, and is unpacked
+/// as soon as it is met.
+const PNG_EXTRAS: u64 = 64 << 20;
 
 /// What a picture may take.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +62,14 @@ pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
         return Err(DecodeError::Empty);
     }
     match image::guess_format(bytes) {
+        Ok(ImageFormat::Png) => {
+            let first = Caps {
+                bytes: caps.bytes.min(PNG_EXTRAS),
+                ..caps
+            };
+            let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(first));
+            read(decoder.map_err(|e| broken(e, first))?, caps)
+        }
         Ok(format) if known(format) => {
             let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
             reader.limits(limits(caps));

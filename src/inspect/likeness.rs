@@ -1,4 +1,9 @@
-//! Finds pictures that are the same, or nearly: scaled, encoded again, slightly retouched.
+//! Finds pictures that are the same, or nearly: scaled, encoded again, slightly brighter or trimmed.
+//!
+//! Two characters of a series can share all but a small face: a mean difference alone takes them for one
+//! picture. So no single place may differ by more than scaling and trimming explain.
+
+use std::str::FromStr;
 
 use image::RgbImage;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -6,20 +11,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::resize::{Quality, resized};
 
 /// Side of the thumbnail that is compared.
-const SIDE: u32 = 8;
-const VALUES: usize = (SIDE * SIDE * 3) as usize;
-/// Mean difference a value, of 255, up to which two thumbnails are nearly the same. Encoding a picture
-/// again, or at another size, moves it by less than 1; another character of a series by far more.
-const NEAR: u32 = 2;
+const SIDE: usize = 12;
+const VALUES: usize = SIDE * SIDE * 3;
+/// Mean difference a value, of 255, up to which two thumbnails can be nearly the same.
+const NEAR: u32 = 4;
+/// What each value may differ by, of 255, and so much more for each unit by which the values around it
+/// differ: an edge that lies a little elsewhere moves what is beside it. On 276 pictures of game art, the
+/// worst value of 99 % stays within it when scaled by ½ or 1½, encoded as JPEG 60, or made 3 % brighter, and
+/// that of most when trimmed by 1 % on each side; of 14 pairs of other faces in the same dress, none does.
+const VALUE: f32 = 7.0;
+const EDGE: f32 = 0.06;
 
-/// A thumbnail of 8 × 8 colours.
+/// A thumbnail of 12 × 12 colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Likeness([u8; VALUES]);
 
+/// What was read is no likeness, or one of an older version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is no likeness")]
+pub struct ParseLikenessError;
+
 impl Likeness {
     pub(super) fn of(picture: &RgbImage) -> Self {
-        let small = resized(picture, SIDE, SIDE, Quality::Quick);
-        Self(small.as_raw().as_slice().try_into().expect("8 × 8 colours"))
+        let small = resized(picture, SIDE as u32, SIDE as u32, Quality::Quick);
+        Self(small.as_raw().as_slice().try_into().expect("12 × 12 colours"))
     }
 
     /// Whether both are the same picture, or nearly.
@@ -27,7 +42,7 @@ impl Likeness {
         let most = NEAR * VALUES as u32;
         let mut sum = 0;
         // In parts: most pictures differ in the first already, and a cast has many pairs.
-        for (a, b) in self.0.chunks(24).zip(other.0.chunks(24)) {
+        for (a, b) in self.0.chunks(36).zip(other.0.chunks(36)) {
             sum += a
                 .iter()
                 .zip(b)
@@ -37,7 +52,24 @@ impl Likeness {
                 return false;
             }
         }
-        true
+        (0..VALUES).all(|at| {
+            let differ = f32::from(self.0[at].abs_diff(other.0[at]));
+            differ <= VALUE
+                || differ <= VALUE + EDGE * f32::from(self.range_around(at).max(other.range_around(at)))
+        })
+    }
+
+    /// How much the values of a channel differ around a place, on 3 × 3.
+    fn range_around(&self, at: usize) -> u8 {
+        let (x, y, channel) = (at / 3 % SIDE, at / 3 / SIDE, at % 3);
+        let (mut least, mut most) = (u8::MAX, 0);
+        for y in y.saturating_sub(1)..=(y + 1).min(SIDE - 1) {
+            for x in x.saturating_sub(1)..=(x + 1).min(SIDE - 1) {
+                let value = self.0[(y * SIDE + x) * 3 + channel];
+                (least, most) = (least.min(value), most.max(value));
+            }
+        }
+        most - least
     }
 }
 
@@ -47,11 +79,124 @@ impl Serialize for Likeness {
     }
 }
 
+impl FromStr for Likeness {
+    type Err = ParseLikenessError;
+
+    fn from_str(text: &str) -> Result<Self, ParseLikenessError> {
+        let mut values = [0; VALUES];
+        hex::decode_to_slice(text, &mut values).map_err(|_| ParseLikenessError)?;
+        Ok(Self(values))
+    }
+}
+
 impl<'de> Deserialize<'de> for Likeness {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let mut values = [0; VALUES];
-        hex::decode_to_slice(text, &mut values).map_err(serde::de::Error::custom)?;
-        Ok(Self(values))
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::imageops::{FilterType, crop_imm, resize};
+    use image::{DynamicImage, ImageFormat, Rgb};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A bust before a ground: hair, a face with two eyes, and a coat, in these colours.
+    fn bust(skin: [u8; 3], hair: [u8; 3], coat: [u8; 3], side: u32) -> RgbImage {
+        RgbImage::from_fn(side, side, |x, y| {
+            let (x, y) = (x as f32 / side as f32 - 0.5, y as f32 / side as f32);
+            let within =
+                |cx: f32, cy: f32, rx: f32, ry: f32| ((x - cx) / rx).powi(2) + ((y - cy) / ry).powi(2) < 1.0;
+            Rgb(
+                if within(0.05, 0.38, 0.02, 0.012) || within(-0.05, 0.38, 0.02, 0.012) {
+                    [20; 3]
+                } else if within(0.0, 0.4, 0.11, 0.14) {
+                    skin
+                } else if within(0.0, 0.35, 0.15, 0.17) {
+                    hair
+                } else if within(0.0, 1.0, 0.4, 0.45) {
+                    coat
+                } else {
+                    [128; 3]
+                },
+            )
+        })
+    }
+
+    fn near(a: &RgbImage, b: &RgbImage) -> bool {
+        let (a, b) = (Likeness::of(a), Likeness::of(b));
+        assert_eq!(
+            a.is_near(&b),
+            b.is_near(&a),
+            "it does not matter which came first"
+        );
+        a.is_near(&b)
+    }
+
+    fn as_jpeg(picture: &RgbImage) -> RgbImage {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(picture.clone())
+            .write_to(&mut bytes, ImageFormat::Jpeg)
+            .unwrap();
+        image::load_from_memory(&bytes.into_inner()).unwrap().to_rgb8()
+    }
+
+    #[test]
+    fn another_face_in_the_same_dress_is_another_picture() {
+        let (coat, hair) = ([60, 80, 50], [70, 40, 30]);
+        let pale = bust([230, 190, 170], hair, coat, 400);
+        assert!(!near(&pale, &bust([150, 100, 70], hair, coat, 400)), "other skin");
+        assert!(
+            !near(&pale, &bust([230, 190, 170], [170, 140, 60], coat, 400)),
+            "other hair"
+        );
+        assert!(
+            !near(&pale, &bust([230, 190, 170], hair, [120, 40, 40], 400)),
+            "another coat"
+        );
+    }
+
+    #[test]
+    fn a_small_figure_on_plain_ground_is_compared_by_the_figure() {
+        let on_ground = |skin| {
+            let mut picture = RgbImage::from_pixel(600, 600, Rgb([128; 3]));
+            let figure = bust(skin, [70, 40, 30], [60, 80, 50], 150);
+            image::imageops::replace(&mut picture, &figure, 225, 225);
+            picture
+        };
+        assert!(!near(&on_ground([230, 190, 170]), &on_ground([90, 150, 80])));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn a_picture_that_was_scaled_encoded_brightened_or_trimmed_is_the_same(
+            skin in any::<[u8; 3]>(), hair in any::<[u8; 3]>(), coat in any::<[u8; 3]>(),
+            side in 300_u32..1100, lighter in 0_u8..5, trim in 0_u32..3,
+        ) {
+            let picture = bust(skin, hair, coat, 400);
+            prop_assert!(near(&picture, &resize(&picture, side, side, FilterType::CatmullRom)));
+            prop_assert!(near(&picture, &as_jpeg(&picture)));
+            let mut light = picture.clone();
+            light.iter_mut().for_each(|v| *v = v.saturating_add(lighter));
+            prop_assert!(near(&picture, &light));
+            let trimmed = crop_imm(&picture, trim, trim, 400 - 2 * trim, 400 - 2 * trim).to_image();
+            prop_assert!(near(&picture, &trimmed));
+        }
+
+        #[test]
+        fn it_is_read_as_it_was_written(skin in any::<[u8; 3]>()) {
+            let likeness = Likeness::of(&bust(skin, [0; 3], [255; 3], 300));
+            let text = serde_json::to_string(&likeness).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Likeness>(&text).unwrap(), likeness);
+        }
+    }
+
+    #[test]
+    fn what_an_older_version_wrote_is_no_likeness() {
+        assert_eq!("80".repeat(192).parse::<Likeness>(), Err(ParseLikenessError));
     }
 }

@@ -49,7 +49,8 @@ pub enum ReasonCode {
     FaceTooSmall,
     /// The face reaches the picture's edge.
     FaceCutOff,
-    /// The face is covered.
+    /// The face is covered. Not given yet: what the networks tell of covered faces and of plain ones overlaps too
+    /// much (`models/README.md`); a covered face is suitable, or for review with `no_face`.
     FaceCovered,
     /// A side under the API's 300 px.
     TooSmall,
@@ -169,7 +170,8 @@ impl Inspection {
             return;
         }
         let message = format!(
-            "this is the same picture as that of {other}, or nearly; give each its own, or approve it"
+            "this is the same picture as that of {other}, or nearly; give each its own, or approve it, which pays for \
+             both; a character that was only renamed keeps its id under the old name"
         );
         self.object(Verdict::Review, code, message);
     }

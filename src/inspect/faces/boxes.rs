@@ -67,6 +67,15 @@ impl Rect {
         self.width() * self.height()
     }
 
+    pub(super) fn centre(self) -> (f32, f32) {
+        ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0)
+    }
+
+    /// Whether two passes mean the same face.
+    pub(super) fn is_same(self, other: Self) -> bool {
+        self.over_union(other) > SAME_ACROSS || self.over_smaller(other) > SAME_WITHIN
+    }
+
     /// The area that both share.
     pub(crate) fn shared(self, other: Self) -> f32 {
         let width = self.right.min(other.right) - self.left.max(other.left);
@@ -118,10 +127,7 @@ pub(super) fn merge(passes: [Vec<Candidate>; PASSES]) -> Vec<Merged> {
     all.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
     let mut merged: Vec<Merged> = Vec::new();
     for (pass, Candidate { area, score }) in all {
-        let same = merged
-            .iter_mut()
-            .find(|m| area.over_union(m.area) > SAME_ACROSS || area.over_smaller(m.area) > SAME_WITHIN);
-        match same {
+        match merged.iter_mut().find(|m| area.is_same(m.area)) {
             // A pass counts once, with the surest of its boxes: they come in that order.
             Some(face) => face.scores[pass] = face.scores[pass].max(score),
             None => {

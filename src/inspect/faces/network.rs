@@ -1,17 +1,17 @@
 //! A small runner for convolutional networks: what two face networks need, and no more.
 //!
 //! Activations are `[height, width, channels]` in f32; weights come as fp16 from a `safetensors` file
-//! that `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions are
-//! matrix products (`matrixmultiply`, through `ndarray`); the depthwise ones are plain loops that `pulp`
-//! has compiled for the processor at hand.
+//! that `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions stand in
+//! [`convolve`](super::convolve); the depthwise ones are plain loops that `pulp` has compiled for the processor
+//! at hand.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
 use safetensors::SafeTensors;
 use serde::Deserialize;
+
+use super::convolve::{Convolution, Fill, panels};
 
 /// The slot of the picture that goes in.
 const PICTURE: i64 = -1;
@@ -100,10 +100,16 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Room for values that are all going to be written: what stands in it is left over.
 fn buffer(length: usize) -> Vec<f32> {
     let mut data = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    data.clear();
     data.resize(length, 0.0);
+    data
+}
+
+fn zeros(length: usize) -> Vec<f32> {
+    let mut data = buffer(length);
+    data.fill(0.0);
     data
 }
 
@@ -153,10 +159,13 @@ impl Network {
             last_use[output] = usize::MAX;
         }
         let steps = graph.steps.into_iter().map(|raw| {
-            let (weights, bias) = match &raw.weights {
+            let (mut weights, bias) = match &raw.weights {
                 Some(key) => (read(format!("{key}.w")), read(format!("{key}.b"))),
                 None => Default::default(),
             };
+            if raw.op == Op::Conv {
+                weights = panels(&weights, bias.len());
+            }
             Step { raw, weights, bias }
         });
         Self {
@@ -243,48 +252,38 @@ impl Step {
 
     fn conv(&self, arch: pulp::Arch, x: &Tensor) -> Tensor {
         let (height, width) = self.size(x);
-        let RawStep {
-            kernel,
-            stride,
-            pad,
-            relu,
-            ..
-        } = self.raw;
         let channels = self.bias.len();
-        let (rows, depth) = (height * width, kernel * kernel * x.channels);
         let mut out = Tensor {
             height,
             width,
             channels,
-            data: buffer(rows * channels),
+            data: buffer(height * width * channels),
         };
-        let weights = ArrayView2::from_shape((depth, channels), &self.weights).expect("weights fit");
-        let mut product = ArrayViewMut2::from_shape((rows, channels), &mut out.data).expect("fits");
-        if kernel == 1 && stride == 1 && pad == [0; 4] {
-            let pixels = ArrayView2::from_shape((rows, depth), &x.data).expect("fits");
-            general_mat_mul(1.0, &pixels, &weights, 0.0, &mut product);
-        } else {
-            let padded = padded(x, pad);
-            let mut patches = buffer(rows * depth);
-            let line = kernel * x.channels;
-            for (row, patch) in patches.chunks_exact_mut(depth).enumerate() {
-                let (y, x) = (row / width * stride, row % width * stride);
-                for (dy, part) in patch.chunks_exact_mut(line).enumerate() {
-                    let from = ((y + dy) * padded.width + x) * padded.channels;
-                    part.copy_from_slice(&padded.data[from..from + line]);
-                }
-            }
-            let view = ArrayView2::from_shape((rows, depth), &patches).expect("fits");
-            general_mat_mul(1.0, &view, &weights, 0.0, &mut product);
-            give_back(patches);
+        let padded = (self.raw.pad != [0; 4]).then(|| padded(x, self.raw.pad));
+        let x = padded.as_ref().unwrap_or(x);
+        let RawStep { kernel, stride, .. } = self.raw;
+        let corner = |pixel: usize| (pixel / width * x.width + pixel % width) * stride * x.channels;
+        let corners: Vec<usize> = (0..height * width).map(corner).collect();
+        let convolution = Convolution {
+            pixels: &x.data,
+            pitch: x.width * x.channels,
+            corners: &corners,
+            lines: kernel,
+            line: kernel * x.channels,
+            panels: &self.weights,
+            bias: &self.bias,
+            relu: self.raw.relu,
+        };
+        arch.dispatch(Fill(convolution, &mut out.data));
+        if let Some(padded) = padded {
             give_back(padded.data);
         }
-        arch.dispatch(|| bias(&mut out.data, &self.bias, relu));
         out
     }
 
     fn depthwise(&self, arch: pulp::Arch, x: &Tensor) -> Tensor {
         let (height, width) = self.size(x);
+        assert_eq!(self.raw.kernel, 3, "depthwise filters are 3 × 3");
         let padded = padded(x, self.raw.pad);
         let mut out = Tensor {
             height,
@@ -292,57 +291,71 @@ impl Step {
             channels: x.channels,
             data: buffer(height * width * x.channels),
         };
-        arch.dispatch(|| {
-            let mut from = 0;
-            // Wide blocks of channels keep their sums in registers; what is left goes in narrower ones.
-            while from + 32 <= x.channels {
-                self.filter::<32>(&padded, &mut out, from);
-                from += 32;
-            }
-            while from + 8 <= x.channels {
-                self.filter::<8>(&padded, &mut out, from);
-                from += 8;
-            }
-            while from < x.channels {
-                self.filter::<1>(&padded, &mut out, from);
-                from += 1;
-            }
-        });
+        // As many channels at once as have their nine weights in registers.
+        match arch {
+            pulp::Arch::Scalar => self.filters::<4, false>(&padded, &mut out),
+            #[cfg(target_arch = "x86_64")]
+            pulp::Arch::V4(_) => arch.dispatch(|| self.filters::<16, true>(&padded, &mut out)),
+            _ => arch.dispatch(|| self.filters::<8, true>(&padded, &mut out)),
+        }
         give_back(padded.data);
         out
     }
 
+    /// Filters every channel, `N` at a time.
+    #[inline(always)]
+    fn filters<const N: usize, const FUSED: bool>(&self, padded: &Tensor, out: &mut Tensor) {
+        let mut from = 0;
+        while from + N <= out.channels {
+            self.filter::<N, FUSED>(padded, out, from);
+            from += N;
+        }
+        while from < out.channels {
+            self.filter::<1, FUSED>(padded, out, from);
+            from += 1;
+        }
+    }
+
     /// Filters `N` channels, from channel `from` on.
     #[inline(always)]
-    fn filter<const N: usize>(&self, padded: &Tensor, out: &mut Tensor, from: usize) {
-        let RawStep {
-            kernel, stride, relu, ..
-        } = self.raw;
+    fn filter<const N: usize, const FUSED: bool>(&self, padded: &Tensor, out: &mut Tensor, from: usize) {
+        let RawStep { stride, relu, .. } = self.raw;
         let channels = out.channels;
-        let bias: &[f32; N] = self.bias[from..].first_chunk().expect("a block of channels");
-        for y in 0..out.height {
-            for x in 0..out.width {
-                let mut sum = *bias;
-                for dy in 0..kernel {
-                    let line = ((y * stride + dy) * padded.width + x * stride) * channels + from;
-                    for dx in 0..kernel {
-                        let pixel: &[f32; N] =
-                            padded.data[line + dx * channels..].first_chunk().expect("fits");
-                        let tap = (dy * kernel + dx) * channels + from;
-                        let weight: &[f32; N] = self.weights[tap..].first_chunk().expect("fits");
+        let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+        let block =
+            |values: &[f32], at: usize| *values[at..].first_chunk::<N>().expect("a block of channels");
+        let bias = block(&self.bias, from);
+        let weights: [[f32; N]; 9] = std::array::from_fn(|tap| block(&self.weights, tap * channels + from));
+        let reach = 2 * channels + N;
+        for (y, line) in out.data.chunks_exact_mut(out.width * channels).enumerate() {
+            for (x, pixel) in line.chunks_exact_mut(channels).enumerate() {
+                let mut sum = bias;
+                for dy in 0..3 {
+                    let at = ((y * stride + dy) * padded.width + x * stride) * channels + from;
+                    let three = &padded.data[at..at + reach];
+                    for dx in 0..3 {
+                        let (value, weight) = (block(three, dx * channels), &weights[dy * 3 + dx]);
                         for lane in 0..N {
-                            sum[lane] += pixel[lane] * weight[lane];
+                            sum[lane] = add_product::<FUSED>(sum[lane], value[lane], weight[lane]);
                         }
                     }
                 }
-                if relu {
-                    sum = sum.map(|v| v.max(0.0));
-                }
-                let to = (y * out.width + x) * channels + from;
-                out.data[to..to + N].copy_from_slice(&sum);
+                pixel[from..from + N].copy_from_slice(&sum.map(|v| at_least(v, least)));
             }
         }
     }
+}
+
+/// Where a processor can do both at once, `mul_add` is one instruction; elsewhere it would be a slow function.
+#[inline(always)]
+fn add_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
+    if FUSED { a.mul_add(b, sum) } else { sum + a * b }
+}
+
+/// One instruction, where `f32::max` also minds NaN.
+#[inline(always)]
+fn at_least(value: f32, least: f32) -> f32 {
+    if value > least { value } else { least }
 }
 
 fn like(x: &Tensor) -> Tensor {
@@ -364,17 +377,7 @@ fn map(x: &Tensor, f: impl Fn(f32) -> f32) -> Tensor {
 fn add(a: &[f32], b: &[f32], out: &mut [f32], relu: bool) {
     let least = if relu { 0.0 } else { f32::NEG_INFINITY };
     for ((to, a), b) in out.iter_mut().zip(a).zip(b) {
-        *to = (a + b).max(least);
-    }
-}
-
-#[inline(always)]
-fn bias(data: &mut [f32], bias: &[f32], relu: bool) {
-    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-    for pixel in data.chunks_exact_mut(bias.len()) {
-        for (value, bias) in pixel.iter_mut().zip(bias) {
-            *value = (*value + bias).max(least);
-        }
+        *to = at_least(a + b, least);
     }
 }
 
@@ -385,7 +388,7 @@ fn padded(x: &Tensor, [top, left, bottom, right]: [usize; 4]) -> Tensor {
         height,
         width,
         channels,
-        data: buffer(height * width * channels),
+        data: zeros(height * width * channels),
     };
     for (y, line) in x.data.chunks_exact(x.width * channels).enumerate() {
         let to = ((y + top) * width + left) * channels;
@@ -398,7 +401,7 @@ fn pad_channels(x: &Tensor, more: usize) -> Tensor {
     let channels = x.channels + more;
     let mut out = Tensor {
         channels,
-        data: buffer(x.height * x.width * channels),
+        data: zeros(x.height * x.width * channels),
         ..*x
     };
     for (to, from) in out
@@ -429,15 +432,15 @@ fn double(x: &Tensor) -> Tensor {
         };
         (near, far)
     };
-    for y in 0..height {
+    let pixel = |y: usize, px: usize| &x.data[(y * x.width + px) * channels..][..channels];
+    for (y, line) in out.data.chunks_exact_mut(width * channels).enumerate() {
         let (near_y, far_y) = sides(y, x.height);
-        for px in 0..width {
+        for (px, to) in line.chunks_exact_mut(channels).enumerate() {
             let (near_x, far_x) = sides(px, x.width);
-            let to = (y * width + px) * channels;
-            for channel in 0..channels {
-                let near = 0.75 * x.at(near_y, near_x, channel) + 0.25 * x.at(near_y, far_x, channel);
-                let far = 0.75 * x.at(far_y, near_x, channel) + 0.25 * x.at(far_y, far_x, channel);
-                out.data[to + channel] = 0.75 * near + 0.25 * far;
+            let near = pixel(near_y, near_x).iter().zip(pixel(near_y, far_x));
+            let far = pixel(far_y, near_x).iter().zip(pixel(far_y, far_x));
+            for ((to, (a, b)), (c, d)) in to.iter_mut().zip(near).zip(far) {
+                *to = 0.75 * (0.75 * a + 0.25 * b) + 0.25 * (0.75 * c + 0.25 * d);
             }
         }
     }

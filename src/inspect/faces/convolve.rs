@@ -1,0 +1,190 @@
+//! Dense convolutions: for a block of pixels, the sums of a panel of output channels stay in registers.
+//!
+//! General matrix products (`matrixmultiply`) are slower here: they copy the pixels into panels of their own, which
+//! costs as much as these networks' few channels take to compute.
+
+use pulp::{Simd, WithSimd};
+
+/// So many output channels are computed at once.
+const LANES: usize = 16;
+
+/// Weights `[depth, channels]` as panels of `[depth, LANES]`, the last one filled up with zeros.
+pub(super) fn panels(weights: &[f32], channels: usize) -> Vec<f32> {
+    let panel = |from: usize| {
+        weights
+            .chunks_exact(channels)
+            .flat_map(move |line| (from..from + LANES).map(|at| line.get(at).copied().unwrap_or(0.0)))
+    };
+    (0..channels).step_by(LANES).flat_map(panel).collect()
+}
+
+/// A convolution of a picture that is padded already.
+pub(super) struct Convolution<'a> {
+    /// `[…, channels]`.
+    pub(super) pixels: &'a [f32],
+    /// From one line of the picture to the next, in values.
+    pub(super) pitch: usize,
+    /// Where the patch of each output pixel starts.
+    pub(super) corners: &'a [usize],
+    /// Height of the patches.
+    pub(super) lines: usize,
+    /// Width of the patches, times channels.
+    pub(super) line: usize,
+    /// What [`panels`] makes of the weights.
+    pub(super) panels: &'a [f32],
+    pub(super) bias: &'a [f32],
+    pub(super) relu: bool,
+}
+
+/// Has the convolution fill `[output pixels, output channels]`.
+pub(super) struct Fill<'a>(pub(super) Convolution<'a>, pub(super) &'a mut [f32]);
+
+impl WithSimd for Fill<'_> {
+    type Output = ();
+
+    // As many pixels at once as have their sums in registers, beside a line of weights.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(convolution, out) = self;
+        match S::F32_LANES {
+            16 => convolution.run::<S, 8, 1>(simd, out),
+            8 => convolution.run::<S, 6, 2>(simd, out),
+            4 => convolution.run::<S, 4, 4>(simd, out),
+            _ => convolution.run::<S, 1, LANES>(simd, out),
+        }
+    }
+}
+
+impl Convolution<'_> {
+    /// With `PIXELS` at a time, and panels of so many `VECTORS`.
+    #[inline(always)]
+    fn run<S: Simd, const PIXELS: usize, const VECTORS: usize>(&self, simd: S, out: &mut [f32]) {
+        let channels = self.bias.len();
+        let (blocks, rest) = self.corners.as_chunks::<PIXELS>();
+        for (at, panel) in self
+            .panels
+            .chunks_exact(self.lines * self.line * LANES)
+            .enumerate()
+        {
+            let from = at * LANES;
+            let count = LANES.min(channels - from);
+            let mut bias = [0.0; LANES];
+            bias[..count].copy_from_slice(&self.bias[from..from + count]);
+            let mut put = |pixel: usize, sums: [f32; LANES]| {
+                let to = &mut out[pixel * channels + from..][..count];
+                match to.as_mut_array() {
+                    Some(to) => *to = sums,
+                    None => to.copy_from_slice(&sums[..count]),
+                }
+            };
+            for (block, corners) in blocks.iter().enumerate() {
+                let sums = self.sums::<S, PIXELS, VECTORS>(simd, *corners, panel, &bias);
+                for (ahead, sums) in sums.into_iter().enumerate() {
+                    put(block * PIXELS + ahead, sums);
+                }
+            }
+            for (pixel, corner) in (blocks.len() * PIXELS..).zip(rest) {
+                let [sums] = self.sums::<S, 1, VECTORS>(simd, [*corner], panel, &bias);
+                put(pixel, sums);
+            }
+        }
+    }
+
+    /// What the channels of a panel make of the patches at `corners`.
+    #[inline(always)]
+    fn sums<S: Simd, const PIXELS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        corners: [usize; PIXELS],
+        panel: &[f32],
+        bias: &[f32; LANES],
+    ) -> [[f32; LANES]; PIXELS] {
+        let (panel, _) = S::as_simd_f32s(panel);
+        let (bias, _) = S::as_simd_f32s(bias);
+        let mut sums: [[S::f32s; VECTORS]; PIXELS] = [std::array::from_fn(|at| bias[at]); PIXELS];
+        for (dy, panel) in panel.chunks_exact(self.line * VECTORS).enumerate() {
+            let (weights, _) = panel.as_chunks::<VECTORS>();
+            // Slices that the compiler sees to be as long as the weights: checks of bounds would take a third longer.
+            let mut lines: [&[f32]; PIXELS] = [&[]; PIXELS];
+            for (line, corner) in lines.iter_mut().zip(corners) {
+                *line = &self.pixels[corner + dy * self.pitch..][..weights.len()];
+            }
+            for (depth, weights) in weights.iter().enumerate() {
+                for pixel in 0..PIXELS {
+                    let value = simd.splat_f32s(lines[pixel][depth]);
+                    for at in 0..VECTORS {
+                        sums[pixel][at] = simd.mul_add_e_f32s(value, weights[at], sums[pixel][at]);
+                    }
+                }
+            }
+        }
+        let least = simd.splat_f32s(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+        sums.map(|sums| {
+            let mut out = [0.0; LANES];
+            let (vectors, _) = S::as_mut_simd_f32s(&mut out);
+            for (to, sum) in vectors.iter_mut().zip(sums) {
+                *to = simd.max_f32s(sum, least);
+            }
+            out
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Values in −1…1 that repeat after 199.
+    fn values(length: usize) -> Vec<f32> {
+        (0..length)
+            .map(|at| (at * 73 % 199) as f32 / 99.0 - 1.0)
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_the_sums_say_on_every_kind_of_processor(
+            side in 3_usize..9, inside in 1_usize..40, outside in 1_usize..40,
+            kernel in prop::sample::select(vec![1_usize, 3]), stride in 1_usize..3, relu in any::<bool>(),
+        ) {
+            let (pixels, depth) = (values(side * side * inside), kernel * kernel * inside);
+            let (weights, bias) = (values(depth * outside), values(outside));
+            let across = (side - kernel) / stride + 1;
+            let corners: Vec<usize> = (0..across * across)
+                .map(|at| (at / across * side + at % across) * stride * inside)
+                .collect();
+            let mut expected = Vec::new();
+            for corner in &corners {
+                for channel in 0..outside {
+                    let sum: f32 = (0..depth)
+                        .map(|at| {
+                            let line = kernel * inside;
+                            let value = pixels[corner + at / line * side * inside + at % line];
+                            value * weights[at * outside + channel]
+                        })
+                        .sum();
+                    let value = sum + bias[channel];
+                    expected.push(if relu { value.max(0.0) } else { value });
+                }
+            }
+            let panels = panels(&weights, outside);
+            let mut archs = vec![pulp::Arch::Scalar];
+            #[cfg(target_arch = "x86_64")]
+            archs.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
+            archs.push(pulp::Arch::new());
+            for arch in archs {
+                let convolution = Convolution {
+                    pixels: &pixels, pitch: side * inside, corners: &corners,
+                    lines: kernel, line: kernel * inside, panels: &panels, bias: &bias, relu,
+                };
+                let mut out = vec![f32::NAN; expected.len()];
+                arch.dispatch(Fill(convolution, &mut out));
+                for (out, expected) in out.iter().zip(&expected) {
+                    prop_assert!((out - expected).abs() < 1e-3, "{out} for {expected} on {arch:?}");
+                }
+            }
+        }
+    }
+}

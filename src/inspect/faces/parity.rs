@@ -1,0 +1,86 @@
+//! The networks see what PyTorch makes of the same files: `models/reference.py` wrote what is expected.
+
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Expected {
+    picture: String,
+    blaze: Vec<[f32; 5]>,
+    art: Vec<[f32; 5]>,
+}
+
+/// Scores and edges may differ by what another order of sums and another decoder's rounding make.
+const SCORE: f32 = 0.01;
+/// Of the picture's longer side.
+const EDGE: f32 = 0.004;
+/// A box whose score is this near the least is found by one and not by the other.
+const UNSURE: f32 = 0.02;
+
+fn compare(what: &str, found: &[Candidate], expected: &[[f32; 5]], least: f32, longer: f32) {
+    let sure = |score: f32| score > least + UNSURE;
+    let (found, expected): (Vec<_>, Vec<_>) = (
+        found.iter().filter(|f| sure(f.score)).collect(),
+        expected.iter().filter(|e| sure(e[4])).collect(),
+    );
+    assert_eq!(found.len(), expected.len(), "{what}: {found:?} for {expected:?}");
+    for (found, [left, top, right, bottom, score]) in found.iter().zip(&expected) {
+        assert!(
+            (found.score - score).abs() < SCORE,
+            "{what}: {found:?} for {score}"
+        );
+        let Rect {
+            left: l,
+            top: t,
+            right: r,
+            bottom: b,
+        } = found.area;
+        for (is, should) in [(l, left), (t, top), (r, right), (b, bottom)] {
+            assert!(
+                (is - should).abs() < EDGE * longer,
+                "{what}: {found:?} for {expected:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn both_networks_see_what_the_reference_saw() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = std::fs::read(root.join("models/reference.json")).expect("the reference");
+    let reference: Vec<Expected> = serde_json::from_slice(&reference).expect("the reference");
+    assert!(reference.iter().any(|r| !r.blaze.is_empty() && !r.art.is_empty()));
+    for Expected {
+        picture: path,
+        blaze,
+        art,
+    } in reference
+    {
+        let mut picture = image::open(root.join(&path)).expect("a sample").to_rgba8();
+        for pixel in picture.pixels_mut() {
+            let alpha = f32::from(pixel[3]) / 255.0;
+            for channel in 0..3 {
+                let over = f32::from(pixel[channel]) * alpha + f32::from(MARGIN) * (1.0 - alpha);
+                pixel[channel] = over.round() as u8;
+            }
+        }
+        let picture = image::DynamicImage::ImageRgba8(picture).into_rgb8();
+        let longer = picture.width().max(picture.height()) as f32;
+        let detector = Detector::shared();
+        compare(
+            &format!("{path}, BlazeFace"),
+            &detector.blaze(&picture),
+            &blaze,
+            BLAZE_LEAST,
+            longer,
+        );
+        compare(
+            &format!("{path}, art"),
+            &detector.art(&picture),
+            &art,
+            ART_LEAST,
+            longer,
+        );
+    }
+}
