@@ -48,7 +48,7 @@ pub struct Common {
     /// Only errors on stderr
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// More of what happens inside, on stderr (-v, -vv)
+    /// Tell everything that happens on stderr, a line each; -vv tells of the libraries, too
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -340,8 +340,12 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the man page
-    Man,
+    /// Print the man page, or that of one command
+    #[command(after_help = "Examples:\n  castline man > castline.1\n  castline man run > castline-run.1")]
+    Man {
+        /// The command, such as `run` or `ledger backup`
+        command: Vec<String>,
+    },
     /// Measure the eye on labelled pictures: how often each kind is judged suitable, review, unsuitable
     #[command(after_help = "Examples:\n  castline eval labelled/ --errors\n  \
         castline eval labelled/labels.csv --set inspect.sure=0.7 --json")]

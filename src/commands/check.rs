@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use console::Term;
 use futures_util::StreamExt;
 
 use super::Context;
@@ -29,6 +30,8 @@ pub(super) async fn check(
     let mut look = context.look(&cast, &args, Policy::default(), false, None, None)?;
     look.thumbnails = report.is_some();
     let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
+    // Where both go to one terminal, the summary says it all.
+    let lines = !common.json && (common.quiet || !Term::stdout().is_term() || !Term::stderr().is_term());
     let mut seen = Duplicates::default();
     let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
     while let Some(looked) = looked.next().await {
@@ -37,7 +40,7 @@ pub(super) async fn check(
         let (name, source) = (looked.character.name.as_str(), looked.character.source.given());
         if let Some(inspection) = &looked.inspection {
             context.reporters.tell(Event::checked(name, source, inspection));
-            if !common.json && inspection.verdict != Verdict::Suitable {
+            if lines && inspection.verdict != Verdict::Suitable {
                 let reasons: Vec<String> = inspection.reasons.iter().map(|r| r.message.clone()).collect();
                 let told = format!("{}\t{name}\t{source}\t{}", inspection.verdict, reasons.join("; "));
                 println(&told)?;

@@ -8,6 +8,7 @@ use super::UsageError;
 use super::outputs::Outputs;
 use crate::cast::{self, Cast, CastError, CastOptions, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
+use crate::manifest::row_names;
 use crate::pipeline::Look;
 use crate::plan::Policy;
 use crate::report::{Event, Ndjson, Reporter, Reporters, SCHEMA, Style, Summary, Terminal};
@@ -160,9 +161,9 @@ impl Context {
     }
 
     /// The same settings, with a reporter of its own: for what is done before the command itself.
-    pub(super) fn aside(&self, command: &'static str, quiet: bool) -> Self {
+    pub(super) fn aside(&self, command: &'static str, common: &Common) -> Self {
         let terminal = Terminal::new(
-            Style::choose(quiet),
+            Style::choose(common.quiet, common.verbose > 0),
             command,
             None,
             self.settings.api.rate.interval(),
@@ -187,6 +188,10 @@ impl Context {
 
     /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
     pub fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
+        if args.cast.extension().is_some_and(|e| e == "json") {
+            let told = "a cast is a CSV or a folder; a saved plan is done with `castline run`, and nothing else takes one";
+            return Err(UsageError(told.to_owned()).into());
+        }
         let cast = cast::read(&args.cast, &cast_options(&self.settings))?;
         self.open_cast(&cast, args, command)?;
         Ok(cast)
@@ -214,6 +219,12 @@ impl Context {
                 "{count} of the cast's rows can't be used; mend them, or go on without them: --skip-bad-rows"
             );
             return Err(UsageError(told).into());
+        }
+        // Later, another name would be another character, to be paid for again.
+        if let Err(same) = row_names(cast.characters.iter().map(|c| c.name.as_str())) {
+            tracing::warn!(
+                "in an Unreal DataTable, {same}, if the cast is for Unreal, before anything is paid"
+            );
         }
         Ok(())
     }
@@ -275,7 +286,7 @@ impl Context {
 }
 
 fn reporters(common: &Common, command: &'static str, settings: &Settings) -> anyhow::Result<Reporters> {
-    let (style, api) = (Style::choose(common.quiet), &settings.api);
+    let (style, api) = (Style::choose(common.quiet, common.verbose > 0), &settings.api);
     let terminal = Terminal::new(style, command, api.max_cost, api.rate.interval());
     let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(terminal)];
     if common.json {

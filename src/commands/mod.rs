@@ -115,7 +115,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(command) => ledger::ledger(&common, command),
         Command::Config(command) => config::config(&common, command),
         Command::Completions { shell } => config::completions(shell),
-        Command::Man => config::man(),
+        Command::Man { command } => config::man(&command),
         Command::Doctor { cast } => doctor::doctor(&common, cast.as_deref()).await,
         Command::Status { cast } => status::status(&common, cast.as_deref()),
         Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
@@ -144,7 +144,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             return ExitCode::Usage;
         }
         match cause.downcast_ref::<PlanError>() {
-            Some(PlanError::Stale(_)) => return ExitCode::StalePlan,
+            Some(PlanError::Stale(_) | PlanError::Begun { .. }) => return ExitCode::StalePlan,
             Some(_) => return ExitCode::Usage,
             None => {}
         }

@@ -21,7 +21,7 @@ use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop, Way};
-use crate::plan::{Agreed, PlanFile, Policy};
+use crate::plan::{Agreed, PlanFile, Policy, length};
 use crate::publish::{Fetcher, Publisher};
 use crate::report::Event;
 use crate::sandbox::Sandbox;
@@ -84,10 +84,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     let agreed = if ask || saved.is_some() {
         match agree(&context, common, &cast, &args, policy, &work.ledger, saved).await? {
             Some(agreed) => Some(agreed),
-            None => {
-                eprintln!("nothing was uploaded, nothing was paid");
-                return Ok(ExitCode::Interrupted);
-            }
+            None => return Ok(ExitCode::Interrupted),
         }
     } else {
         None
@@ -138,7 +135,7 @@ async fn agree(
     ledger: &Ledger,
     saved: Option<PlanFile>,
 ) -> anyhow::Result<Option<Agreed>> {
-    let before = context.aside("plan", common.quiet);
+    let before = context.aside("plan", common);
     let spent = ledger.view().spend(None)?;
     let reader = Arc::new(ledger.clone());
     before.begin(cast, "plan");
@@ -163,12 +160,20 @@ async fn agree(
         return Ok(agreed);
     }
     eprintln!("\n{}", survey.totals.to_string().trim_end());
+    let addresses = match &context.settings.s3.presign_expiry {
+        Some(expiry) => format!("addresses that anybody can open for {}", length(*expiry)),
+        None => "addresses that anybody can open".to_owned(),
+    };
     let question = format!(
-        "\nEnroll {} for {}? It can't be undone.",
+        "\nEnroll {} for {}? The pictures get {addresses}; what is enrolled can't be undone.",
         survey.totals.to_enroll(),
         survey.totals.most()
     );
-    Ok(agreed.filter(|_| ask_person(&question)))
+    if ask_person(&question) {
+        return Ok(agreed);
+    }
+    eprintln!("nothing was uploaded, nothing was paid");
+    Ok(None)
 }
 
 /// What a command that pays needs before it begins.
@@ -352,8 +357,12 @@ pub(super) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks at the terminal; everything but yes is no.
+/// Asks at the terminal; everything but yes is no, and so is what was typed before the question stood there.
 fn ask_person(question: &str) -> bool {
+    #[cfg(unix)]
+    if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
+        return false;
+    }
     eprint!("{question} [y/N] ");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
@@ -395,9 +404,35 @@ pub(super) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Resu
         None => true,
     };
     if empty {
+        other_ledger(settings);
         lost_ledger(&settings.ledger, &manifest_path(settings, sandbox))?;
     }
     Ok(view)
+}
+
+/// The same pictures given as a CSV and as a folder have two ledgers, and would be paid for twice: says so where a
+/// ledger begins while another lies in the working folder, or above the cast's.
+fn other_ledger(settings: &Settings) {
+    if !settings.is_default("ledger.path") {
+        return;
+    }
+    let ours = std::path::absolute(&settings.ledger).unwrap_or_default();
+    let Some((root, name)) = ours.parent().and_then(Path::parent).zip(ours.file_name()) else {
+        return;
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    let other = [Some(here.as_path()), root.parent()]
+        .into_iter()
+        .flatten()
+        .map(|folder| folder.join(".castline").join(name))
+        .find(|other| *other != ours && other.is_file());
+    if let Some(other) = other {
+        tracing::warn!(
+            "{} begins anew, and knows nothing of what {} holds; if it is the same cast, use that one with --ledger",
+            ours.display(),
+            other.display()
+        );
+    }
 }
 
 /// An empty ledger beside a manifest with real ids is how people pay twice.

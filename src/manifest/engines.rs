@@ -23,7 +23,7 @@ pub(super) fn unity_json(manifest: &Manifest) -> Value {
 
 /// Unreal's DataTable as JSON: a top-level array, the row name as `Name`.
 pub(super) fn unreal_json(manifest: &Manifest) -> Result<Value, ManifestError> {
-    let rows = row_names(manifest)?;
+    let rows = rows_of(manifest)?;
     let row = |(slug, c): (String, &super::ManifestEntry)| json!({"Name": slug, "DisplayName": c.name, "AssetId": c.asset_id});
     Ok(rows.into_iter().zip(&manifest.characters).map(row).collect())
 }
@@ -36,7 +36,7 @@ pub(super) fn unreal_csv(manifest: &Manifest) -> Result<Vec<u8>, ManifestError> 
         .from_writer(Vec::new());
     out.write_record(["---", "DisplayName", "AssetId"])
         .expect("memory can be written");
-    for (slug, c) in row_names(manifest)?.iter().zip(&manifest.characters) {
+    for (slug, c) in rows_of(manifest)?.iter().zip(&manifest.characters) {
         out.write_record([slug, &c.name, &c.asset_id])
             .expect("memory can be written");
     }
@@ -44,21 +44,28 @@ pub(super) fn unreal_csv(manifest: &Manifest) -> Result<Vec<u8>, ManifestError> 
 }
 
 /// Row names, unique as Unreal compares them: without regard to case.
-fn row_names(manifest: &Manifest) -> Result<Vec<String>, ManifestError> {
+///
+/// # Errors
+/// [`ManifestError::SameRow`], with the first two that would be one.
+pub fn row_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, ManifestError> {
     let mut taken: HashMap<String, &str> = HashMap::new();
-    let mut names = Vec::new();
-    for c in &manifest.characters {
-        let slug = slug(&c.name);
-        if let Some(other) = taken.insert(slug.to_lowercase(), &c.name) {
+    let mut rows = Vec::new();
+    for name in names {
+        let slug = slug(name);
+        if let Some(other) = taken.insert(slug.to_lowercase(), name) {
             return Err(ManifestError::SameRow {
                 row: slug,
                 one: other.to_owned(),
-                other: c.name.clone(),
+                other: name.to_owned(),
             });
         }
-        names.push(slug);
+        rows.push(slug);
     }
-    Ok(names)
+    Ok(rows)
+}
+
+fn rows_of(manifest: &Manifest) -> Result<Vec<String>, ManifestError> {
+    row_names(manifest.characters.iter().map(|c| c.name.as_str()))
 }
 
 /// A row name that Unreal keeps as it is: letters and digits of any script, with `_` for all that lies between.

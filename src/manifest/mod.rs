@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::cast::Kind;
 use crate::money::Usd;
 
+pub use engines::row_names;
 pub use write::write_file;
 
 /// The version of the full JSON form.

@@ -95,6 +95,17 @@ pub enum PlanError {
         .0.join("; ")
     )]
     Stale(Vec<String>),
+    /// An earlier run did a part of it, or all.
+    #[error(
+        "{done} of the {planned} that this plan enrolls are enrolled already, and nothing was done now. For the rest, \
+         make a new one with `castline plan CAST --out plan.json`"
+    )]
+    Begun {
+        /// How many it enrolls.
+        planned: usize,
+        /// How many of them are enrolled.
+        done: usize,
+    },
 }
 
 impl PlanFile {
@@ -159,9 +170,11 @@ impl PlanFile {
     /// That nothing has moved: `now` is the same plan, made anew.
     ///
     /// # Errors
-    /// [`PlanError::Stale`], with what has moved.
+    /// [`PlanError::Begun`] where all that has moved is what a run of this plan did; else [`PlanError::Stale`], with
+    /// what has moved.
     pub fn still_holds(&self, now: &Self) -> Result<(), PlanError> {
         let mut moved = Vec::new();
+        let mut done = 0;
         if self.provider != now.provider || self.sandbox != now.sandbox {
             moved.push(format!(
                 "it was made for {}, this run is for {}",
@@ -179,11 +192,18 @@ impl PlanFile {
             let name = crate::cast::printable(then.name.as_str());
             match today.get(&then.name.key()) {
                 None => moved.push(format!("{name} is not in the cast any more")),
-                Some(now) if now.action != then.action => moved.push(format!(
-                    "{name} was to {}, and is now to {}",
-                    then.action.told(),
-                    now.action.told()
-                )),
+                Some(now) if now.action != then.action => {
+                    if (then.action, now.action) == (Action::Enroll, Action::Keep)
+                        && now.sha256 == then.sha256
+                    {
+                        done += 1;
+                    }
+                    moved.push(format!(
+                        "{name} was to {}, and is now to {}",
+                        then.action.told(),
+                        now.action.told()
+                    ));
+                }
                 Some(now) if now.sha256 != then.sha256 => {
                     moved.push(format!("the picture of {name} has changed"))
                 }
@@ -204,6 +224,13 @@ impl PlanFile {
         }
         if moved.is_empty() {
             return Ok(());
+        }
+        if moved.len() == done {
+            let to_enroll = self.characters.iter().filter(|c| c.action == Action::Enroll);
+            return Err(PlanError::Begun {
+                planned: to_enroll.count(),
+                done,
+            });
         }
         let more = moved.len().saturating_sub(TOLD);
         moved.truncate(TOLD);
@@ -290,6 +317,10 @@ mod tests {
         for (now, part) in [
             (
                 plan(&[("Ada", Action::Keep, "aa"), ("Bo", Action::Keep, "bb")]),
+                "1 of the 1 that this plan enrolls are enrolled already",
+            ),
+            (
+                plan(&[("Ada", Action::Review, "aa"), ("Bo", Action::Keep, "bb")]),
                 "Ada was to be enrolled",
             ),
             (

@@ -42,6 +42,11 @@ impl Reporters {
 
     /// Tells one event.
     pub fn tell(&self, event: Event) {
+        if tracing::enabled!(tracing::Level::INFO)
+            && let Ok(event) = serde_json::to_string(&event)
+        {
+            tracing::info!("{event}");
+        }
         self.count
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -20,6 +20,8 @@ use crate::plan::{Action, length};
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 /// The command that tells what happens in its own way.
 const REALFACE: &str = "realface";
+/// What a bar takes before its message.
+const BAR_WIDTH: usize = 59;
 /// How many names are shown for one reason.
 const NAMES_SHOWN: usize = 12;
 /// How many reasons are shown of one kind, where each picture has its own.
@@ -42,12 +44,14 @@ pub enum Style {
 }
 
 impl Style {
-    /// Bars on a terminal, plain lines elsewhere, nothing when asked to be quiet.
-    pub fn choose(quiet: bool) -> Self {
-        match (quiet, Term::stderr().is_term()) {
-            (true, _) => Self::Quiet,
-            (false, true) => Self::Bars,
-            (false, false) => Self::Plain,
+    /// Bars on a terminal, plain lines elsewhere and among the lines of `-v`, nothing when asked to be quiet.
+    pub fn choose(quiet: bool, verbose: bool) -> Self {
+        if quiet {
+            Self::Quiet
+        } else if Term::stderr().is_term() && !verbose {
+            Self::Bars
+        } else {
+            Self::Plain
         }
     }
 }
@@ -61,6 +65,7 @@ pub struct Terminal {
 
 struct Bars {
     all: MultiProgress,
+    top: ProgressBar,
     checked: ProgressBar,
     published: ProgressBar,
     enrolled: ProgressBar,
@@ -153,6 +158,13 @@ impl Terminal {
     }
 }
 
+/// As much of a bar's message as fits beside it.
+fn fitting(message: String) -> String {
+    let (_, columns) = Term::stderr().size();
+    let room = usize::from(columns).saturating_sub(BAR_WIDTH + 1);
+    console::truncate_str(&message, room, "…").into_owned()
+}
+
 impl Bars {
     fn new(run: bool, interval: Duration) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
@@ -176,7 +188,7 @@ impl Bars {
                 "{eta:>11}"
             };
             let form = format!(
-                "{{prefix:>9}} {{bar:16.cyan/dim}} {{pos:>6}}/{{len:<6}} {{speed:>8}} {left}  {{wide_msg}}"
+                "{{prefix:>9}} {{bar:12.cyan/dim}} {{pos:>6}}/{{len:<6}} {{speed:>8}} {left}  {{msg}}"
             );
             let style = ProgressStyle::with_template(&form)
                 .expect("the template is valid")
@@ -191,11 +203,16 @@ impl Bars {
                 bar
             }
         };
+        // The terminal writes `^C` behind the last bar, which makes a line more than are known of: the topmost one
+        // stays when they are cleared. So that one is empty.
+        let empty = ProgressStyle::with_template(" ").expect("the template is valid");
+        let top = all.add(ProgressBar::no_length().with_style(empty));
         let checked = bar("checked", true);
         let published = bar("uploaded", run);
         let enrolled = bar("enrolled", run);
         Self {
             all,
+            top,
             checked,
             published,
             enrolled,
@@ -209,6 +226,7 @@ impl Bars {
             // So that what is left, and pauses, count down while nothing happens.
             self.enrolled.enable_steady_tick(Duration::from_millis(500));
         }
+        self.top.tick();
         self.checked.set_length(count.characters);
         self.checked.set_position(count.reached());
         self.published.set_length(count.to_enroll);
@@ -220,7 +238,8 @@ impl Bars {
         drop(pacing);
         let unsure = count.unsure();
         if unsure > 0 {
-            self.checked.set_message(format!("{unsure} not suitable"));
+            self.checked
+                .set_message(fitting(format!("{unsure} not suitable")));
         }
         let budget = state.budget.map(|b| format!(" of {b}")).unwrap_or_default();
         let doubt = if count.in_doubt > 0 {
@@ -229,11 +248,11 @@ impl Bars {
             String::new()
         };
         self.enrolled
-            .set_message(format!("{}{budget}{doubt}", count.cost_usd));
+            .set_message(fitting(format!("{}{budget}{doubt}", count.cost_usd)));
     }
 
     fn end(&self) {
-        for bar in [&self.checked, &self.published, &self.enrolled] {
+        for bar in [&self.top, &self.checked, &self.published, &self.enrolled] {
             bar.finish_and_clear();
         }
         let _ = self.all.clear();
@@ -408,6 +427,20 @@ fn plain(state: &State) -> String {
     )
 }
 
+/// `text` under its heading; at a terminal, broken between words.
+fn folded(text: &str) -> String {
+    let term = Term::stderr();
+    let columns = if term.is_term() {
+        usize::from(term.size().1)
+    } else {
+        usize::MAX
+    };
+    let options = textwrap::Options::new(columns)
+        .initial_indent("  ")
+        .subsequent_indent("    ");
+    textwrap::fill(text, options)
+}
+
 /// The last words: what needs a person, then what happened.
 fn end(state: &State, summary: &Summary) {
     let mut out = Vec::new();
@@ -419,12 +452,8 @@ fn end(state: &State, summary: &Summary) {
             if names.len() > NAMES_SHOWN {
                 shown += &format!(" and {} more", names.len() - NAMES_SHOWN);
             }
-            let _ = writeln!(
-                out,
-                "  {shown}\n  {} {}",
-                paint("→").dim(),
-                paint(printable(mend)).dim()
-            );
+            let mend = folded(&format!("→ {}", printable(mend)));
+            let _ = writeln!(out, "{}\n{}", folded(&shown), paint(mend).dim());
         }
         let more: usize = mends.values().skip(MENDS_SHOWN).map(Vec::len).sum();
         if more > 0 {

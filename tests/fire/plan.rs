@@ -1,6 +1,6 @@
 //! A plan costs nothing, adds up, and a run that follows one does exactly that.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -142,15 +142,15 @@ fn a_saved_plan_is_done_exactly_or_not_at_all() {
     let (code, _, stderr) = run(&[]);
     assert_eq!(code, Some(8), "the ledger has moved: {stderr}");
     assert!(
-        stderr.contains("was to be enrolled, and is now to be kept"),
+        stderr.contains("3 of the 3 that this plan enrolls are enrolled already"),
         "{stderr}"
     );
     assert_eq!(server.charges().len(), 3);
 }
 
-/// What a person at a terminal sees who answers so.
+/// What a person at a terminal sees who types `early` at once, and `answer` when asked.
 #[cfg(target_os = "linux")]
-fn at_a_terminal(server: &Server, cast: &SmallCast, answer: &str) -> (Option<i32>, String) {
+fn at_a_terminal(server: &Server, cast: &SmallCast, early: &str, answer: &str) -> (Option<i32>, String) {
     let command = format!(
         "{} run {} --rate 1000/s",
         env!("CARGO_BIN_EXE_castline"),
@@ -167,14 +167,21 @@ fn at_a_terminal(server: &Server, cast: &SmallCast, answer: &str) -> (Option<i32
         .spawn()
         .unwrap();
     let mut input = script.stdin.take().unwrap();
-    // Held open: a terminal does not end because somebody typed.
+    input.write_all(early.as_bytes()).unwrap();
+    let mut output = script.stdout.take().unwrap();
+    let (mut screen, mut some) = (String::new(), [0; 4096]);
+    while !screen.contains("[y/N]") {
+        let read = output.read(&mut some).unwrap();
+        assert_ne!(read, 0, "never asked: {screen}");
+        screen += &String::from_utf8_lossy(&some[..read]);
+    }
     input.write_all(answer.as_bytes()).unwrap();
-    let output = script.wait_with_output().unwrap();
+    let mut rest = Vec::new();
+    output.read_to_end(&mut rest).unwrap();
+    screen += &String::from_utf8_lossy(&rest);
+    // Held open until now: a terminal does not end because somebody typed.
     drop(input);
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
+    (script.wait().unwrap().code(), screen)
 }
 
 #[cfg(target_os = "linux")]
@@ -182,11 +189,16 @@ fn at_a_terminal(server: &Server, cast: &SmallCast, answer: &str) -> (Option<i32
 fn at_a_terminal_a_run_shows_its_plan_and_asks() {
     let server = Server::start(&[]);
     let cast = small_cast(2, "asked");
-    let (code, screen) = at_a_terminal(&server, &cast, "n\n");
-    assert_eq!(code, Some(130), "{screen}");
+    let (code, screen) = at_a_terminal(&server, &cast, "yes\n", "n\n");
+    assert_eq!(
+        code,
+        Some(130),
+        "typed before the question is no answer: {screen}"
+    );
     assert!(screen.contains("Enroll 2 for $0.02?"), "{screen}");
+    assert_eq!(screen.matches("nothing was paid").count(), 1, "{screen}");
     assert_eq!(server.charges().len(), 0);
-    let (code, screen) = at_a_terminal(&server, &cast, "yes\n");
+    let (code, screen) = at_a_terminal(&server, &cast, "", "yes\n");
     assert_eq!(code, Some(0), "{screen}");
     assert_eq!(server.charges().len(), 2);
 }
