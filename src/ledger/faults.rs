@@ -6,12 +6,14 @@ use rusqlite::Connection;
 use super::LedgerError;
 
 /// `CASTLINE_TEST_LEDGER`: `before:N` or `after:N` aborts at the Nth commit of the process; `pages:N`
-/// lets SQLite grow the file by N pages only, after which it says that the disk is full.
+/// lets SQLite grow the file by N pages only, after which it says that the disk is full; `full:N` says so at the
+/// Nth commit.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     commits: u64,
     abort: Option<(bool, u64)>,
     pages: Option<i64>,
+    full: Option<u64>,
 }
 
 impl Faults {
@@ -25,6 +27,7 @@ impl Faults {
             Some(("before", number)) => faults.abort = number.parse().ok().map(|n| (true, n)),
             Some(("after", number)) => faults.abort = number.parse().ok().map(|n| (false, n)),
             Some(("pages", number)) => faults.pages = number.parse().ok(),
+            Some(("full", number)) => faults.full = number.parse().ok(),
             _ => {}
         }
         faults
@@ -39,11 +42,16 @@ impl Faults {
         Ok(())
     }
 
-    pub(super) fn before_commit(&mut self) {
+    pub(super) fn before_commit(&mut self) -> Result<(), LedgerError> {
         self.commits += 1;
         if self.abort == Some((true, self.commits)) {
             std::process::abort();
         }
+        if self.full == Some(self.commits) {
+            let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+            return Err(rusqlite::Error::SqliteFailure(full, None).into());
+        }
+        Ok(())
     }
 
     pub(super) fn after_commit(&self) {

@@ -375,8 +375,10 @@ fn commit(
         Err(error) => return (Vec::new(), Err(error.into())),
     };
     let told = group.into_iter().map(|job| job(&transaction)).collect();
-    faults.before_commit();
-    let committed = transaction.commit().map_err(LedgerError::from);
+    let committed = match faults.before_commit() {
+        Ok(()) => transaction.commit().map_err(LedgerError::from),
+        fault => fault,
+    };
     faults.after_commit();
     (told, committed)
 }

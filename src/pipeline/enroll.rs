@@ -207,12 +207,13 @@ impl Enroll {
                     settlement,
                     at,
                 };
-                if self.write(character, write).await {
-                    self.reporters.tell(Event::Enrolled {
+                match self.ledger.write(character, [write]).await {
+                    Ok(_) => self.reporters.tell(Event::Enrolled {
                         name,
                         asset_id,
                         cost_usd,
-                    });
+                    }),
+                    Err(error) => self.not_written(name, asset_id, cost_usd, &error),
                 }
                 Next::Done
             }
@@ -263,14 +264,15 @@ impl Enroll {
                     code: code.clone(),
                     message: message.clone(),
                 };
-                if self.write(character, doubt).await {
-                    self.reporters.tell(Event::InDoubt {
-                        name,
-                        code,
-                        message,
-                        cost_usd: price,
-                    });
-                }
+                // Written or not: the intent stands in the ledger, and is in doubt at the next start.
+                self.write(character, doubt).await;
+                self.reporters.tell(Event::InDoubt {
+                    name,
+                    code,
+                    message,
+                    cost_usd: price,
+                    asset_id: None,
+                });
                 let in_row = self.doubts_in_row.fetch_add(1, Ordering::Relaxed) + 1;
                 if in_row >= self.max_doubts_in_row {
                     let told = format!(
@@ -291,6 +293,25 @@ impl Enroll {
             #[cfg(feature = "wallet")]
             Way::Wallet(payer) => self.resume_from_wallet(payer).await,
         }
+    }
+
+    /// An id that was paid for, and that the ledger does not take: the one thing that must not be lost is told, with
+    /// the command that brings it into the ledger. There, its intent stands, and is in doubt at the next start.
+    fn not_written(&self, name: String, asset_id: String, cost_usd: Usd, error: &LedgerError) {
+        let quoted = crate::cast::printable(&name).replace('\'', r"'\''");
+        let message = format!(
+            "{asset_id} is the id of {}, and was paid for, but is not in the ledger ({error}); once that can be written, \
+             run `castline resolve CAST --adopt '{quoted}={asset_id}'`",
+            crate::cast::printable(&name),
+        );
+        self.reporters.tell(Event::InDoubt {
+            name,
+            code: "id_not_written".to_owned(),
+            message,
+            cost_usd,
+            asset_id: Some(asset_id),
+        });
+        ledger_broke(&self.stop, error);
     }
 
     /// Writes an outcome; tells whether it is durable.

@@ -130,6 +130,9 @@ pub enum Event {
         message: String,
         /// What it may have cost.
         cost_usd: Usd,
+        /// The id that the API gave, where the ledger could not take it: it stands here alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asset_id: Option<String>,
     },
     /// Paid calls wait, because the API asked for it.
     Paused {

@@ -199,6 +199,7 @@ mod tests {
                 code,
                 message,
                 cost_usd,
+                asset_id: None,
             },
             n => Event::Planned {
                 name,

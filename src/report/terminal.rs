@@ -342,6 +342,17 @@ impl State {
                 name, code, message, ..
             } => self.open(4, &format!("failed: {code}"), message, name),
             Event::InDoubt {
+                name,
+                code,
+                asset_id: Some(asset_id),
+                ..
+            } => {
+                // The command was told in full when it happened.
+                let mend =
+                    format!("its id, {asset_id}, is not in the ledger; settle with `castline resolve`");
+                self.open(5, &format!("in doubt: {code}"), &mend, name);
+            }
+            Event::InDoubt {
                 name, code, message, ..
             } => {
                 let mend = format!("{message}; settle with `castline resolve`");
@@ -355,6 +366,15 @@ impl State {
 
 impl Reporter for Terminal {
     fn event(&self, event: &Event) {
+        // An id that stands nowhere else is told at once, in full, and however quiet.
+        if let Event::InDoubt {
+            asset_id: Some(_),
+            message,
+            ..
+        } = event
+        {
+            self.line(&format!("castline: {}", printable(message)));
+        }
         if self.style == Style::Quiet {
             if let Event::Stopping { message, .. } = event {
                 self.line(&format!("castline: {}", printable(message)));

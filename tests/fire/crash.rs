@@ -73,6 +73,67 @@ fn a_full_disk_stops_the_spending_at_once() {
     }
 }
 
+/// The disk is full at each write of a run, one after the other. An id that was given and that the ledger could not
+/// take any more stands on stderr, however quiet, and in the events; the command that is told there brings it in.
+#[test]
+fn an_id_that_can_not_be_written_is_told_and_can_be_adopted() {
+    let server = Server::start(&[]);
+    let mut told = 0;
+    for write in 1.. {
+        let cast = small_cast(4, &format!("No'{write}"));
+        let output = server
+            .castline()
+            .args(["run", "--yes", "--quiet", "--json", "--rate", "1000/s"])
+            .arg(&cast.csv)
+            .env("CASTLINE_TEST_LEDGER", format!("full:{write}"))
+            .output()
+            .unwrap();
+        if output.status.success() {
+            break;
+        }
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        let known: Vec<_> = cast
+            .records()
+            .into_iter()
+            .map(|r| r["asset_id"].clone())
+            .collect();
+        let lost: Vec<_> = server
+            .charges()
+            .into_iter()
+            .filter(|c| cast.names.contains(&c.name) && !known.contains(&c.asset_id.clone().into()))
+            .collect();
+        let code = if lost.is_empty() { 1 } else { 6 };
+        assert_eq!(output.status.code(), Some(code), "{write}: {stderr}");
+        let mut resolve = server.castline();
+        resolve.arg("resolve").arg(&cast.csv);
+        for charge in &lost {
+            let mend = format!(
+                "castline resolve CAST --adopt '{}={}'",
+                charge.name.replace('\'', r"'\''"),
+                charge.asset_id
+            );
+            assert!(stderr.contains(&mend), "{write}: {stderr}");
+            assert!(
+                stdout.contains(&format!(r#""asset_id":"{}""#, charge.asset_id)),
+                "{stdout}"
+            );
+            resolve.args(["--adopt", &format!("{}={}", charge.name, charge.asset_id)]);
+        }
+        told += lost.len();
+        if !lost.is_empty() {
+            assert_eq!(resolve.output().unwrap().status.code(), Some(0));
+        }
+        let resumed = run(&server, &cast.csv, None);
+        cast.assert_promises(&server, resumed);
+        assert_eq!(resumed, Some(0), "{write}: nobody is left in doubt");
+        assert!(write < 200, "a run of 4 has fewer commits");
+    }
+    assert!(told > 0, "some write was that of an id");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_ledger_that_can_not_be_written_stops_before_anything_is_paid() {
