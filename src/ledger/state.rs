@@ -94,6 +94,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// SHA-256 of the picture that was paid for last, or perhaps was: `None` when it was not paid for, and
+    /// `Some(None)` when it is not known which picture that was.
+    pub fn paid_sha256(&self) -> Option<Option<&str>> {
+        match self.state {
+            State::Intent | State::InDoubt => Some(self.attempted_sha256.as_deref()),
+            _ if self.asset_id.is_some() => Some(self.enrolled_sha256.as_deref()),
+            _ => None,
+        }
+    }
+
     /// Whether the cast still says of it what it said when it was last seen, with the same picture.
     pub fn is_as_seen(&self, character: &Character, sha256: &str) -> bool {
         self.source_sha256.as_deref() == Some(sha256)

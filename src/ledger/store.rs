@@ -323,12 +323,12 @@ impl Reader for Ledger {
         self.shared.view.cached_inspection(sha256, fingerprint)
     }
 
-    fn enrolled_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
-        self.shared.view.enrolled_inspections(fingerprint)
+    fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+        self.shared.view.paid_inspections(fingerprint)
     }
 
-    fn enrolled_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
-        self.shared.view.enrolled_pictures()
+    fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
+        self.shared.view.paid_pictures()
     }
 
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {

@@ -25,17 +25,18 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// The ledger can't be read.
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError>;
-    /// Names of characters that have an asset id, with what the inspector with that fingerprint saw in the picture
-    /// that was enrolled.
+    /// Names of characters that were paid for, or perhaps were, with what the inspector with that fingerprint saw in
+    /// the picture that this was for.
     ///
     /// # Errors
     /// The ledger can't be read.
-    fn enrolled_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError>;
-    /// Names of characters that have an asset id, with the SHA-256 of the picture that was enrolled, where it is known.
+    fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError>;
+    /// Names of characters that were paid for, or perhaps were, with the SHA-256 of the picture that this was for,
+    /// where it is known.
     ///
     /// # Errors
     /// The ledger can't be read.
-    fn enrolled_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
+    fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
     /// What people said of a character's picture.
     ///
     /// # Errors
@@ -213,13 +214,12 @@ impl Reader for LedgerView {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    fn enrolled_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+    fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
         let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT json_extract(c.record, '$.name'), i.inspection FROM characters c
-             JOIN inspections i ON i.source_sha256 = json_extract(c.record, '$.enrolled_sha256')
-             WHERE i.fingerprint = ?1 AND json_extract(c.record, '$.asset_id') IS NOT NULL ORDER BY c.seq",
-        )?;
+        let mut query = connection.prepare_cached(&format!(
+            "SELECT paid.name, i.inspection FROM ({PAID}) paid
+             JOIN inspections i ON i.source_sha256 = paid.sha256 WHERE i.fingerprint = ?1 ORDER BY paid.seq"
+        ))?;
         let rows = query.query_map([fingerprint], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
         let mut seen = Vec::new();
         for row in rows {
@@ -234,13 +234,11 @@ impl Reader for LedgerView {
         Ok(seen)
     }
 
-    fn enrolled_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
+    fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
         let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT json_extract(record, '$.name'), json_extract(record, '$.enrolled_sha256') FROM characters
-             WHERE json_extract(record, '$.asset_id') IS NOT NULL
-             AND json_extract(record, '$.enrolled_sha256') IS NOT NULL ORDER BY seq",
-        )?;
+        let mut query = connection.prepare_cached(&format!(
+            "SELECT name, sha256 FROM ({PAID}) WHERE sha256 IS NOT NULL ORDER BY seq"
+        ))?;
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -259,6 +257,14 @@ impl Reader for LedgerView {
         })
     }
 }
+
+/// Which pictures were paid for, and whose they are; those of a paid call that is under way or in doubt, too, since
+/// it may have been charged. One that has an id, and is paid for again, has two.
+const PAID: &str = "SELECT seq, json_extract(record, '$.name') AS name,
+        json_extract(record, '$.enrolled_sha256') AS sha256
+    FROM characters WHERE json_extract(record, '$.asset_id') IS NOT NULL
+    UNION ALL SELECT seq, json_extract(record, '$.name'), json_extract(record, '$.attempted_sha256')
+    FROM characters WHERE state IN ('intent', 'in_doubt')";
 
 /// Copies a ledger, with what stands in its log, over `target`.
 pub(super) fn copy(connection: &Connection, target: &Path) -> Result<(), LedgerError> {

@@ -7,8 +7,8 @@ use futures_util::{Stream, StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::cast::{Character, Source};
-use crate::inspect::{Inspection, Inspector, Prepared, ReasonCode, Thumbnail};
-use crate::ledger::{LedgerError, Reader, State};
+use crate::inspect::{Inspection, Inspector, Likeness, Prepared, ReasonCode, Thumbnail};
+use crate::ledger::{LedgerError, Reader, Record, State};
 use crate::plan::{self, Action, Approval, Policy};
 use crate::publish::Fetcher;
 
@@ -28,6 +28,8 @@ pub struct Looked {
     pub inspection: Option<Inspection>,
     /// Whether the inspection came out of the ledger's cache.
     pub cached: bool,
+    /// What tells it from other pictures; of one that was not looked at now, as the ledger has it.
+    pub likeness: Option<Likeness>,
     /// Whether the ledger has seen it exactly so before.
     pub known: bool,
     /// Whether it has an asset id already: enrolling it pays for a second one.
@@ -60,6 +62,7 @@ impl Looked {
             action,
             inspection,
             cached: true,
+            likeness: None,
             known,
             again: false,
             approved: false,
@@ -70,7 +73,7 @@ impl Looked {
     }
 }
 
-/// Somebody who has an asset id, and whose picture was looked at only now.
+/// Somebody who was paid for, or perhaps was, and whose picture was looked at only now.
 #[derive(Debug)]
 pub(super) struct Unseen {
     pub(super) name: String,
@@ -117,8 +120,9 @@ impl Look {
             .buffered(ahead)
     }
 
-    /// Looks at the pictures of those who have an asset id, but of whose picture this ledger tells nothing: after
-    /// `castline adopt`, or when another eye looked. A newcomer who has the same picture is known by that only.
+    /// Looks at the pictures of those who were paid for, or perhaps were, but of whose picture this ledger tells
+    /// nothing: after `castline adopt`, or when another eye looked. A newcomer who has the same picture is known by
+    /// that only.
     /// Nobody is looked at when there is no newcomer.
     pub(super) async fn unseen(
         self: &Arc<Self>,
@@ -131,16 +135,16 @@ impl Look {
         let mut unseen = Vec::new();
         for character in characters {
             let record = ledger.get(&character.name.key())?;
-            let Some(record) = record.filter(|record| record.asset_id.is_some()) else {
+            let Some(paid) = record.as_ref().and_then(Record::paid_sha256) else {
                 newcomers = true;
                 continue;
             };
-            let seen = match &record.enrolled_sha256 {
+            let seen = match paid {
                 Some(sha256) => ledger.cached_inspection(sha256, self.inspector.fingerprint())?,
                 None => None,
             };
             if seen.is_none() {
-                unseen.push((character.clone(), record.enrolled_sha256));
+                unseen.push((character.clone(), paid.map(str::to_owned)));
             }
         }
         if !newcomers || unseen.is_empty() {
@@ -151,17 +155,17 @@ impl Look {
             unseen.len()
         );
         let looked = stream::iter(unseen)
-            .map(|(character, enrolled)| {
+            .map(|(character, paid)| {
                 let look = Arc::clone(self);
-                async move { look.kept(character, enrolled).await }
+                async move { look.kept(character, paid).await }
             })
             .buffered(self.jobs * 2);
         Ok(looked.filter_map(std::future::ready).collect().await)
     }
 
-    /// What is seen in the picture of somebody who was enrolled with it; `None` when it is another one now, or can't
-    /// be read. `enrolled` is its SHA-256, if known; else it is taken for the same.
-    async fn kept(self: Arc<Self>, character: Character, enrolled: Option<String>) -> Option<Unseen> {
+    /// What is seen in the picture that somebody was paid for with; `None` when it is another one now, or can't
+    /// be read. `paid` is its SHA-256, if known; else it is taken for the same.
+    async fn kept(self: Arc<Self>, character: Character, paid: Option<String>) -> Option<Unseen> {
         let fetched = match &character.source {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.ok()?),
@@ -175,7 +179,7 @@ impl Look {
             };
             let seen = bytes.and_then(|bytes| {
                 let sha256 = hex::encode(Sha256::digest(&bytes));
-                let same = enrolled.is_none_or(|enrolled| enrolled == sha256);
+                let same = paid.is_none_or(|paid| paid == sha256);
                 same.then(|| Unseen {
                     name: character.name.as_str().to_owned(),
                     inspection: look.inspector.inspect(&bytes),
@@ -242,7 +246,16 @@ impl Look {
         };
         let known = record.as_ref().is_some_and(|r| r.is_as_seen(&character, &sha256));
         if let Some(action) = plan::before_looking(record.as_ref(), &sha256, self.policy) {
-            return Ok(Looked::new(character, sha256, action, known));
+            // A picture that is kept is among those that were paid for, which are all known.
+            let seen = match &self.ledger {
+                Some(ledger) if action != Action::Keep => {
+                    ledger.cached_inspection(&sha256, self.inspector.fingerprint())?
+                }
+                _ => None,
+            };
+            let likeness = seen.and_then(|seen| seen.likeness);
+            let looked = Looked::new(character, sha256, action, known);
+            return Ok(Looked { likeness, ..looked });
         }
         let again = record.as_ref().is_some_and(|r| r.asset_id.is_some());
         let approval = self.approval(&character, &sha256)?;
@@ -263,6 +276,7 @@ impl Look {
             if action != Action::Enroll || !self.prepare || published.is_some() {
                 let looked = Looked::new(character, sha256, action, known);
                 return Ok(Looked {
+                    likeness: inspection.likeness,
                     inspection: Some(inspection),
                     approved,
                     published,
@@ -279,6 +293,7 @@ impl Look {
         let prepared = prepared.filter(|_| action == Action::Enroll);
         let looked = Looked::new(character, sha256, action, known);
         Ok(Looked {
+            likeness: inspection.likeness,
             inspection: Some(inspection),
             cached: false,
             approved,

@@ -152,7 +152,7 @@ impl Pipeline {
         }
     }
 
-    /// The pictures that were enrolled before. What must be looked at for that is kept in the ledger.
+    /// The pictures that were paid for before, or perhaps were. What must be looked at for that is kept in the ledger.
     ///
     /// # Errors
     /// The ledger can't be read or written.
@@ -236,13 +236,14 @@ pub fn tell(reporters: &Reporters, looked: &Looked, price: Usd) {
 #[derive(Debug, Default)]
 pub struct Duplicates {
     seen: Vec<(Likeness, String)>,
-    /// SHA-256 of a picture that was enrolled → whose it is; also of those whose picture is not at hand any more.
-    enrolled: HashMap<String, String>,
+    /// SHA-256 of a picture → whose it is: of all that were paid for, or perhaps were, also of those whose picture is
+    /// not at hand any more, and of those in the cast that are not looked at again.
+    known: HashMap<String, String>,
 }
 
 impl Duplicates {
-    /// With the pictures that were enrolled before, which are not looked at again unless the ledger tells nothing of
-    /// them.
+    /// With the pictures that were paid for before, or perhaps were, which are not looked at again unless the ledger
+    /// tells nothing of them.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -258,32 +259,37 @@ impl Duplicates {
         let unseen = look.unseen(characters).await?;
         let now = unseen.iter().map(|u| (u.name.clone(), u.inspection.clone()));
         let seen = ledger
-            .enrolled_inspections(look.inspector.fingerprint())?
+            .paid_inspections(look.inspector.fingerprint())?
             .into_iter()
             .chain(now)
             .filter_map(|(name, seen)| seen.likeness.map(|likeness| (likeness, name)))
             .collect();
-        let enrolled = ledger.enrolled_pictures()?;
-        let enrolled = enrolled
-            .into_iter()
-            .map(|(name, sha256)| (sha256, name))
-            .collect();
-        Ok((Self { seen, enrolled }, unseen))
+        let known = ledger.paid_pictures()?;
+        let known = known.into_iter().map(|(name, sha256)| (sha256, name)).collect();
+        Ok((Self { seen, known }, unseen))
     }
 
     /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
     pub fn judge(&mut self, looked: &mut Looked) {
-        let Some(inspection) = &mut looked.inspection else {
-            return;
-        };
-        let Some(likeness) = inspection.likeness else {
-            return;
-        };
         let name = looked.character.name.as_str();
+        let Some(inspection) = &mut looked.inspection else {
+            // Not looked at again; the next one who has its picture is its twin all the same.
+            if !looked.sha256.is_empty() {
+                let known = self.known.entry(looked.sha256.clone());
+                known.or_insert_with(|| name.to_owned());
+            }
+            if let Some(likeness) = looked.likeness {
+                self.seen.push((likeness, name.to_owned()));
+            }
+            return;
+        };
+        let Some(likeness) = looked.likeness else {
+            return;
+        };
         // A picture that changed a little is still its own character's.
         let twin = |(seen, other): &&(Likeness, String)| likeness.is_near(seen) && other != name;
         let alike = self.seen.iter().find(twin).map(|(_, other)| other);
-        let same = || self.enrolled.get(&looked.sha256).filter(|other| *other != name);
+        let same = || self.known.get(&looked.sha256).filter(|other| *other != name);
         if let Some(other) = alike.or_else(same) {
             inspection.mark_duplicate(other);
             if looked.action == Action::Enroll && !looked.approved {

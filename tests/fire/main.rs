@@ -11,6 +11,7 @@ mod kill;
 mod plan;
 mod rates;
 mod reconcile;
+mod twins;
 #[cfg(feature = "wallet")]
 mod wallet;
 
