@@ -20,7 +20,7 @@ use crate::enroll::{Client, KeyError, Pace, PaymentMode};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions, State};
 use crate::manifest::{self, Manifest, ManifestFormat};
-use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Publish, Stop, Way};
+use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Price, Publish, Stop, Way};
 use crate::plan::{Agreed, PlanFile, Policy, length};
 use crate::publish::{Fetcher, Publisher};
 use crate::report::Event;
@@ -497,7 +497,7 @@ fn assemble(
         ledger: ledger.clone(),
         reporters: Arc::clone(&reporters),
         stop: stop.clone(),
-        price: settings.api.price,
+        price: Price::new(settings.api.price, ledger.view().told_price()?),
         budget: Budget {
             run: settings.api.max_cost,
             life: settings.api.max_total_cost,

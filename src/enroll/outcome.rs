@@ -16,6 +16,9 @@ const ID_PREFIX: &str = "ta_";
 const LONGEST_ID: usize = 256;
 const LONGEST_RECEIPT: usize = 4096;
 
+/// Dearer calls are not believed: a reply that tells such a price counts in other units, or is wrong.
+const HIGHEST_PRICE: Usd = Usd::from_micros(1_000_000_000);
+
 /// What came of a paid call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -285,7 +288,8 @@ fn asset_id(json: &Value) -> Option<&str> {
 /// `0.0103`, `"0.0103"`, `"$0.0103"` or `{"amount": …}`.
 fn price(value: &Value) -> Option<Usd> {
     let amount = || value.get("amount").or_else(|| value.get("usd"));
-    Usd::from_json(value).or_else(|| Usd::from_json(amount()?))
+    let price = Usd::from_json(value).or_else(|| Usd::from_json(amount()?))?;
+    (price <= HIGHEST_PRICE).then_some(price)
 }
 
 impl Outcome {

@@ -274,6 +274,11 @@ fn price_and_receipt_are_taken_from_the_reply() {
         ("-1", None),
         (r#""cheap""#, None),
         ("null", None),
+        // Nobody asks that for a portrait.
+        ("1000", Some(1_000_000_000)),
+        ("1000.000001", None),
+        ("9e12", None),
+        ("9000000000000", None),
     ] {
         let body = format!(
             r#"{{"asset_id":"ta_1","group_id":"g-1","price":{price},"settlement":{{"tx_hash":"0xab"}}}}"#

@@ -171,6 +171,8 @@ pub enum Transition {
         asset_id: String,
         /// What it cost.
         price: Usd,
+        /// Whether the API told so; else it is what was expected.
+        told: bool,
         /// The receipt, in wallet mode.
         settlement: Option<String>,
         /// When, RFC 3339.
@@ -376,6 +378,7 @@ pub fn apply(
                 price,
                 settlement,
                 at,
+                told: _,
             },
         ) => {
             enrolled(&mut record, asset_id, Some(*price), at);

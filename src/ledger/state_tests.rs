@@ -55,6 +55,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     let enrolled = id.clone().prop_map(|id| Transition::Enrolled {
         asset_id: id.to_owned(),
         price: Usd::from_micros(10_000),
+        told: true,
         settlement: None,
         at: String::new(),
     });

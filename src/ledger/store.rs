@@ -467,10 +467,11 @@ fn attempt(
         Transition::Enrolled {
             asset_id,
             price,
+            told,
             settlement,
             ..
         } => {
-            end("enrolled", "", "")?;
+            end("enrolled", if *told { "priced" } else { "" }, "")?;
             connection
                 .prepare_cached(&format!(
                     "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = {open}"

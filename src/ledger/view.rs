@@ -166,6 +166,20 @@ impl LedgerView {
         spend(&self.connection(), run)
     }
 
+    /// The highest price that the API told in the last run in which it told any.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn told_price(&self) -> Result<Option<Usd>, LedgerError> {
+        let micros: Option<i64> = self.connection().query_row(
+            "SELECT max(price) FROM attempts WHERE outcome = 'enrolled' AND code = 'priced' AND run =
+             (SELECT run FROM attempts WHERE outcome = 'enrolled' AND code = 'priced' ORDER BY run DESC LIMIT 1)",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(micros.map(|micros| Usd::from_micros(micros.unsigned_abs())))
+    }
+
     /// The number of the last run; 0 before the first.
     ///
     /// # Errors
@@ -324,11 +338,12 @@ pub(super) fn digest(record: &str) -> [u8; 8] {
         .expect("a SHA-256 has 32 bytes")
 }
 
-/// A doubt that was retried stays counted; one that a person forgot, or the API released, does not.
+/// Sums are of floating point, which no price makes overflow, and exact up to billions of dollars. A doubt that was
+/// retried stays counted; one that a person forgot, or the API released, does not.
 pub(super) fn spend(connection: &Connection, run: Option<i64>) -> Result<Spend, LedgerError> {
     let mut query = connection.prepare_cached(
-        "SELECT coalesce(sum(CASE WHEN outcome = 'enrolled' THEN price END), 0),
-                coalesce(sum(CASE WHEN outcome = 'in_doubt' OR outcome IS NULL THEN price END), 0)
+        "SELECT CAST(total(CASE WHEN outcome = 'enrolled' THEN price END) AS INTEGER),
+                CAST(total(CASE WHEN outcome = 'in_doubt' OR outcome IS NULL THEN price END) AS INTEGER)
          FROM attempts WHERE ?1 IS NULL OR run = ?1",
     )?;
     let (enrolled, in_doubt): (i64, i64) = query.query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;

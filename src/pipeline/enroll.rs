@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::{Published, Stop, failed, ledger_broke};
+use super::price::Dearer;
+use super::{Price, Published, Stop, failed, ledger_broke};
 use crate::cast::{Name, NameKey};
 use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind, backoff, is_about_session};
 use crate::exit::ExitCode;
@@ -29,8 +30,8 @@ pub struct Enroll {
     pub reporters: Arc<Reporters>,
     /// The switch.
     pub stop: Stop,
-    /// What one enrollment costs, as far as known beforehand.
-    pub price: Usd,
+    /// What one enrollment costs, as far as known.
+    pub price: Price,
     /// What may be spent.
     pub budget: Budget,
     /// Calls under way at once.
@@ -121,10 +122,12 @@ impl Enroll {
         }
         let mut last = (String::new(), String::new());
         for failures in 1..=self.retries.saturating_add(1) {
+            let limited = self.budget != Budget::default();
+            let turn = async { (self.price.alone(limited).await, self.pace.turn().await) };
             let turn = tokio::select! {
                 biased;
                 () = self.stop.wait() => return,
-                turn = self.pace.turn() => turn,
+                turn = turn => turn,
             };
             let next = self.call(&character.name, &request, group_id.as_deref()).await;
             drop(turn);
@@ -146,7 +149,8 @@ impl Enroll {
 
     /// One paid call, with its intent before and its outcome after.
     async fn call(&self, name: &Name, request: &EnrollRequest, group_id: Option<&str>) -> Next {
-        if self.stop.thrown() || !self.intend(name, request, self.price, None).await {
+        let price = self.price.expected();
+        if self.stop.thrown() || !self.intend(name, request, price, None).await {
             return Next::Done;
         }
         // From here to the written outcome nothing may drop this future: the run awaits it even
@@ -155,7 +159,7 @@ impl Enroll {
             Some(group_id) => self.client.enroll_realface(request, group_id).await,
             None => self.client.enroll_portrait(request).await,
         };
-        self.settle(name, outcome, self.price).await
+        self.settle(name, outcome, price).await
     }
 
     /// Writes the intent, with the signed payment if there is one; tells whether it is durable. When it is not,
@@ -199,11 +203,15 @@ impl Enroll {
                 settlement,
                 ..
             } => {
+                if let Some(dearer) = self.price.learn(told) {
+                    self.dearer(dearer);
+                }
                 let cost_usd = told.unwrap_or(price);
                 let at = crate::ledger::now();
                 let write = Transition::Enrolled {
                     asset_id: asset_id.clone(),
                     price: cost_usd,
+                    told: told.is_some(),
                     settlement,
                     at,
                 };
@@ -292,6 +300,26 @@ impl Enroll {
             Way::Key => HashSet::new(),
             #[cfg(feature = "wallet")]
             Way::Wallet(payer) => self.resume_from_wallet(payer).await,
+        }
+    }
+
+    /// A call costs more than planned: told, and the end where somebody agreed to less.
+    pub(super) fn dearer(&self, dearer: Dearer) {
+        let Dearer {
+            told,
+            planned,
+            than_agreed,
+        } = dearer;
+        if than_agreed {
+            let message = format!(
+                "the API asks {told} a call, and not {planned} as was agreed to; nothing more is paid. Set api.price_usd, \
+                 and look at the plan again"
+            );
+            self.stop.throw(ExitCode::StalePlan, "price_rose", message);
+        } else {
+            tracing::warn!(
+                "the API asks {told} a call, and not {planned} as api.price_usd says; budgets count what it asks"
+            );
         }
     }
 

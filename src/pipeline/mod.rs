@@ -6,6 +6,7 @@ mod enroll;
 mod look;
 #[cfg(feature = "wallet")]
 mod pay;
+mod price;
 mod publish;
 mod stop;
 
@@ -31,6 +32,7 @@ use look::Unseen;
 pub use look::{Look, Looked, read as read_source};
 #[cfg(feature = "wallet")]
 pub use pay::{Payer, can_be_sent_again};
+pub use price::Price;
 pub use publish::Publish;
 pub use stop::{Reason as StopReason, Stop};
 
@@ -82,6 +84,9 @@ pub struct Pipeline {
 impl Pipeline {
     /// Takes a cast the whole way, and comes back when nothing is under way any more.
     pub async fn run(self, cast: Cast) {
+        if self.agreed.is_some() {
+            self.enroll.price.agree();
+        }
         let resumed = self.enroll.resume().await;
         let (to_publish, publishing) = mpsc::channel(self.publish.uploads * 2);
         let (to_enroll, enrolling) = mpsc::channel(64);

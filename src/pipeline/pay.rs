@@ -170,6 +170,10 @@ impl Enroll {
             Quote::Answered(outcome) => outcome,
             Quote::Asked(challenge) => match payer.policy.choose(&challenge) {
                 Ok(accepted) => {
+                    if let Some(dearer) = self.price.exceeds_agreed(accepted.price) {
+                        self.dearer(dearer);
+                        return Err(Next::Done);
+                    }
                     let payment = payer.wallet.sign(&accepted);
                     let kept = Durable {
                         image_url: request.image_url.unsigned(),
@@ -248,7 +252,7 @@ impl Enroll {
             Some((kept, image_url))
         });
         let Some((kept, image_url)) = kept else {
-            self.settle(name, Outcome::InDoubt { code, message }, self.price)
+            self.settle(name, Outcome::InDoubt { code, message }, self.price.expected())
                 .await;
             return;
         };

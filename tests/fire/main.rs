@@ -9,6 +9,7 @@ mod doctor;
 mod faults;
 mod kill;
 mod plan;
+mod price;
 mod rates;
 mod reconcile;
 mod twins;
@@ -27,7 +28,7 @@ use castline::exit::ExitCode;
 use castline::inspect::Verdict;
 use castline::ledger::{Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
 use castline::money::Usd;
-use castline::pipeline::{Enroll, Published, Stop, StopReason, Way};
+use castline::pipeline::{Enroll, Price, Published, Stop, StopReason, Way};
 use castline::publish::PublicUrl;
 use castline::report::{Reporters, Summary};
 use castline::sandbox::{self, Faults, Sandbox, SandboxOptions};
@@ -151,7 +152,7 @@ impl Stage {
             ledger: ledger.clone(),
             reporters: Arc::clone(&reporters),
             stop: stop.clone(),
-            price: Usd::from_micros(10_000),
+            price: Price::new(Usd::from_micros(10_000), ledger.view().told_price().unwrap()),
             budget: run.budget,
             in_flight: run.in_flight,
             retries: run.retries,
