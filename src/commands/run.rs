@@ -479,6 +479,7 @@ fn assemble(
         Arc::new(context.look(cast, args, policy, true, Some(reader), parts.ca_pem.as_deref())?);
     let prefix = parts.publish.prefix;
     let allow_private = parts.sandbox || settings.publish.allow_private_hosts;
+    let signer = settings.s3.presign_expiry.map(|_| publisher.clone());
     let publish = Publish {
         publisher,
         fetcher: Fetcher::new(allow_private, parts.ca_pem.as_deref())?,
@@ -491,6 +492,7 @@ fn assemble(
         probe: settings.publish.probe,
     };
     let enroll = Enroll {
+        signer,
         client: Client::new(parts.api)?,
         way: parts.way,
         pace: Pace::new(settings.api.rate, settings.api.in_flight),

@@ -34,11 +34,10 @@ pub(super) async fn quote(context: &mut Context, sandbox: bool) -> anyhow::Resul
 /// An interrupted call from a wallet stays open while its payment can be sent again.
 #[cfg(feature = "wallet")]
 pub(super) fn keeping(options: OpenOptions, settings: &Settings) -> OpenOptions {
-    // A signed address is not in the ledger, so that such a call can't be made again as it was.
-    if settings.payment.mode == PaymentMode::Key || settings.s3.presign_expiry.is_some() {
-        return options;
+    match settings.payment.mode {
+        PaymentMode::Key => options,
+        PaymentMode::Wallet => options.keeping(crate::pipeline::can_be_sent_again),
     }
-    options.keeping(crate::pipeline::can_be_sent_again)
 }
 
 /// Without wallets, nothing can be sent again.

@@ -14,6 +14,7 @@ use crate::enroll::{Client, EnrollRequest, Outcome, Pace, StopKind, backoff, is_
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, LedgerError, Transition};
 use crate::money::Usd;
+use crate::publish::Publisher;
 use crate::report::{Event, Reporters, Stage};
 
 /// The third station.
@@ -22,6 +23,9 @@ pub struct Enroll {
     pub client: Client,
     /// How it is paid.
     pub way: Way,
+    /// Signs the address of a picture just before the call, where addresses are signed and live for a short time:
+    /// a call may wait for its turn for longer than that.
+    pub signer: Option<Publisher>,
     /// Keeps to the rate.
     pub pace: Pace,
     /// What is durable.
@@ -108,16 +112,24 @@ impl Enroll {
         let Published {
             character,
             url,
+            object_key,
             group_id,
         } = published;
-        let request = EnrollRequest {
+        let mut request = EnrollRequest {
             name: character.name.as_str().to_owned(),
             image_url: url,
         };
         #[cfg(feature = "wallet")]
         if let Way::Wallet(payer) = &self.way {
             return self
-                .pay_from_wallet(payer, &character.name, &request, group_id.as_deref(), None)
+                .pay_from_wallet(
+                    payer,
+                    &character.name,
+                    request,
+                    &object_key,
+                    group_id.as_deref(),
+                    None,
+                )
                 .await;
         }
         let mut last = (String::new(), String::new());
@@ -129,6 +141,9 @@ impl Enroll {
                 () = self.stop.wait() => return,
                 turn = turn => turn,
             };
+            if let Err((code, message)) = self.sign_address(&mut request, &object_key).await {
+                return failed(&self.reporters, &character.name, Stage::Publish, code, message);
+            }
             let next = self.call(&character.name, &request, group_id.as_deref()).await;
             drop(turn);
             match next {
@@ -145,6 +160,28 @@ impl Enroll {
         }
         let (code, message) = last;
         failed(&self.reporters, &character.name, Stage::Enroll, &code, message);
+    }
+
+    /// Signs the address anew, where addresses are signed.
+    ///
+    /// # Errors
+    /// Code and message of why it can't be; where that concerns all, the run stops.
+    pub(super) async fn sign_address(
+        &self,
+        request: &mut EnrollRequest,
+        object_key: &str,
+    ) -> Result<(), (&'static str, String)> {
+        let Some(signer) = &self.signer else {
+            return Ok(());
+        };
+        let signed = signer.address(object_key).await;
+        request.image_url = signed.map_err(|error| {
+            if error.is_fatal() {
+                self.stop.throw(ExitCode::Usage, error.code(), error.to_string());
+            }
+            (error.code(), error.to_string())
+        })?;
+        Ok(())
     }
 
     /// One paid call, with its intent before and its outcome after.

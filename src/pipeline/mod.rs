@@ -44,8 +44,10 @@ const NOTES: usize = 64;
 pub struct Published {
     /// The character.
     pub character: Character,
-    /// Where its picture is seen.
+    /// Where its picture is seen. A signed address may be too old when its turn comes: see [`Enroll::signer`].
     pub url: PublicUrl,
+    /// The published object.
+    pub object_key: String,
     /// Of a real actor: the liveness session that was passed.
     pub group_id: Option<String>,
 }

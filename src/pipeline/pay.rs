@@ -11,7 +11,7 @@ use super::failed;
 use crate::cast::{Name, NameKey};
 use crate::enroll::payment::{Policy, Quote, SignedPayment, Step, Wallet, step, unix_now};
 use crate::enroll::{EnrollRequest, Outcome, StopKind, backoff, is_about_session};
-use crate::ledger::{Interrupted, Transition};
+use crate::ledger::{Interrupted, Reader, Transition};
 use crate::money::Usd;
 use crate::publish::PublicUrl;
 use crate::report::{Event, Stage};
@@ -55,7 +55,8 @@ impl Enroll {
         &self,
         payer: &Payer,
         name: &Name,
-        request: &EnrollRequest,
+        mut request: EnrollRequest,
+        object_key: &str,
         group_id: Option<&str>,
         mut open: Option<Signed>,
     ) {
@@ -66,6 +67,12 @@ impl Enroll {
                 () = self.stop.wait() => return self.give_up(name, open, "interrupted", "the run stopped").await,
                 turn = self.pace.turn() => turn,
             };
+            if let Err((code, message)) = self.sign_address(&mut request, object_key).await {
+                return match open {
+                    Some(open) => self.give_up(name, Some(open), code, &message).await,
+                    None => failed(&self.reporters, name, Stage::Publish, code, message),
+                };
+            }
             let mut current = match open.take() {
                 Some(signed) if signed.payment.is_alive(unix_now()) => signed,
                 Some(Signed {
@@ -80,7 +87,7 @@ impl Enroll {
                     if expired.is_some() && !self.write(name, released()).await {
                         return;
                     }
-                    match self.sign(payer, name, request, group_id).await {
+                    match self.sign(payer, name, &request, group_id).await {
                         Ok(signed) => signed,
                         Err(Next::Done) => return,
                         Err(Next::Again { code, .. }) if group_id.is_some() && is_about_session(&code) => {
@@ -99,7 +106,7 @@ impl Enroll {
                 }
             };
             // From here to the written outcome nothing may drop this future.
-            let outcome = self.client.pay(request, group_id, &current.payment).await;
+            let outcome = self.client.pay(&request, group_id, &current.payment).await;
             drop(turn);
             failures += 1;
             let in_doubt = current.doubt.is_some();
@@ -249,9 +256,10 @@ impl Enroll {
         let (code, message) = ("interrupted".to_owned(), told.to_owned());
         let kept = serde_json::from_str(payment).ok().and_then(|kept: Durable| {
             let image_url = kept.image_url.parse().ok()?;
-            Some((kept, image_url))
+            let record = self.ledger.get(&name.key()).ok()??;
+            Some((kept, image_url, record.object_key?))
         });
-        let Some((kept, image_url)) = kept else {
+        let Some((kept, image_url, object_key)) = kept else {
             self.settle(name, Outcome::InDoubt { code, message }, self.price.expected())
                 .await;
             return;
@@ -264,7 +272,8 @@ impl Enroll {
             payment: kept.payment,
             doubt: Some((code, message)),
         });
-        self.pay_from_wallet(payer, name, &request, kept.group_id.as_deref(), open)
+        let group_id = kept.group_id.as_deref();
+        self.pay_from_wallet(payer, name, request, &object_key, group_id, open)
             .await;
     }
 }

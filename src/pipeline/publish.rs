@@ -85,7 +85,7 @@ impl Publish {
         match ready {
             Ok((key, url)) => {
                 let published = Transition::Publish {
-                    object_key: key,
+                    object_key: key.clone(),
                     url: url.unsigned(),
                 };
                 if let Err(error) = self.ledger.write(&character.name, [published]).await {
@@ -100,6 +100,7 @@ impl Publish {
                 Some(Published {
                     character,
                     url,
+                    object_key: key,
                     group_id: None,
                 })
             }

@@ -245,6 +245,7 @@ impl Walk {
         let paid = Published {
             character,
             url: published.url.clone(),
+            object_key: published.object_key.clone(),
             group_id: Some(group_id.to_owned()),
         };
         self.enroll.one(paid).await;

@@ -148,6 +148,7 @@ impl Stage {
         let station = Arc::new(Enroll {
             client: Client::new(api).unwrap(),
             way,
+            signer: None,
             pace: Pace::new(run.rate.parse().unwrap(), run.in_flight),
             ledger: ledger.clone(),
             reporters: Arc::clone(&reporters),
@@ -170,6 +171,7 @@ impl Stage {
                 .send(Published {
                     character,
                     url: self.picture.clone(),
+                    object_key: "hero.jpg".to_owned(),
                     group_id: None,
                 })
                 .await

@@ -101,3 +101,16 @@ async fn a_server_with_a_limit_of_its_own_is_obeyed() {
     stage.assert_promises(&ended);
     assert_eq!(ended.count(State::Enrolled), 12);
 }
+
+/// Six calls, a second apart, with addresses that live for two: each is signed when its turn has come.
+#[test]
+fn an_address_is_signed_when_the_turn_of_its_call_has_come() {
+    let server = super::kill::Server::start(&[]);
+    let cast = super::kill::small_cast(6, "turn");
+    let mut castline = server.castline();
+    castline.args(["run", "--yes", "--rate", "1/s", "--set", "s3.presign_expiry=2s"]);
+    let output = castline.arg(&cast.csv).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert_eq!(server.charges().len(), 6);
+}

@@ -11,7 +11,7 @@ use castline::sandbox::x402::{Challenge, Replay, WalletOptions};
 use futures_util::StreamExt;
 
 use super::crash::run;
-use super::kill::{Server, kill_at_random_moments, small_cast};
+use super::kill::{Server, SmallCast, kill_at_random_moments, small_cast};
 use super::*;
 
 /// What every wallet holds at first.
@@ -506,4 +506,28 @@ fn a_plan_can_be_priced_by_a_quote_and_costs_nothing() {
     assert!(told.contains("payment.mode = wallet"), "{told}");
     assert!(server.charges().is_empty());
     assert!(!cast.csv.parent().unwrap().join(".castline").exists());
+}
+
+/// Where addresses are signed, too: the one of a call that is made again is signed anew.
+#[test]
+fn what_a_crash_left_open_is_sent_again_with_a_fresh_address() {
+    let server = Server::start(&["--wallet"]);
+    let run = |cast: &SmallCast, fault: &str| {
+        let mut castline = server.castline();
+        castline.args(["run", "--yes", "--set", "s3.presign_expiry=2m"]);
+        castline.arg(&cast.csv).env("CASTLINE_TEST_LEDGER", fault);
+        castline.output().unwrap().status.code()
+    };
+    for write in 1..200 {
+        let cast = small_cast(1, &format!("signed{write}"));
+        assert_eq!(run(&cast, &format!("after:{write}")), None);
+        if cast.in_state("intent").is_empty() {
+            continue;
+        }
+        assert_eq!(run(&cast, ""), Some(0));
+        assert_eq!(cast.in_state("enrolled"), cast.names);
+        assert_eq!(server.charges().len(), 1);
+        return;
+    }
+    panic!("no write leaves an intent");
 }
