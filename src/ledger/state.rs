@@ -192,6 +192,14 @@ pub enum Transition {
         /// For people.
         message: String,
     },
+    /// The call was turned away unpaid, but what was signed for it is valid: it counts as spent, and the next call is
+    /// made with it.
+    SetAside {
+        /// A fixed code.
+        code: String,
+        /// For people.
+        message: String,
+    },
     /// The outcome is unknown.
     Doubt {
         /// A fixed code.
@@ -281,6 +289,7 @@ impl Transition {
             Self::Enrolled { .. } => "be enrolled",
             Self::Refuse { .. } => "be refused",
             Self::Release { .. } => "be released",
+            Self::SetAside { .. } => "be set aside",
             Self::Doubt { .. } => "come into doubt",
             Self::Resolve(_) => "be resolved",
             Self::Import { .. } => "be imported",
@@ -385,7 +394,9 @@ pub fn apply(
             record.settlement.clone_from(settlement);
         }
         (Intent, Transition::Refuse { code, message }) => told(&mut record, Refused, code, message),
-        (Intent, Transition::Release { code, message }) => told(&mut record, Published, code, message),
+        (Intent, Transition::Release { code, message } | Transition::SetAside { code, message }) => {
+            told(&mut record, Published, code, message);
+        }
         (Intent, Transition::Doubt { code, message }) => told(&mut record, InDoubt, code, message),
         (InDoubt, Transition::Resolve(Resolution::Adopt { asset_id, at })) => {
             enrolled(&mut record, asset_id, None, at);

@@ -61,6 +61,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     });
     let refuse = Just(why()).prop_map(|(code, message)| Transition::Refuse { code, message });
     let release = Just(why()).prop_map(|(code, message)| Transition::Release { code, message });
+    let set_aside = Just(why()).prop_map(|(code, message)| Transition::SetAside { code, message });
     let doubt = Just(why()).prop_map(|(code, message)| Transition::Doubt { code, message });
     let resolve = prop_oneof![
         Just(Resolution::Retry),
@@ -83,7 +84,8 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     });
     // What a run does comes more often than what people do, so that sequences get far.
     prop_oneof![
-        4 => see, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release, 3 => doubt,
+        4 => see, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release,
+        1 => set_aside, 3 => doubt,
         2 => resolve, 1 => import
     ]
 }
@@ -115,7 +117,9 @@ proptest! {
                     account.ids.push(asset_id.clone());
                     account.enrolled = account.attempted.clone();
                 }
-                Transition::Refuse { .. } | Transition::Release { .. } => account.open = false,
+                Transition::Refuse { .. } | Transition::Release { .. } | Transition::SetAside { .. } => {
+                    account.open = false;
+                }
                 Transition::Doubt { .. } => {
                     account.open = false;
                     account.unconsented += 1;

@@ -457,6 +457,12 @@ fn attempt(
             budget,
             payment,
         } => {
+            // What was set aside expired since, or is what this call is made with.
+            connection
+                .prepare_cached(
+                    "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND outcome = 'set_aside'",
+                )?
+                .execute([key.as_str()])?;
             within(connection, run, *price, *budget)?;
             connection
                 .prepare_cached(
@@ -480,6 +486,7 @@ fn attempt(
         }
         Transition::Refuse { code, message } => _ = end("refused", code, message)?,
         Transition::Release { code, message } => _ = end("released", code, message)?,
+        Transition::SetAside { code, message } => _ = end("set_aside", code, message)?,
         Transition::Doubt { code, message } => _ = end("in_doubt", code, message)?,
         Transition::Resolve(Resolution::Adopt { asset_id, .. }) => {
             end("enrolled", "adopted", "a person found the id")?;

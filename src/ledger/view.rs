@@ -180,6 +180,19 @@ impl LedgerView {
         Ok(micros.map(|micros| Usd::from_micros(micros.unsigned_abs())))
     }
 
+    /// What was signed for a character's last call, which was turned away, if that may still be valid.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn set_aside(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT payment FROM attempts WHERE key = ?1 AND outcome = 'set_aside' ORDER BY id DESC LIMIT 1",
+        )?;
+        let payment = query.query_row([key.as_str()], |row| row.get(0)).optional()?;
+        Ok(payment.flatten())
+    }
+
     /// The number of the last run; 0 before the first.
     ///
     /// # Errors
@@ -339,11 +352,11 @@ pub(super) fn digest(record: &str) -> [u8; 8] {
 }
 
 /// Sums are of floating point, which no price makes overflow, and exact up to billions of dollars. A doubt that was
-/// retried stays counted; one that a person forgot, or the API released, does not.
+/// retried stays counted, and so does a payment that was set aside; what a person forgot, or the API released, does not.
 pub(super) fn spend(connection: &Connection, run: Option<i64>) -> Result<Spend, LedgerError> {
     let mut query = connection.prepare_cached(
         "SELECT CAST(total(CASE WHEN outcome = 'enrolled' THEN price END) AS INTEGER),
-                CAST(total(CASE WHEN outcome = 'in_doubt' OR outcome IS NULL THEN price END) AS INTEGER)
+                CAST(total(CASE WHEN outcome IN ('in_doubt', 'set_aside') OR outcome IS NULL THEN price END) AS INTEGER)
          FROM attempts WHERE ?1 IS NULL OR run = ?1",
     )?;
     let (enrolled, in_doubt): (i64, i64) = query.query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -196,7 +196,7 @@ impl Enroll {
             Some(group_id) => self.client.enroll_realface(request, group_id).await,
             None => self.client.enroll_portrait(request).await,
         };
-        self.settle(name, outcome, price).await
+        self.settle(name, outcome, price, false).await
     }
 
     /// Writes the intent, with the signed payment if there is one; tells whether it is durable. When it is not,
@@ -227,8 +227,9 @@ impl Enroll {
         }
     }
 
-    /// Writes an outcome, and tells it. `price` is what the call costs as far as known.
-    pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd) -> Next {
+    /// Writes an outcome, and tells it. `price` is what the call costs as far as known, and `valid` whether what was
+    /// signed for it could still be charged.
+    pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd, valid: bool) -> Next {
         if !matches!(outcome, Outcome::InDoubt { .. }) {
             self.doubts_in_row.store(0, Ordering::Relaxed);
         }
@@ -278,10 +279,7 @@ impl Enroll {
                 Next::Done
             }
             Outcome::Retry { code, message, after } => {
-                let released = Transition::Release {
-                    code: code.clone(),
-                    message: message.clone(),
-                };
+                let released = unpaid(code.clone(), message.clone(), valid);
                 if !self.write(character, released).await {
                     return Next::Done;
                 }
@@ -295,10 +293,7 @@ impl Enroll {
                 Next::Again { after, code, message }
             }
             Outcome::Stop { kind, code, message } => {
-                let released = Transition::Release {
-                    code: code.clone(),
-                    message: message.clone(),
-                };
+                let released = unpaid(code.clone(), message.clone(), valid);
                 self.write(character, released).await;
                 let told = format!("{code}: {message}; {}", kind.mend());
                 self.stop.throw(exit_of(kind), kind.reason(), told);
@@ -388,5 +383,13 @@ impl Enroll {
                 false
             }
         }
+    }
+}
+
+/// A call that was turned away unpaid: released, unless what was signed for it could still be charged.
+pub(super) fn unpaid(code: String, message: String, valid: bool) -> Transition {
+    match valid {
+        true => Transition::SetAside { code, message },
+        false => Transition::Release { code, message },
     }
 }

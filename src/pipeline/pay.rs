@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::enroll::{Enroll, Next};
-use super::failed;
+use super::enroll::{Enroll, Next, unpaid};
+use super::{failed, ledger_broke};
 use crate::cast::{Name, NameKey};
 use crate::enroll::payment::{Policy, Quote, SignedPayment, Step, Wallet, step, unix_now};
 use crate::enroll::{EnrollRequest, Outcome, StopKind, backoff, is_about_session};
@@ -49,8 +49,8 @@ pub fn can_be_sent_again(payment: &str) -> bool {
 impl Enroll {
     /// Calls until the outcome is known, unknown, or the tries are used up, as [`one`](Self::one) does by key.
     ///
-    /// One payment serves all tries: a fresh one is signed only when the last one has expired and no answer has
-    /// left open whether it was charged.
+    /// One payment serves all tries, those of later runs included: a fresh one is signed only when the last one has
+    /// expired and no answer has left open whether it was charged.
     pub(super) async fn pay_from_wallet(
         &self,
         payer: &Payer,
@@ -80,12 +80,19 @@ impl Enroll {
                     payment,
                 }) => {
                     let outcome = Outcome::InDoubt { code, message };
-                    self.settle(name, outcome, payment.price()).await;
+                    self.settle(name, outcome, payment.price(), false).await;
                     return;
                 }
                 expired => {
-                    if expired.is_some() && !self.write(name, released()).await {
-                        return;
+                    if let Some(signed) = expired {
+                        if !self.outlive(&signed.payment).await {
+                            return self
+                                .give_up(name, Some(signed), "interrupted", "the run stopped")
+                                .await;
+                        }
+                        if !self.write(name, released()).await {
+                            return;
+                        }
                     }
                     match self.sign(payer, name, &request, group_id).await {
                         Ok(signed) => signed,
@@ -113,9 +120,17 @@ impl Enroll {
             match step(outcome, &current.payment, in_doubt, unix_now()) {
                 Step::Settled(outcome) => {
                     let price = current.payment.price();
-                    let next = self
-                        .settle(name, known(outcome, price, current.doubt), price)
-                        .await;
+                    // A payment that is wrong in itself is never taken; any other may be, once the matter is mended.
+                    let wrong = matches!(
+                        &outcome,
+                        Outcome::Stop {
+                            kind: StopKind::Payment,
+                            ..
+                        }
+                    );
+                    let valid = !wrong && !current.payment.has_expired(unix_now());
+                    let outcome = known(outcome, price, current.doubt);
+                    let next = self.settle(name, outcome, price, valid).await;
                     let Next::Again { after, code, message } = next else {
                         return;
                     };
@@ -131,11 +146,7 @@ impl Enroll {
                     let (code, message) = ("payment_expired", "each payment expired before it was taken");
                     return self.give_up(name, Some(current), code, message).await;
                 }
-                Step::SignAgain => {
-                    if !self.write(name, released()).await {
-                        return;
-                    }
-                }
+                Step::SignAgain => open = Some(current),
                 Step::SendAgain {
                     after,
                     doubt,
@@ -173,6 +184,9 @@ impl Enroll {
         if self.stop.thrown() {
             return Err(Next::Done);
         }
+        if let Some(payment) = self.set_aside(name).await? {
+            return self.make_durable(name, request, group_id, payment).await;
+        }
         let answered = match self.client.quote(request, group_id).await {
             Quote::Answered(outcome) => outcome,
             Quote::Asked(challenge) => match payer.policy.choose(&challenge) {
@@ -182,18 +196,7 @@ impl Enroll {
                         return Err(Next::Done);
                     }
                     let payment = payer.wallet.sign(&accepted);
-                    let kept = Durable {
-                        image_url: request.image_url.unsigned(),
-                        group_id: group_id.map(str::to_owned),
-                        payment,
-                    };
-                    let text = serde_json::to_string(&kept).expect("a payment is plain data");
-                    let price = kept.payment.price();
-                    if !self.intend(name, request, price, Some(text)).await {
-                        return Err(Next::Done);
-                    }
-                    let payment = kept.payment;
-                    return Ok(Signed { payment, doubt: None });
+                    return self.make_durable(name, request, group_id, payment).await;
                 }
                 Err(refused) => Outcome::Stop {
                     kind: StopKind::Payment,
@@ -211,10 +214,57 @@ impl Enroll {
         if !self.intend(name, request, Usd::ZERO, None).await {
             return Err(Next::Done);
         }
-        Err(self.settle(name, answered, Usd::ZERO).await)
+        Err(self.settle(name, answered, Usd::ZERO, false).await)
     }
 
-    /// Ends an open intent without a further call.
+    /// Writes the intent with its payment, all that is needed to make the call again.
+    async fn make_durable(
+        &self,
+        name: &Name,
+        request: &EnrollRequest,
+        group_id: Option<&str>,
+        payment: SignedPayment,
+    ) -> Result<Signed, Next> {
+        let kept = Durable {
+            image_url: request.image_url.unsigned(),
+            group_id: group_id.map(str::to_owned),
+            payment,
+        };
+        let text = serde_json::to_string(&kept).expect("a payment is plain data");
+        let payment = kept.payment;
+        if !self.intend(name, request, payment.price(), Some(text)).await {
+            return Err(Next::Done);
+        }
+        Ok(Signed { payment, doubt: None })
+    }
+
+    /// The payment that an earlier call left valid, to be sent once more; one that can't be sent any more is outlived
+    /// first.
+    async fn set_aside(&self, name: &Name) -> Result<Option<SignedPayment>, Next> {
+        let kept = self.ledger.view().set_aside(&name.key()).map_err(|error| {
+            ledger_broke(&self.stop, &error);
+            Next::Done
+        })?;
+        let kept = kept.and_then(|kept| serde_json::from_str::<Durable>(&kept).ok());
+        match kept.map(|kept| kept.payment) {
+            Some(payment) if payment.is_alive(unix_now()) => Ok(Some(payment)),
+            Some(payment) if !self.outlive(&payment).await => Err(Next::Done),
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits until a payment that is not sent any more has expired, some seconds; `false` when the run stops before.
+    async fn outlive(&self, payment: &SignedPayment) -> bool {
+        while !payment.has_expired(unix_now()) {
+            tokio::select! {
+                () = self.stop.wait() => return false,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+        true
+    }
+
+    /// Ends an open intent without a further call. Its payment is set aside for as long as it is valid.
     async fn give_up(&self, name: &Name, open: Option<Signed>, code: &str, message: &str) {
         let Some(Signed { payment, doubt }) = open else {
             return;
@@ -222,15 +272,13 @@ impl Enroll {
         match doubt {
             Some((code, message)) => {
                 let outcome = Outcome::InDoubt { code, message };
-                self.settle(name, outcome, payment.price()).await;
+                self.settle(name, outcome, payment.price(), false).await;
             }
             None => {
                 let (code, message) = (code.to_owned(), message.to_owned());
-                let release = Transition::Release {
-                    code: code.clone(),
-                    message: message.clone(),
-                };
-                if self.write(name, release).await && !self.stop.thrown() {
+                let valid = !payment.has_expired(unix_now());
+                let ended = unpaid(code.clone(), message.clone(), valid);
+                if self.write(name, ended).await && !self.stop.thrown() {
                     failed(&self.reporters, name, Stage::Enroll, &code, message);
                 }
             }
@@ -260,7 +308,8 @@ impl Enroll {
             Some((kept, image_url, record.object_key?))
         });
         let Some((kept, image_url, object_key)) = kept else {
-            self.settle(name, Outcome::InDoubt { code, message }, self.price.expected())
+            let price = self.price.expected();
+            self.settle(name, Outcome::InDoubt { code, message }, price, false)
                 .await;
             return;
         };

@@ -298,9 +298,8 @@ fn enroll_calls(stage: &Stage) -> usize {
 }
 
 /// The payments that a ledger keeps, by name.
-fn payments(csv: &Path) -> BTreeMap<String, Vec<serde_json::Value>> {
-    let path = csv.parent().unwrap().join(".castline/ledger.db");
-    let db = rusqlite::Connection::open(path).unwrap();
+fn payments(ledger: &Path) -> BTreeMap<String, Vec<serde_json::Value>> {
+    let db = rusqlite::Connection::open(ledger).unwrap();
     let mut query = db
         .prepare("SELECT key, payment FROM attempts WHERE payment IS NOT NULL ORDER BY id")
         .unwrap();
@@ -348,7 +347,7 @@ fn a_payment_that_a_crash_left_open_is_sent_again_as_it_is() {
                 "{moment}:{write}: {doubts:?} were charged"
             );
             resumed += open.difference(&doubts).count();
-            let signed = payments(&cast.csv);
+            let signed = payments(&cast.csv.with_file_name(".castline/ledger.db"));
             for charge in mine() {
                 let of = &signed[&charge.name.to_lowercase()];
                 assert_eq!(of.len(), 1, "{}: one payment", charge.name);
@@ -530,4 +529,45 @@ fn what_a_crash_left_open_is_sent_again_with_a_fresh_address() {
         return;
     }
     panic!("no write leaves an intent");
+}
+
+/// Turned away for now, and the run ends: what was signed is valid, so that it counts as spent, and the next run sends
+/// it rather than sign another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_was_turned_away_is_the_one_that_the_next_run_sends() {
+    for answer in ["429", "402"] {
+        let faults = format!("script = [\"{answer}\"]\n[retry_after]\nseconds = 1");
+        let stage = stage(toml::from_str(&faults).unwrap(), |_| {}).await;
+        let run = || Run {
+            retries: 0,
+            budget: Budget {
+                run: None,
+                life: Some(Usd::from_micros(PRICE)),
+            },
+            ..Run::default()
+        };
+        let ended = stage.enroll(&names(1), run()).await;
+        assert_eq!(ended.count(State::Published), 1, "{answer}");
+        let spent = stage.ledger().view().spend(None).unwrap();
+        assert_eq!(
+            spent.total(),
+            Usd::from_micros(PRICE),
+            "{answer}: it could still be charged"
+        );
+        // The budget has room for this one payment, and for no second one.
+        let ended = stage.enroll(&names(1), run()).await;
+        assert_eq!(
+            (ended.count(State::Enrolled), ended.exit()),
+            (1, ExitCode::Done),
+            "{answer}"
+        );
+        stage.assert_promises(&ended);
+        stage.assert_paid_once_each(1);
+        let signed = payments(&stage.folder.path().join("ledger.db"));
+        let nonces = signed["hero 0000"].iter();
+        let nonces: BTreeSet<_> = nonces
+            .map(|kept| kept["payment"]["authorization"]["nonce"].as_str().unwrap())
+            .collect();
+        assert_eq!(nonces.len(), 1, "{answer}: one payment, sent twice");
+    }
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::money::Usd;
 
-/// How much of its validity a payment must have left to be sent: the time that a settlement takes.
+/// How much of its validity a payment must have left to be sent: the time that a settlement takes. And how much later
+/// it counts as expired.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// An EIP-3009 `TransferWithAuthorization`. Times are Unix seconds, the value is base units of USDC.
@@ -58,6 +59,11 @@ impl SignedPayment {
     /// Whether it can still be sent at `now`, in Unix seconds.
     pub fn is_alive(&self, now: u64) -> bool {
         now.saturating_add(MARGIN.as_secs()) < self.authorization.valid_before
+    }
+
+    /// Whether nobody can have it settled any more at `now`, though clocks differ by some seconds.
+    pub fn has_expired(&self, now: u64) -> bool {
+        now >= self.authorization.valid_before.saturating_add(MARGIN.as_secs())
     }
 
     /// The headers that carry it: `PAYMENT-SIGNATURE` for version 2, `X-PAYMENT` for version 1, and both where

@@ -22,7 +22,8 @@ pub enum Step {
         /// For people.
         message: String,
     },
-    /// This payment expired without being charged, and never can be: sign a fresh one, once.
+    /// No answer left open whether this payment was charged, and it can't be sent any more: once it has expired, and
+    /// so never can be charged, sign a fresh one.
     SignAgain,
 }
 
@@ -45,11 +46,20 @@ pub fn step(outcome: Outcome, payment: &SignedPayment, doubt: bool, now: u64) ->
         },
         // Refused each time until it expired.
         Outcome::Retry { .. } if !doubt => Step::SignAgain,
+        // By whose clock? While it may be valid, another one beside it could be charged, too.
         Outcome::Stop {
             kind: StopKind::Payment,
             code,
-            ..
-        } if !doubt && code == "payment_expired" => Step::SignAgain,
+            message,
+        } if !doubt && code == "payment_expired" => match payment.is_alive(now) {
+            true => Step::SendAgain {
+                after: None,
+                doubt: false,
+                code,
+                message,
+            },
+            false => Step::SignAgain,
+        },
         Outcome::Refused { .. } | Outcome::Stop { .. } if !doubt => Step::Settled(outcome),
         // What is refused now may have been charged before.
         Outcome::Refused { code, message }

@@ -68,7 +68,9 @@ fn a_payment_that_was_claimed_is_in_doubt_at_once() {
 fn a_fresh_payment_is_signed_only_if_no_answer_left_doubt() {
     assert_eq!(at(retry("rate_limited"), false, 1_100), Step::SignAgain);
     let expired = || stop(StopKind::Payment, "payment_expired");
-    assert_eq!(at(expired(), false, 1_000), Step::SignAgain);
+    assert_eq!(at(expired(), false, 1_100), Step::SignAgain);
+    // The gateway's clock is fast: by ours, the payment may still be taken.
+    assert_eq!(at(expired(), false, 1_000), again(None, false, "payment_expired"));
     // What has expired by now may have been settled by the send whose reply was lost.
     assert_eq!(
         at(expired(), true, 1_100),
@@ -150,4 +152,32 @@ fn no_series_of_answers_leads_from_doubt_to_a_second_payment() {
             }
         }
     }
+}
+
+/// Whatever is answered: no fresh payment is signed while the last one may be sent, and so be charged.
+#[test]
+fn no_answer_leads_to_a_second_payment_while_the_first_is_valid() {
+    let answers = [
+        in_doubt("reply_lost"),
+        in_doubt("PAYMENT_REPLAY"),
+        retry("rate_limited"),
+        retry("liveness_incomplete"),
+        stop(StopKind::Payment, "payment_expired"),
+        stop(StopKind::Funds, "PAYMENT_UNFUNDED"),
+        refused(),
+    ];
+    for outcome in answers {
+        for (doubt, now) in [(false, 0), (false, 1_000), (false, 1_049), (true, 1_000)] {
+            assert_ne!(
+                at(outcome.clone(), doubt, now),
+                Step::SignAgain,
+                "{outcome:?} at {now}"
+            );
+        }
+    }
+    let payment = payment(1_000);
+    assert!(
+        !payment.has_expired(1_060) && payment.has_expired(1_070),
+        "clocks differ"
+    );
 }

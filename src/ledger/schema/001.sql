@@ -27,7 +27,7 @@ CREATE TABLE attempts (
     price          INTEGER NOT NULL,     -- as expected; once enrolled, as told by the API
     started_at     TEXT NOT NULL,
     ended_at       TEXT,
-    outcome        TEXT,                 -- NULL: intent; enrolled, refused, released, in_doubt, forgotten
+    outcome        TEXT,                 -- NULL: intent; enrolled, refused, released, set_aside, in_doubt, forgotten
     code           TEXT,                 -- why; enrolled: 'priced' if the API told the price, 'adopted' by a person
     message        TEXT,
     asset_id       TEXT,
