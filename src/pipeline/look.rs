@@ -53,6 +53,15 @@ impl Looked {
         }
     }
 
+    /// One whose picture can't be looked at.
+    fn unreadable(character: Character, problem: String) -> Self {
+        Self {
+            inspection: Some(Inspection::unreadable(ReasonCode::Unreadable, problem)),
+            cached: false,
+            ..Self::new(character, String::new(), Action::Unsuitable, false)
+        }
+    }
+
     /// One that was not looked at: the ledger knows enough.
     fn new(character: Character, sha256: String, action: Action, known: bool) -> Self {
         let (inspection, prepared, published) = (None, None, None);
@@ -170,14 +179,13 @@ impl Look {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.ok()?),
         };
-        let (reply, seen) = tokio::sync::oneshot::channel();
         let look = Arc::clone(&self);
-        self.pool.spawn(move || {
+        let seen = self.on_pool(move || {
             let bytes = match &character.source {
                 Source::File { path, .. } => read(path).ok(),
                 Source::Url { .. } => fetched,
             };
-            let seen = bytes.and_then(|bytes| {
+            bytes.and_then(|bytes| {
                 let sha256 = hex::encode(Sha256::digest(&bytes));
                 let same = paid.is_none_or(|paid| paid == sha256);
                 same.then(|| Unseen {
@@ -185,9 +193,7 @@ impl Look {
                     inspection: look.inspector.inspect(&bytes),
                     sha256,
                 })
-            });
-            // The receiver goes away when the run is aborted.
-            let _ = reply.send(seen);
+            })
         });
         seen.await.ok().flatten()
     }
@@ -198,13 +204,31 @@ impl Look {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.map_err(|e| e.to_string())),
         };
-        let (reply, looked) = tokio::sync::oneshot::channel();
-        let look = Arc::clone(&self);
+        let (look, whose) = (Arc::clone(&self), character.clone());
+        let looked = self.on_pool(move || look.now(character, fetched)).await;
+        looked.unwrap_or_else(|problem| Ok(Looked::unreadable(whose, problem)))
+    }
+
+    /// Does `work` on the threads that look at pictures. A picture over which castline breaks must not take along
+    /// the paid calls that are under way, nor meet every later run.
+    ///
+    /// # Errors
+    /// It panicked.
+    async fn on_pool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let (reply, done) = tokio::sync::oneshot::channel();
         self.pool.spawn(move || {
-            // The receiver goes away when the run is aborted: nobody waits for the picture then.
-            let _ = reply.send(look.now(character, fetched));
+            // What a panic leaves half done is dropped with it. The receiver goes away when the run is aborted.
+            let _ = reply.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
         });
-        looked.await.expect("looking at a picture does not panic")
+        match done.await {
+            Ok(Ok(done)) => Ok(done),
+            _ => Err("castline broke over this picture; this is a bug. Save the picture anew, in another format, or \
+                      leave it out"
+                .to_owned()),
+        }
     }
 
     /// Reads, hashes, judges and prepares; runs on the pool.
@@ -226,15 +250,7 @@ impl Look {
                 }
                 Ok(looked)
             }
-            Err(problem) => {
-                let inspection = Inspection::unreadable(ReasonCode::Unreadable, problem);
-                let looked = Looked::new(character, String::new(), Action::Unsuitable, false);
-                Ok(Looked {
-                    inspection: Some(inspection),
-                    cached: false,
-                    ..looked
-                })
-            }
+            Err(problem) => Ok(Looked::unreadable(character, problem)),
         }
     }
 
@@ -303,22 +319,39 @@ impl Look {
         })
     }
 
-    /// Prepares a picture again, whose earlier upload is gone.
-    pub async fn prepare_again(self: &Arc<Self>, character: &Character) -> Option<Prepared> {
-        let bytes = match &character.source {
+    /// Prepares a picture again, whose earlier upload is gone. It must be the one that was looked at, with that
+    /// SHA-256: another one would go out unseen.
+    ///
+    /// # Errors
+    /// A code, and why for people.
+    pub async fn prepare_again(
+        self: &Arc<Self>,
+        character: &Character,
+        sha256: &str,
+    ) -> Result<Prepared, (&'static str, String)> {
+        let unreadable = |problem: String| ("unreadable", problem);
+        let fetched = match &character.source {
             Source::File { .. } => None,
-            Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.ok()?),
+            Source::Url { url, .. } => {
+                let fetched = self.fetcher.fetch(url).await;
+                Some(fetched.map_err(|error| unreadable(error.to_string()))?)
+            }
         };
-        let (reply, prepared) = tokio::sync::oneshot::channel();
-        let (look, source) = (Arc::clone(self), character.source.clone());
-        self.pool.spawn(move || {
-            let bytes = match &source {
-                Source::File { path, .. } => read(path).ok(),
-                Source::Url { .. } => bytes,
+        let (look, source, sha256) = (Arc::clone(self), character.source.clone(), sha256.to_owned());
+        let prepared = self.on_pool(move || {
+            let bytes = match (fetched, &source) {
+                (Some(fetched), _) => fetched,
+                (None, Source::File { path, .. }) => read(path).map_err(unreadable)?,
+                (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
             };
-            let _ = reply.send(bytes.and_then(|bytes| look.inspector.inspect_and_prepare(&bytes).1));
+            if hex::encode(Sha256::digest(&bytes)) != sha256 {
+                let told = "the picture has changed since it was looked at; nothing was uploaded. Run again to look at it";
+                return Err(("changed", told.to_owned()));
+            }
+            let prepared = look.inspector.inspect_and_prepare(&bytes).1;
+            prepared.ok_or_else(|| unreadable("the picture can't be read any more".to_owned()))
         });
-        prepared.await.ok().flatten()
+        prepared.await.map_err(unreadable)?
     }
 
     fn approval(&self, character: &Character, sha256: &str) -> Result<Approval, LedgerError> {
@@ -346,3 +379,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     }
     std::fs::read(path).map_err(told)
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

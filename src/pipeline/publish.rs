@@ -70,6 +70,7 @@ impl Publish {
     pub async fn one(&self, looked: Looked) -> Option<Published> {
         let Looked {
             character,
+            sha256,
             prepared,
             published,
             ..
@@ -78,9 +79,9 @@ impl Publish {
             (Some(prepared), _) => self.upload(&prepared).await,
             (None, Some(key)) => match self.there(&key).await {
                 Some(url) => Ok((key, url)),
-                None => self.again(&character).await,
+                None => self.again(&character, &sha256).await,
             },
-            (None, None) => self.again(&character).await,
+            (None, None) => self.again(&character, &sha256).await,
         };
         match ready {
             Ok((key, url)) => {
@@ -127,13 +128,13 @@ impl Publish {
         self.fetcher.probe(&url).await.is_ok().then_some(url)
     }
 
-    async fn again(&self, character: &Character) -> Result<(String, PublicUrl), Trouble> {
-        let gone = || Trouble {
-            code: "unreadable",
-            message: "the picture can't be read any more".to_owned(),
+    async fn again(&self, character: &Character, sha256: &str) -> Result<(String, PublicUrl), Trouble> {
+        let prepared = self.look.prepare_again(character, sha256).await;
+        let prepared = prepared.map_err(|(code, message)| Trouble {
+            code,
+            message,
             fatal: false,
-        };
-        let prepared = self.look.prepare_again(character).await.ok_or_else(gone)?;
+        })?;
         self.upload(&prepared).await
     }
 

@@ -1,0 +1,111 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::cast::{Kind, Name, NameKey};
+use crate::inspect::{InspectSettings, Verdict};
+use crate::ledger::LedgerError;
+
+/// A ledger that breaks over one name, as a decoder might over a picture, and knows nobody else.
+struct Broken;
+
+impl Reader for Broken {
+    fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError> {
+        assert!(key.as_str() != "broken", "a bug");
+        Ok(None)
+    }
+
+    fn cached_inspection(&self, _: &str, _: &str) -> Result<Option<Inspection>, LedgerError> {
+        Ok(None)
+    }
+
+    fn paid_inspections(&self, _: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn approval(&self, _: &NameKey, _: &str) -> Result<Approval, LedgerError> {
+        Ok(Approval::None)
+    }
+}
+
+fn look() -> Arc<Look> {
+    Arc::new(Look {
+        inspector: Arc::new(Inspector::new(InspectSettings::default())),
+        ledger: Some(Arc::new(Broken)),
+        fetcher: Fetcher::new(false, None).unwrap(),
+        approved: std::collections::HashSet::new(),
+        policy: Policy::default(),
+        prepare: false,
+        thumbnails: false,
+        pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap(),
+        jobs: 1,
+    })
+}
+
+fn character(name: &str, path: PathBuf) -> Character {
+    Character {
+        name: Name::new(name).unwrap(),
+        source: Source::file("face.jpg", path),
+        kind: Kind::Portrait,
+        approved: false,
+        consent: false,
+        note: None,
+        extra: Vec::new(),
+        line: None,
+    }
+}
+
+fn queen() -> PathBuf {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/queen_isaura.jpg").into()
+}
+
+#[tokio::test]
+async fn a_picture_over_which_castline_breaks_ends_no_run() {
+    let cast = ["Ada", "Broken", "Cay"].map(|name| character(name, queen()));
+    let looked: Vec<_> = look().all(cast.to_vec()).collect().await;
+    let verdicts: Vec<_> = looked
+        .iter()
+        .map(|looked| looked.as_ref().unwrap().inspection.as_ref().unwrap())
+        .map(|inspection| {
+            (
+                inspection.verdict,
+                inspection.reasons.first().map(|r| r.message.clone()),
+            )
+        })
+        .collect();
+    assert_eq!(verdicts[0], (Verdict::Suitable, None));
+    assert_eq!(verdicts[2], (Verdict::Suitable, None));
+    let (verdict, told) = &verdicts[1];
+    assert_eq!(*verdict, Verdict::Unsuitable);
+    assert!(
+        told.as_ref()
+            .unwrap()
+            .contains("castline broke over this picture"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn only_the_picture_that_was_looked_at_is_prepared_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("face.jpg");
+    std::fs::copy(queen(), &path).unwrap();
+    let sha256 = hex::encode(Sha256::digest(std::fs::read(&path).unwrap()));
+    let (look, ada) = (look(), character("Ada", path.clone()));
+    assert!(look.prepare_again(&ada, &sha256).await.is_ok());
+    // Another one, as good as the first: nobody has looked at it.
+    let mut picture = image::open(&path).unwrap().to_rgb8();
+    picture.put_pixel(0, 0, image::Rgb([1, 2, 3]));
+    picture.save(&path).unwrap();
+    let (code, told) = look.prepare_again(&ada, &sha256).await.unwrap_err();
+    assert_eq!(code, "changed");
+    assert!(told.contains("has changed since it was looked at"), "{told}");
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        look.prepare_again(&ada, &sha256).await.unwrap_err().0,
+        "unreadable"
+    );
+}
