@@ -7,6 +7,7 @@ mod schema;
 mod sessions;
 mod state;
 mod store;
+mod totals;
 mod view;
 
 pub use error::LedgerError;

@@ -1,6 +1,7 @@
 //! Writes a ledger: one thread, group commit; whoever waits for a write waits until it is durable.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 
 use rusqlite::Connection;
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 use super::faults::Faults;
 use super::lock::Lock;
 use super::view::{self, LedgerView, Reader};
-use super::{Budget, LedgerError, Record, Resolution, Spend, Transition, apply, schema};
+use super::{Budget, LedgerError, Record, Resolution, Spend, Transition, apply, schema, totals};
 use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
 use crate::money::Usd;
@@ -68,6 +69,7 @@ struct Shared {
     run: i64,
     recovered: usize,
     interrupted: Vec<Interrupted>,
+    enrolled: AtomicU64,
     // Dropped last: the lock goes with the ledger.
     _lock: Lock,
 }
@@ -105,6 +107,7 @@ impl Ledger {
         faults.limit(&connection)?;
         let key_secret = connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?;
         let (recovered, interrupted) = recover(&mut connection, path, options.keep)?;
+        totals::begin(&connection)?;
         connection.execute(
             "INSERT INTO runs (command, started_at) VALUES (?1, ?2)",
             (&options.command, now()),
@@ -127,6 +130,7 @@ impl Ledger {
                 run,
                 recovered,
                 interrupted,
+                enrolled: AtomicU64::new(0),
                 _lock: lock,
             }),
         })
@@ -151,6 +155,11 @@ impl Ledger {
     /// comes of it.
     pub fn interrupted(&self) -> &[Interrupted] {
         &self.shared.interrupted
+    }
+
+    /// How many asset ids of paid calls were made durable since it was opened.
+    pub fn enrolled(&self) -> u64 {
+        self.shared.enrolled.load(Ordering::Relaxed)
     }
 
     /// 32 random bytes that make object keys unguessable, and stay the same for this ledger.
@@ -191,14 +200,22 @@ impl Ledger {
     ) -> Result<Record, LedgerError> {
         let (name, transitions) = (name.clone(), transitions.into());
         let (path, run) = (self.path().to_owned(), self.shared.run);
-        self.transact(move |connection| {
-            let mut record = None;
-            for transition in &transitions {
-                record = Some(step(connection, &path, run, &name, transition)?);
-            }
-            Ok(record.expect("at least one transition"))
-        })
-        .await
+        let enrolls = transitions
+            .iter()
+            .any(|t| matches!(t, Transition::Enrolled { .. }));
+        let record = self
+            .transact(move |connection| {
+                let mut record = None;
+                for transition in &transitions {
+                    record = Some(step(connection, &path, run, &name, transition)?);
+                }
+                Ok(record.expect("at least one transition"))
+            })
+            .await?;
+        self.shared
+            .enrolled
+            .fetch_add(u64::from(enrolls), Ordering::Relaxed);
+        Ok(record)
     }
 
     /// Makes one transition of each of these characters, all in one commit or none; returns once they are durable.
@@ -516,7 +533,7 @@ fn within(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Resu
     ];
     for (cap, run, name) in caps {
         let Some(cap) = cap else { continue };
-        let spent = view::spend(connection, run)?.total();
+        let spent = totals::spent(connection, run)?;
         if spent + price > cap {
             let message = format!(
                 "the budget is reached: {spent} of {cap} is spent or in doubt, and the next call costs {price}; \
