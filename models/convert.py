@@ -8,6 +8,7 @@ convolution of stride 2 becomes a 1x1 convolution and a depth-to-space. Weights 
 The graph is JSON in the file's metadata: {"input":[h,w,c], "steps":[{op, in, out, …}], "outputs":{name: tensor}}.
 Needs numpy, onnx, safetensors.
 """
+
 import json
 import sys
 
@@ -62,11 +63,18 @@ for node in graph.node:
             m, op = w[:, 0].transpose(1, 2, 0).reshape(-1, w.shape[0]), "depthwise"
         else:
             m, op = w.transpose(2, 3, 1, 0).reshape(-1, w.shape[0]), "conv"
-        emit(op, [x], out, kernel=int(w.shape[2]), stride=int(a.get("strides", [1, 1])[0]), pad=pad, relu=False)
+        emit(
+            op, [x], out, kernel=int(w.shape[2]), stride=int(a.get("strides", [1, 1])[0]), pad=pad, relu=False
+        )
         weights(steps[-1], m, b)
     elif node.op_type == "ConvTranspose":
         w = const[ins[1]]  # cin, cout, 2, 2
-        assert w.shape[2:] == (2, 2) and list(a["strides"]) == [2, 2] and not any(a.get("pads", [0])) and a.get("group", 1) == 1
+        assert (
+            w.shape[2:] == (2, 2)
+            and list(a["strides"]) == [2, 2]
+            and not any(a.get("pads", [0]))
+            and a.get("group", 1) == 1
+        )
         cout = w.shape[1]
         b = const[ins[2]] if len(ins) > 2 else np.zeros(cout, np.float32)
         emit("conv", [real(ins[0])], out + ".flat", kernel=1, stride=1, pad=[0, 0, 0, 0], relu=False)
@@ -83,7 +91,11 @@ for node in graph.node:
         alias[out] = ins[0]
     elif node.op_type == "Relu":
         x = real(ins[0])
-        if steps[-1]["out"] == x and len(used[ins[0]]) == 1 and steps[-1]["op"] in ("conv", "depthwise", "add"):
+        if (
+            steps[-1]["out"] == x
+            and len(used[ins[0]]) == 1
+            and steps[-1]["op"] in ("conv", "depthwise", "add")
+        ):
             steps[-1]["relu"], alias[out] = True, x
         else:
             emit("relu", [x], out)

@@ -5,6 +5,7 @@
 Each network looks at the picture letterboxed by area means; the boxes of a network come after NMS, the surest first, as
 [left, top, right, bottom, score] in pixels of the picture. Needs numpy, Pillow, safetensors and torch.
 """
+
 import json
 import sys
 
@@ -50,7 +51,11 @@ class Network:
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             elif op == "depth_to_space":
                 n, c, h, w = x.shape
-                x = x.reshape(n, 2, 2, c // 4, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // 4, 2 * h, 2 * w)
+                x = (
+                    x.reshape(n, 2, 2, c // 4, h, w)
+                    .permute(0, 3, 4, 1, 5, 2)
+                    .reshape(n, c // 4, 2 * h, 2 * w)
+                )
             made.append(F.relu(x) if step.get("relu") else x)
         return {name: made[slot][0].numpy() for name, slot in self.graph["outputs"].items()}
 
@@ -96,7 +101,9 @@ def blaze(network, picture):
     grid = network.side // 4
     # NHWC, then flat: one row for each anchor.
     flat = lambda t, n: t.transpose(1, 2, 0).reshape(grid * grid, n)
-    scores, regressors = 1 / (1 + np.exp(-flat(out["scores"], 1)[:, 0].clip(-60, 60))), flat(out["regressors"], 16)
+    scores, regressors = 1 / (1 + np.exp(-flat(out["scores"], 1)[:, 0].clip(-60, 60))), flat(
+        out["regressors"], 16
+    )
     boxes = []
     for i in np.where(scores > 0.1)[0]:
         dx, dy, w, h = regressors[i, :4]
@@ -116,10 +123,14 @@ def art(network, picture):
 
 
 if __name__ == "__main__":
-    first, second = Network("models/blazeface_full_range_sparse_192.safetensors"), Network("models/artface_160.safetensors")
+    first, second = Network("models/blazeface_full_range_sparse_192.safetensors"), Network(
+        "models/artface_160.safetensors"
+    )
     rounded = lambda boxes: [[round(v, 2) for v in b[:4]] + [round(b[4], 4)] for b in boxes]
     told = []
     for path in sys.argv[1:]:
         picture = load(path)
-        told.append({"picture": path, "blaze": rounded(blaze(first, picture)), "art": rounded(art(second, picture))})
+        told.append(
+            {"picture": path, "blaze": rounded(blaze(first, picture)), "art": rounded(art(second, picture))}
+        )
     print(json.dumps(told, indent=1))

@@ -1,72 +1,90 @@
 """CenterFace as torch modules, and the split of the corpus."""
-import hashlib, json
-import numpy as np, torch, torch.nn.functional as F
+
+import hashlib
+import json
+
+import numpy as np
+import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-FROZEN = 13  # steps before this one keep the photo-trained weights: edges are edges, and half of the time is theirs
+# Steps before this one keep the photo-trained weights: edges are edges, and half of the time is theirs.
+FROZEN = 13
 
-class Depthwise(torch.autograd.Function):
-    """A depthwise convolution whose way back is taps of products: torch's own takes ten times as long on CPUs."""
-    @staticmethod
-    def forward(ctx, x, w, b, stride):
-        ctx.save_for_backward(x, w); ctx.stride = stride; return F.conv2d(x, w, b, stride, groups=x.shape[1])
-    @staticmethod
-    def backward(ctx, g):
-        x, w = ctx.saved_tensors; s = ctx.stride; gx = torch.zeros_like(x); gw = torch.zeros_like(w); h, v = g.shape[2:]
-        for i in range(w.shape[2]):
-            for j in range(w.shape[3]):
-                at = (..., slice(i, i + (h - 1) * s + 1, s), slice(j, j + (v - 1) * s + 1, s))
-                gx[at].addcmul_(g, w[:, 0, i, j][None, :, None, None]); gw[:, 0, i, j] = (g * x[at]).sum((0, 2, 3))
-        return gx, gw, g.sum((0, 2, 3)), None
-
-def product(x, w, b):
-    """A 1×1 convolution as a matrix product."""
-    n, c, h, v = x.shape; return (w[:, :, 0, 0] @ x.reshape(n, c, h * v) + b[:, None]).reshape(n, -1, h, v)
 
 class Net(torch.nn.Module):
-    """The graph that convert.py writes, as torch modules: the same steps, the same names."""
+    """The graph that models/convert.py writes, as torch modules: the same steps, the same names."""
+
     def __init__(self, path):
         super().__init__()
-        f = safe_open(path, "np"); self.meta = json.loads(f.metadata()["graph"]); self.p = torch.nn.ParameterDict()
-        cin = {-1: 3}
-        for i, s in enumerate(self.meta["steps"]):
-            c = cin[s["in"][0]]
-            if "weights" in s:
-                k = s["weights"]; w, b = (torch.tensor(f.get_tensor(f"{k}.{x}").astype(np.float32)) for x in "wb")
-                n, o = s["kernel"], b.shape[0]
-                w = w.reshape(n, n, o).permute(2, 0, 1)[:, None] if s["op"] == "depthwise" else w.reshape(n, n, c, o).permute(3, 2, 0, 1)
-                self.p[k + "w"] = torch.nn.Parameter(w.contiguous()); self.p[k + "b"] = torch.nn.Parameter(b); c = o
-                if i < FROZEN: self.p[k + "w"].requires_grad_(False); self.p[k + "b"].requires_grad_(False)
-            if s["op"] == "depth_to_space": c //= 4
-            if s["op"] == "pad_channels": c += s["channels"]
-            cin[i] = c
-    def forward(self, x):
-        t = {-1: x}
-        for i, s in enumerate(self.meta["steps"]):
-            a = t[s["in"][0]]; op = s["op"]
-            if op in ("conv", "depthwise"):
-                top, left, bottom, right = s["pad"]; k = s["weights"]
-                a = F.pad(a, (left, right, top, bottom)) if any(s["pad"]) else a; w, b = self.p[k + "w"], self.p[k + "b"]
-                y = Depthwise.apply(a, w, b, s["stride"]) if op == "depthwise" else F.conv2d(a, w, b, s["stride"]) if s["kernel"] > 1 else product(a, w, b)
-                if s["relu"]: y = F.relu(y)
-            elif op == "add": y = a + t[s["in"][1]]; y = F.relu(y) if s.get("relu") else y
-            elif op == "relu": y = F.relu(a)
-            elif op == "sigmoid": y = a  # the loss wants logits
-            elif op == "double": y = F.interpolate(a, scale_factor=2, mode="bilinear", align_corners=False)
-            elif op == "depth_to_space":
-                n, c, h, w = a.shape; y = a.reshape(n, 2, 2, c // 4, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // 4, h * 2, w * 2)
-            t[i] = y
-        o = self.meta["outputs"]; return [t[o[k]] for k in ("537", "538", "539")]
-    def save(self, path):
-        out = {}
-        for s in self.meta["steps"]:
-            if "weights" in s:
-                k = s["weights"]; w = self.p[k + "w"].detach(); b = self.p[k + "b"].detach()
-                w = w[:, 0].permute(1, 2, 0).reshape(-1, w.shape[0]) if s["op"] == "depthwise" else w.permute(2, 3, 1, 0).reshape(-1, w.shape[0])
-                out[f"{k}.w"], out[f"{k}.b"] = np.ascontiguousarray(w.numpy().astype(np.float16)), b.numpy().astype(np.float16)
-        save_file(out, path, metadata={"graph": json.dumps(self.meta, separators=(",", ":"))})
+        file = safe_open(path, "np")
+        self.graph = json.loads(file.metadata()["graph"])
+        self.weights = torch.nn.ParameterDict()
+        channels = {-1: 3}
+        for i, step in enumerate(self.graph["steps"]):
+            inside = outside = channels[step["in"][0]]
+            if "weights" in step:
+                key, side = step["weights"], step["kernel"]
+                weight, bias = (
+                    torch.tensor(file.get_tensor(f"{key}.{part}").astype(np.float32)) for part in "wb"
+                )
+                outside = bias.shape[0]
+                if step["op"] == "depthwise":
+                    weight = weight.reshape(side, side, outside).permute(2, 0, 1)[:, None]
+                else:
+                    weight = weight.reshape(side, side, inside, outside).permute(3, 2, 0, 1)
+                for name, value in ((f"{key}w", weight.contiguous()), (f"{key}b", bias)):
+                    self.weights[name] = torch.nn.Parameter(value, requires_grad=i >= FROZEN)
+            if step["op"] == "depth_to_space":
+                outside //= 4
+            if step["op"] == "pad_channels":
+                outside += step["channels"]
+            channels[i] = outside
 
-def part(i):
+    def forward(self, x):
+        """[n, 3, side, side] of 0–255 → heat as logits, sizes (log h, log w), offsets (dy, dx), a quarter as wide."""
+        values = {-1: x}
+        for i, step in enumerate(self.graph["steps"]):
+            value, op = values[step["in"][0]], step["op"]
+            if op in ("conv", "depthwise"):
+                top, left, bottom, right = step["pad"]
+                value = F.pad(value, (left, right, top, bottom)) if any(step["pad"]) else value
+                weight, bias = self.weights[step["weights"] + "w"], self.weights[step["weights"] + "b"]
+                groups = value.shape[1] if op == "depthwise" else 1
+                value = F.conv2d(value, weight, bias, step["stride"], groups=groups)
+            elif op == "add":
+                value = value + values[step["in"][1]]
+            elif op == "double":
+                value = F.interpolate(value, scale_factor=2, mode="bilinear", align_corners=False)
+            elif op == "depth_to_space":
+                n, c, h, w = value.shape
+                value = (
+                    value.reshape(n, 2, 2, c // 4, h, w)
+                    .permute(0, 3, 4, 1, 5, 2)
+                    .reshape(n, c // 4, h * 2, w * 2)
+                )
+            # "sigmoid" passes on: the loss wants logits.
+            values[i] = F.relu(value) if op == "relu" or step.get("relu") else value
+        return [values[self.graph["outputs"][name]] for name in ("537", "538", "539")]
+
+    def save(self, path):
+        """Writes what castline embeds: fp16 weights, with the graph in the file's metadata."""
+        out = {}
+        for step in self.graph["steps"]:
+            if "weights" in step:
+                key = step["weights"]
+                weight, bias = (self.weights[key + part].detach() for part in "wb")
+                order = (
+                    weight[:, 0].permute(1, 2, 0) if step["op"] == "depthwise" else weight.permute(2, 3, 1, 0)
+                )
+                out[f"{key}.w"] = np.ascontiguousarray(
+                    order.reshape(-1, weight.shape[0]).numpy().astype(np.float16)
+                )
+                out[f"{key}.b"] = bias.numpy().astype(np.float16)
+        save_file(out, path, metadata={"graph": json.dumps(self.graph, separators=(",", ":"))})
+
+
+def part(picture):
     """0–2: trained on. 3 and 4: never seen by the network; calibrated and told crosswise."""
-    return int(hashlib.sha256(i.encode()).hexdigest(), 16) % 5
+    return int(hashlib.sha256(picture.encode()).hexdigest(), 16) % 5
