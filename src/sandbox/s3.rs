@@ -100,7 +100,16 @@ impl Store {
         })
     }
 
-    pub(super) async fn call(&self, mut request: Request<Incoming>) -> Response<Body> {
+    /// Answers a request. What has begun is carried through though its client has gone, as S3 does: an object is
+    /// there with all that was said of it, or not at all.
+    pub(super) async fn call(&self, request: Request<Incoming>) -> Response<Body> {
+        let store = self.clone();
+        let carried_through = tokio::spawn(async move { store.carry_through(request).await });
+        let broken = |_| plain(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+        carried_through.await.unwrap_or_else(broken)
+    }
+
+    async fn carry_through(&self, mut request: Request<Incoming>) -> Response<Body> {
         // s3s-fs looks whether an object is there, writes it, and only then its content type: taken together
         // here, so that of two conditional writers one wins, and no reader finds an object half described.
         let mut hash = DefaultHasher::new();
