@@ -35,7 +35,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's least and most width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Raised whenever the same picture could be judged or prepared otherwise than before.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// How pictures are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
