@@ -120,7 +120,8 @@ impl Place {
         misplaced(
             format!(
                 "{given:?} lies outside of the cast's folder {}",
-                self.root.display()
+                // `.` would say nothing.
+                self.real_root.display()
             ),
             "move it into the folder, or allow this with --allow-outside",
         )
