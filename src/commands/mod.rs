@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn whoever_does_not_wait_for_the_report_is_told_so_and_not_of_a_bug() {
         let error = anyhow::Error::from(report::Interrupted)
-            .context("the run is done, but its report can't be written");
+            .context("the run is done, but its report is not written");
         assert_eq!(exit_code(&error), ExitCode::Interrupted);
     }
 }

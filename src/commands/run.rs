@@ -99,7 +99,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     let exit = ending.end(&context).await?;
     if let Some(out) = &report {
         super::report::of_run(common, &context, &args.cast, out)
-            .context("the run is done, but its report can't be written")?;
+            .context("the run is done, but its report is not written")?;
     }
     Ok(exit)
 }
