@@ -198,3 +198,22 @@ fn what_a_run_lacks_is_told_and_leaves_no_ledger() {
         approvals.stderr
     );
 }
+
+#[test]
+fn a_plan_is_no_cast_for_any_command() {
+    let cast = sample_cast();
+    std::fs::write(cast.folder.path().join("plan.json"), "{}").expect("a plan");
+    for args in [
+        &["status", "plan.json"][..],
+        &["check", "plan.json"],
+        &["plan", "plan.json"],
+    ] {
+        let ended = castline(&cast, args);
+        ended.exits_with(2);
+        assert!(
+            ended.stderr.contains("a saved plan is done with `castline run`"),
+            "{}",
+            ended.stderr
+        );
+    }
+}

@@ -131,7 +131,7 @@ fn the_page_draws_every_card_and_asks_for_nothing() {
     assert_eq!(shown(&mut browser).len(), 3);
     browser.wait_for("document.querySelector('#cards img')?.naturalWidth === 16");
     let alt = browser.eval("document.querySelector('#cards img').alt");
-    assert_eq!(alt, "Picture of Zoë Ångström: face 0.97");
+    assert_eq!(alt, "Picture of Zoë Ångström: face 97\u{a0}% sure");
     let over = browser.eval("document.querySelector('rect.over').outerHTML");
     assert!(
         over.as_str()

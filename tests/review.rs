@@ -334,3 +334,59 @@ fn a_director_decides_with_keys() {
         .collect();
     assert!(foreign.is_empty(), "{foreign:?}");
 }
+
+#[test]
+fn a_check_and_the_status_go_by_what_was_decided() {
+    let cast = problems();
+    let castline = Castline::on(&cast);
+    let counts = || {
+        let check = castline.run(&["check", "--sandbox", "--json"]).summary();
+        [&check["review"], &check["approved"], &check["rejected"]]
+            .map(|count| count.as_u64().expect("a count"))
+    };
+    assert_eq!(counts(), [3, 0, 0]);
+    castline.run(&["run", "--sandbox"]).exits_with(3);
+    let before = castline.run(&["status", "--sandbox"]);
+    assert_eq!(before.stdout.matches("to review").count(), 3, "{}", before.stdout);
+    assert!(before.stderr.contains("castline review"), "{}", before.stderr);
+
+    let review = Review::start(&cast);
+    let cookie = review.enter();
+    for (item, decision) in [(0, "approved"), (1, "rejected")] {
+        let (status, told) = review.post("/decide", &cookie, &json!({"item": item, "decision": decision}));
+        assert_eq!(status, 200, "{told}");
+    }
+    drop(review);
+    assert_eq!(counts(), [3, 1, 1]);
+    let rows = castline.run(&["check", "--sandbox"]).stdout;
+    assert_eq!(
+        rows.matches("review\t").count(),
+        2,
+        "the approved one needs nobody: {rows}"
+    );
+    let after = castline.run(&["status", "--sandbox"]);
+    assert_eq!(after.stdout.matches("to review").count(), 1, "{}", after.stdout);
+}
+
+#[test]
+fn a_double_is_shown_beside_whose_picture_it_is() {
+    let cast = problems();
+    let review = Review::start(&cast);
+    let cookie = review.enter();
+    let get = |path: &str| review.ask(&format!("GET {path}"), &[("Cookie", &cookie)], "").0;
+    let (_, _, page) = review.ask("GET /", &[("Cookie", &cookie)], "");
+    assert!(page.contains(r#""beside":{"name":"The original""#), "{page}");
+    let with: Vec<u16> = (0..review.unsure)
+        .map(|item| get(&format!("/beside/{item}")))
+        .collect();
+    assert_eq!(
+        with.iter().filter(|status| **status == 200).count(),
+        1,
+        "{with:?}"
+    );
+    assert_eq!(
+        with.iter().filter(|status| **status == 404).count(),
+        2,
+        "{with:?}"
+    );
+}

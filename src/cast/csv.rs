@@ -76,6 +76,7 @@ fn rows(path: &Path, text: &str, place: &Place) -> Result<(Vec<Character>, Vec<R
             line,
             row: &row,
             header: &header,
+            delimiter: rows.delimiter,
             bad: Vec::new(),
         };
         let character = match rows.unclosed() {
@@ -104,6 +105,7 @@ fn rows(path: &Path, text: &str, place: &Place) -> Result<(Vec<Character>, Vec<R
 struct Rows<'t> {
     text: &'t str,
     reader: csv::Reader<&'t [u8]>,
+    delimiter: u8,
     /// Up to here, lines are counted.
     counted: usize,
     line: u64,
@@ -116,9 +118,11 @@ impl<'t> Rows<'t> {
             let read = reader(text, *delimiter).read_record(&mut header);
             read.is_ok() && super::header::is_header(&header)
         });
+        let delimiter = delimiter.unwrap_or(b',');
         Self {
             text,
-            reader: reader(text, delimiter.unwrap_or(b',')),
+            reader: reader(text, delimiter),
+            delimiter,
             counted: 0,
             line: 1,
         }
@@ -173,6 +177,7 @@ struct RowReader<'r> {
     line: u64,
     row: &'r StringRecord,
     header: &'r Header,
+    delimiter: u8,
     bad: Vec<RowError>,
 }
 
@@ -204,11 +209,14 @@ impl RowReader<'_> {
         if self.row.len() < header.width || surplus {
             let fields = counted(self.row.len(), "field");
             let problem = format!("{fields}, but the header has {}", header.width);
-            self.bad(
-                "row",
-                problem,
-                "put fields that hold commas in quotation marks, and write empty fields as ,,",
-            );
+            let (what, empty) = match self.delimiter {
+                b';' => ("semicolons", ";;"),
+                b'\t' => ("tabs", "two tabs"),
+                _ => ("commas", ",,"),
+            };
+            let mend =
+                format!("put fields that hold {what} in quotation marks, and write empty fields as {empty}");
+            self.bad("row", problem, mend);
             return None;
         }
         if let Some(&column) = header

@@ -117,11 +117,13 @@ impl Place {
     }
 
     fn outside<T>(&self, given: &str) -> Result<T, Misplaced> {
+        // `.` would say nothing.
+        let folder = match self.root == Path::new(".") {
+            true => &self.real_root,
+            false => &self.root,
+        };
         misplaced(
-            format!(
-                "{given:?} lies outside of the cast's folder {}",
-                self.root.display()
-            ),
+            format!("{given:?} lies outside of the cast's folder {}", folder.display()),
             "move it into the folder, or allow this with --allow-outside",
         )
     }

@@ -544,3 +544,13 @@ mod folders {
         );
     }
 }
+
+#[test]
+fn the_mend_of_a_row_speaks_of_the_cast_s_own_separator() {
+    let dir = folder(&[("cast.csv", b"name;image\nAna;ana.png;x;y\n"), ("ana.png", b"-")]);
+    let told = bad_rows(&read(&dir.path().join("cast.csv"), &CastOptions::default()).unwrap());
+    assert!(
+        told[0].ends_with("put fields that hold semicolons in quotation marks, and write empty fields as ;;"),
+        "{told:?}"
+    );
+}

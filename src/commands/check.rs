@@ -8,12 +8,13 @@ use futures_util::StreamExt;
 
 use super::Context;
 use super::context::cast_flags;
-use super::report::Sheet;
+use super::report::{Sheet, told};
 use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
-use crate::inspect::Verdict;
-use crate::pipeline::Duplicates;
-use crate::plan::Policy;
+use crate::inspect::{Inspection, Verdict};
+use crate::ledger::{LedgerError, LedgerView, Reader};
+use crate::pipeline::{Duplicates, Looked};
+use crate::plan::{Approval, Policy};
 use crate::report::Event;
 
 /// Looks at every picture, and tells the verdicts.
@@ -32,6 +33,8 @@ pub(super) async fn check(
     let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
     // Where both go to one terminal, the summary says it all.
     let lines = !common.json && (common.quiet || !Term::stdout().is_term() || !Term::stderr().is_term());
+    // Without a ledger, nobody has decided anything yet.
+    let view = LedgerView::open(&context.settings.ledger)?;
     let mut seen = Duplicates::default();
     let mut looked = std::pin::pin!(Arc::new(look).all(cast.characters));
     while let Some(looked) = looked.next().await {
@@ -39,21 +42,49 @@ pub(super) async fn check(
         seen.judge(&mut looked);
         let (name, source) = (looked.character.name.as_str(), looked.character.source.given());
         if let Some(inspection) = &looked.inspection {
-            context.reporters.tell(Event::checked(name, source, inspection));
-            if lines && inspection.verdict != Verdict::Suitable {
+            let decided = decided(&looked, inspection, view.as_ref())?;
+            let mut event = Event::checked(name, source, inspection);
+            if let Event::Checked { approved, .. } = &mut event {
+                *approved = decided;
+            }
+            context.reporters.tell(event);
+            if lines && inspection.verdict != Verdict::Suitable && decided != Some(true) {
                 let reasons: Vec<String> = inspection.reasons.iter().map(|r| r.message.clone()).collect();
-                let told = format!("{}\t{name}\t{source}\t{}", inspection.verdict, reasons.join("; "));
-                println(&told)?;
+                let row = format!("{}\t{name}\t{source}\t{}", inspection.verdict, reasons.join("; "));
+                println(&row)?;
             }
         }
         if let Some(sheet) = &mut sheet {
             sheet.checked(looked);
         }
     }
-    if let Some(sheet) = sheet {
-        sheet.write(common)?;
+    let report = sheet.map(Sheet::write).transpose()?;
+    let exit = context.end(None, None);
+    if let Some(report) = report {
+        told(common, &report);
     }
-    Ok(context.end(None, None))
+    Ok(exit)
+}
+
+/// What people said of an unsure picture: in the cast, by `--approve`, or in `castline review`.
+fn decided(
+    looked: &Looked,
+    inspection: &Inspection,
+    view: Option<&LedgerView>,
+) -> Result<Option<bool>, LedgerError> {
+    if inspection.verdict != Verdict::Review {
+        return Ok(None);
+    }
+    if looked.approved {
+        return Ok(Some(true));
+    }
+    let key = looked.character.name.key();
+    let said = view.map(|view| view.approval(&key, &looked.sha256)).transpose()?;
+    Ok(match said.unwrap_or_default() {
+        Approval::None => None,
+        Approval::Approved => Some(true),
+        Approval::Rejected => Some(false),
+    })
 }
 
 /// A line on stdout; a reader that went away ends the command in peace.

@@ -9,7 +9,7 @@ use super::outputs::Outputs;
 use crate::cast::{self, Cast, CastError, CastOptions, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::manifest::row_names;
-use crate::pipeline::Look;
+use crate::pipeline::{Look, Seen};
 use crate::plan::Policy;
 use crate::report::{Event, Ndjson, Reporter, Reporters, SCHEMA, Style, Summary, Terminal};
 use crate::settings::Settings;
@@ -102,6 +102,15 @@ pub(super) fn cast_options(settings: &Settings) -> CastOptions {
     }
 }
 
+/// The cast at `path`, as the settings say.
+pub(super) fn read(path: &Path, settings: &Settings) -> anyhow::Result<Cast> {
+    if path.extension().is_some_and(|e| e == "json") {
+        let told = "a cast is a CSV or a folder; a saved plan is done with `castline run`, and nothing else takes one";
+        return Err(UsageError(told.to_owned()).into());
+    }
+    Ok(cast::read(path, &cast_options(settings))?)
+}
+
 /// Flags that are settings.
 pub(super) fn cast_flags(cast: &CastArgs) -> Flags {
     let mut flags = Flags::new();
@@ -188,11 +197,7 @@ impl Context {
 
     /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
     pub fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
-        if args.cast.extension().is_some_and(|e| e == "json") {
-            let told = "a cast is a CSV or a folder; a saved plan is done with `castline run`, and nothing else takes one";
-            return Err(UsageError(told.to_owned()).into());
-        }
-        let cast = cast::read(&args.cast, &cast_options(&self.settings))?;
+        let cast = read(&args.cast, &self.settings)?;
         self.open_cast(&cast, args, command)?;
         Ok(cast)
     }
@@ -253,6 +258,7 @@ impl Context {
             thumbnails: false,
             pool,
             jobs: self.settings.jobs,
+            seen: Seen::default(),
         })
     }
 
@@ -286,7 +292,10 @@ impl Context {
 }
 
 fn reporters(common: &Common, command: &'static str, settings: &Settings) -> anyhow::Result<Reporters> {
-    let (style, api) = (Style::choose(common.quiet, common.verbose > 0), &settings.api);
+    // What goes to stdout may come out on the same terminal, also through `tee`, and bars would tear it.
+    let rows = common.json || (command == "check" && !console::Term::stdout().is_term());
+    let style = Style::choose(common.quiet, common.verbose > 0 || rows);
+    let api = &settings.api;
     let terminal = Terminal::new(style, command, api.max_cost, api.rate.interval());
     let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(terminal)];
     if common.json {

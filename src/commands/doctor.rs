@@ -17,12 +17,16 @@ use crate::exit::ExitCode;
 use crate::ledger::{Ledger, OpenOptions};
 use crate::plan::length;
 use crate::publish::{Fetcher, Publisher};
+use crate::report::folded;
 use crate::sandbox::Sandbox;
 
 /// S3 refuses what was signed by a clock that is further off.
 const CLOCK_MAY_DIFFER: Duration = Duration::from_secs(15 * 60);
 /// Ledger and manifest of tens of thousands of characters fit many times.
 const SPACE_NEEDED: u64 = 256 << 20;
+
+/// As wide as what stands before the text.
+const UNDER_TEXT: &str = "                 ";
 
 /// How one thing is.
 enum Found {
@@ -53,7 +57,8 @@ impl Doctor {
                 json!({"type": "examined", "what": what, "found": mark.to_lowercase(), "message": text});
             println(&line.to_string())?;
         } else {
-            println(&format!("{mark:<5} {what:<10} {}", printable(text)))?;
+            let told = format!("{mark:<5} {what:<10} {}", printable(text));
+            println(&folded(&console::Term::stdout(), &told, UNDER_TEXT))?;
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ use crate::ledger::LedgerError;
 use crate::manifest::ManifestError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
+use crate::report::folded;
 use crate::settings::SettingsError;
 
 pub use context::Context;
@@ -53,7 +54,8 @@ pub fn main(cli: Cli) -> ExitCode {
     // A blocking read that hangs (a dead network drive) must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     ended.unwrap_or_else(|error| {
-        eprintln!("castline: {error:#}");
+        let told = folded(&console::Term::stderr(), &format!("castline: {error:#}"), "  ");
+        eprintln!("{told}");
         exit_code(&error)
     })
 }
@@ -134,6 +136,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 /// The exit code of an error, from the kind of error that began it.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain() {
+        if cause.is::<report::Interrupted>() {
+            return ExitCode::Interrupted;
+        }
         let of_settings = cause.is::<SettingsError>() || cause.is::<KeyError>();
         let of_s3 = matches!(cause.downcast_ref(), Some(PublishError::Setup { .. }));
         if cause.is::<UsageError>() || cause.is::<CastError>() || of_settings || of_s3 {
@@ -176,4 +181,16 @@ fn log(verbose: u8, quiet: bool) {
         0 => told.without_time().with_target(false).try_init(),
         _ => told.try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_does_not_wait_for_the_report_is_told_so_and_not_of_a_bug() {
+        let error = anyhow::Error::from(report::Interrupted)
+            .context("the run is done, but its report is not written");
+        assert_eq!(exit_code(&error), ExitCode::Interrupted);
+    }
 }

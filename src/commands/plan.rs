@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use super::Context;
 use super::check::println;
 use super::context::{approved_names, cast_flags, pay_flags};
-use super::report::Sheet;
+use super::report::{Sheet, told};
 use super::run::{ledger_to_read, provider};
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
@@ -60,10 +60,13 @@ pub(super) async fn plan(
         sheet.as_mut(),
     )
     .await?;
-    if let Some(mut sheet) = sheet {
-        sheet.amount("A run costs", survey.totals.cost_usd);
-        sheet.write(common)?;
-    }
+    let report = match sheet {
+        Some(mut sheet) => {
+            sheet.amount("A run costs", survey.totals.cost_usd);
+            Some(sheet.write()?)
+        }
+        None => None,
+    };
     if let Some(out) = out {
         survey.plan.write(out)?;
     }
@@ -71,6 +74,9 @@ pub(super) async fn plan(
         .reporters
         .tell(Event::Plan(Box::new(survey.totals.clone())));
     let exit = context.end(None, None);
+    if let Some(report) = report {
+        told(common, &report);
+    }
     if !common.json {
         println("")?;
         println(survey.totals.to_string().trim_end())?;

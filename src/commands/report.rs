@@ -2,22 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::outputs::Outputs;
+use super::run::signal;
 use super::{Context, UsageError, context};
-use crate::cast::{self, Cast, Character, Source, printable};
+use crate::cast::{Cast, Character, Source, printable};
 use crate::cli::Common;
 use crate::count::counted;
 use crate::exit::ExitCode;
 use crate::files;
-use crate::inspect::{Inspector, Verdict};
+use crate::inspect::{Inspector, Thumbnail, Verdict};
 use crate::ledger::{LedgerError, LedgerView, Reader, Record, State};
 use crate::money::Usd;
-use crate::pipeline::{Look, Looked, read_source};
+use crate::pipeline::{Look, Looked, OncePerPicture, read_source};
 use crate::plan::{Action, Approval};
 use crate::report::html::{self, Card, Page, Standing};
 use crate::settings::Settings;
@@ -38,26 +41,53 @@ pub(super) fn report(
             settings.ledger.display()
         ))
     })?;
-    of_ledger(common, &settings, &view, cast, "Ledger", out)?;
+    let sheet = of_ledger(&settings, &view, cast, "Ledger", out, &AtomicBool::new(false))?;
+    told(common, &sheet.write()?);
     Ok(ExitCode::Done)
 }
 
-/// Writes the report at the end of a run.
+/// Writes the report at the end of a run. Everything is durable by then: an interruption leaves out the report.
 pub(super) fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
     let view = LedgerView::open(&context.settings.ledger)?.context("the ledger is gone")?;
-    tokio::task::block_in_place(|| of_ledger(common, &context.settings, &view, Some(cast), "Run", out))
+    if !common.quiet {
+        eprintln!("writing the report…");
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let to = Arc::clone(&interrupted);
+    let listening = tokio::spawn(async move {
+        signal().await;
+        to.store(true, Ordering::Relaxed);
+    });
+    let settings = &context.settings;
+    let written = tokio::task::block_in_place(|| {
+        of_ledger(settings, &view, Some(cast), "Run", out, &interrupted)?.write()
+    });
+    listening.abort();
+    told(common, &written?);
+    Ok(())
+}
+
+/// A person did not wait for the report.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; write it later with `castline report CAST --out FILE`")]
+pub(super) struct Interrupted;
+
+/// Tells where a report was written. Only when no bars are drawn any more: they would tear the line.
+pub(super) fn told(common: &Common, report: &Path) {
+    if !common.quiet {
+        eprintln!("report: {}", report.display());
+    }
 }
 
 fn of_ledger(
-    common: &Common,
     settings: &Settings,
     view: &LedgerView,
     cast: Option<&Path>,
     kind: &str,
     out: &Path,
-) -> anyhow::Result<()> {
-    let options = context::cast_options(settings);
-    let cast = cast.map(|path| cast::read(path, &options)).transpose()?;
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Sheet> {
+    let cast = cast.map(|path| context::read(path, settings)).transpose()?;
     let mut sheet = match &cast {
         Some(cast) => Sheet::new(out, kind, cast),
         None => Sheet::titled(out, kind, settings.ledger.display().to_string()),
@@ -76,16 +106,27 @@ fn of_ledger(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.jobs)
         .build()?;
-    sheet.page.cards = pool.install(|| from_ledger(view, &inspector, &characters))?;
-    sheet.write(common)
+    let pictures = Pictures {
+        inspector: &inspector,
+        thumbnails: OncePerPicture::default(),
+    };
+    sheet.page.cards = pool.install(|| from_ledger(view, &pictures, &characters, interrupted))?;
+    Ok(sheet)
+}
+
+/// What makes the pictures of a report: each once, however many names it stands under.
+struct Pictures<'a> {
+    inspector: &'a Inspector,
+    thumbnails: OncePerPicture<Option<Thumbnail>>,
 }
 
 /// The cast's characters in its order, then those that only the ledger knows.
 fn from_ledger(
     view: &LedgerView,
-    inspector: &Inspector,
+    pictures: &Pictures,
     characters: &[Character],
-) -> Result<Vec<Card>, LedgerError> {
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Vec<Card>> {
     let records = view.all()?;
     let known: HashMap<_, _> = records.iter().map(|r| (r.name.key(), r)).collect();
     let in_cast: HashSet<_> = characters.iter().map(|c| c.name.key()).collect();
@@ -98,13 +139,18 @@ fn from_ledger(
         .map(|r| (None, Some(r)));
     let rows: Vec<_> = rows.chain(gone).collect();
     rows.into_par_iter()
-        .map(|(character, record)| card(view, inspector, character, record, !characters.is_empty()))
+        .map(|(character, record)| {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(Interrupted.into());
+            }
+            Ok(card(view, pictures, character, record, !characters.is_empty())?)
+        })
         .collect()
 }
 
 fn card(
     view: &LedgerView,
-    inspector: &Inspector,
+    pictures: &Pictures,
     character: Option<&Character>,
     record: Option<&Record>,
     with_cast: bool,
@@ -130,7 +176,7 @@ fn card(
         .as_deref()
         .or_else(|| record.and_then(|r| r.source_sha256.as_deref()));
     if let Some(picture) = picture
-        && let Some(inspection) = view.cached_inspection(picture, inspector.fingerprint())?
+        && let Some(inspection) = view.cached_inspection(picture, pictures.inspector.fingerprint())?
     {
         card = card.seen(&inspection);
     }
@@ -167,7 +213,10 @@ fn card(
     if with_cast && character.is_none() {
         card.reasons.push("stands in the cast no more".to_owned());
     }
-    card.thumbnail = bytes.and_then(|bytes| inspector.thumbnail(&bytes));
+    card.thumbnail = bytes.zip(sha256).and_then(|(bytes, sha256)| {
+        let make = || pictures.inspector.thumbnail(&bytes);
+        pictures.thumbnails.get(&sha256, make)
+    });
     Ok(card)
 }
 
@@ -267,14 +316,11 @@ impl Sheet {
         Ok(())
     }
 
-    /// Writes the page, and tells where.
-    pub(super) fn write(self, common: &Common) -> anyhow::Result<()> {
+    /// Writes the page, and gives back where.
+    pub(super) fn write(self) -> anyhow::Result<PathBuf> {
         files::write_durably(&self.out, html::render(&self.page).as_bytes())
             .with_context(|| format!("the report {} can't be written", self.out.display()))?;
-        if !common.quiet {
-            eprintln!("report: {}", self.out.display());
-        }
-        Ok(())
+        Ok(self.out)
     }
 }
 

@@ -18,11 +18,11 @@ use super::{Context, UsageError};
 use crate::cast::{Character, Source, printable};
 use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
-use crate::inspect::Inspection;
+use crate::inspect::{Inspection, ReasonCode};
 use crate::ledger::{Ledger, OpenOptions, Reader};
 use crate::pipeline::{Duplicates, Look, read_source};
 use crate::plan::{Action, Policy};
-use crate::review::{Decision, Desk, Item, Review};
+use crate::review::{Beside, Decision, Desk, Item, Review};
 
 /// Serves the unsure pictures of a cast until they are decided, or Ctrl-C.
 pub(super) async fn review(
@@ -40,6 +40,7 @@ pub(super) async fn review(
     let ca_pem = context.ca_pem()?;
     let look = Arc::new(context.look(&cast, &args, Policy::default(), false, reader, ca_pem.as_deref())?);
     let mut unsure = Vec::new();
+    let whole = cast.characters.clone();
     let mut items = Vec::new();
     let mut seen = Duplicates::of(&look, &cast.characters).await?;
     let mut looked = std::pin::pin!(Arc::clone(&look).all(cast.characters));
@@ -47,8 +48,13 @@ pub(super) async fn review(
         let mut looked = looked?;
         seen.judge(&mut looked);
         if let (Action::Review, Some(inspection)) = (looked.action, &looked.inspection) {
-            items.push(item(&looked.character, inspection));
-            unsure.push((looked.character, looked.sha256));
+            let beside = original(inspection, &whole).cloned();
+            items.push(item(&looked.character, inspection, beside.as_ref()));
+            unsure.push(Unsure {
+                character: looked.character,
+                sha256: looked.sha256,
+                beside,
+            });
         }
     }
     if unsure.is_empty() {
@@ -106,7 +112,15 @@ pub(super) async fn review(
     Ok(ExitCode::Done)
 }
 
-fn item(character: &Character, inspection: &Inspection) -> Item {
+/// Whose picture an unsure one is a double of, if that stands in the cast.
+fn original<'a>(inspection: &Inspection, cast: &'a [Character]) -> Option<&'a Character> {
+    inspection.reasons.iter().find_map(|reason| match &reason.code {
+        ReasonCode::DuplicateOf(other) => cast.iter().find(|c| c.name.as_str() == other),
+        _ => None,
+    })
+}
+
+fn item(character: &Character, inspection: &Inspection, beside: Option<&Character>) -> Item {
     let faces = inspection.faces.iter().map(|f| [f.x, f.y, f.width, f.height]);
     let reasons = inspection.reasons.iter().map(|r| printable(&r.message));
     Item {
@@ -115,34 +129,46 @@ fn item(character: &Character, inspection: &Inspection) -> Item {
         size: [inspection.width, inspection.height],
         faces: faces.collect(),
         reasons: reasons.collect(),
+        beside: beside.map(|other| Beside {
+            name: printable(other.name.as_str()),
+            source: printable(other.source.given()),
+        }),
     }
+}
+
+/// An unsure picture.
+struct Unsure {
+    character: Character,
+    /// Of the picture that was looked at: that one is decided on.
+    sha256: String,
+    /// Whose picture it is compared with.
+    beside: Option<Character>,
 }
 
 /// The pictures of the cast, and its ledger.
 struct CastDesk {
     ledger: Ledger,
     look: Arc<Look>,
-    /// With the SHA-256 of the picture that was looked at: that one is decided on.
-    unsure: Vec<(Character, String)>,
+    unsure: Vec<Unsure>,
     by: String,
 }
 
-#[async_trait]
-impl Desk for CastDesk {
-    async fn picture(&self, item: usize) -> Result<Vec<u8>, String> {
-        let (character, sha256) = &self.unsure[item];
+impl CastDesk {
+    /// The picture of a character as a JPEG; where `sha256` is given, that one and no other.
+    async fn drawn(&self, character: &Character, sha256: Option<&str>) -> Result<Vec<u8>, String> {
         let fetched = match &character.source {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.look.fetcher.fetch(url).await.map_err(|e| e.to_string())?),
         };
-        let (look, source, sha256) = (Arc::clone(&self.look), character.source.clone(), sha256.clone());
+        let (look, source) = (Arc::clone(&self.look), character.source.clone());
+        let sha256 = sha256.map(str::to_owned);
         let drawn = tokio::task::spawn_blocking(move || {
             let bytes = match (fetched, &source) {
                 (Some(bytes), _) => bytes,
                 (None, Source::File { path, .. }) => read_source(path)?,
                 (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
             };
-            if hex::encode(Sha256::digest(&bytes)) != sha256 {
+            if sha256.is_some_and(|sha256| hex::encode(Sha256::digest(&bytes)) != sha256) {
                 return Err("The picture has changed meanwhile: start castline review again.".to_owned());
             }
             let preview = look.inspector.preview(&bytes);
@@ -150,9 +176,26 @@ impl Desk for CastDesk {
         });
         drawn.await.map_err(|e| e.to_string())?
     }
+}
+
+#[async_trait]
+impl Desk for CastDesk {
+    async fn picture(&self, item: usize) -> Result<Vec<u8>, String> {
+        let unsure = &self.unsure[item];
+        self.drawn(&unsure.character, Some(&unsure.sha256)).await
+    }
+
+    async fn beside(&self, item: usize) -> Result<Vec<u8>, String> {
+        match &self.unsure[item].beside {
+            Some(other) => self.drawn(other, None).await,
+            None => Err("There is no picture to compare it with.".to_owned()),
+        }
+    }
 
     async fn decide(&self, item: usize, decision: Option<Decision>) -> Result<(), String> {
-        let (character, sha256) = &self.unsure[item];
+        let Unsure {
+            character, sha256, ..
+        } = &self.unsure[item];
         let key = character.name.key();
         let kept = match decision {
             None => self.ledger.undecide(&key, sha256).await,

@@ -23,7 +23,7 @@ use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Price, Publish, Stop, Way};
 use crate::plan::{Agreed, PlanFile, Policy, length};
 use crate::publish::{Fetcher, Publisher};
-use crate::report::Event;
+use crate::report::{Event, folded};
 use crate::sandbox::Sandbox;
 use crate::settings::Settings;
 
@@ -89,13 +89,17 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     } else {
         None
     };
+    if ask {
+        // A person's time to think is none of the run's.
+        context.started = std::time::Instant::now();
+    }
     let (mut pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
     pipeline.agreed = agreed;
     pipeline.run(cast).await;
     let exit = ending.end(&context).await?;
     if let Some(out) = &report {
         super::report::of_run(common, &context, &args.cast, out)
-            .context("the run is done, but its report can't be written")?;
+            .context("the run is done, but its report is not written")?;
     }
     Ok(exit)
 }
@@ -165,9 +169,8 @@ async fn agree(
         None => "addresses that anybody can open".to_owned(),
     };
     let question = format!(
-        "\nEnroll {} for {}? The pictures get {addresses}; what is enrolled can't be undone.",
-        survey.totals.to_enroll(),
-        survey.totals.most()
+        "\nEnroll {}? The pictures get {addresses}; what is enrolled can't be undone.",
+        survey.totals.asked()
     );
     if ask_person(&question) {
         return Ok(agreed);
@@ -363,7 +366,8 @@ fn ask_person(question: &str) -> bool {
     if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
         return false;
     }
-    eprint!("{question} [y/N] ");
+    let question = folded(&console::Term::stderr(), &format!("{question} [y/N]"), "");
+    eprint!("{question} ");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
@@ -554,7 +558,7 @@ async fn drain_on_signal(stop: Stop) {
 }
 
 #[cfg(unix)]
-async fn signal() {
+pub(super) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
@@ -566,6 +570,6 @@ async fn signal() {
 }
 
 #[cfg(not(unix))]
-async fn signal() {
+pub(super) async fn signal() {
     let _ = tokio::signal::ctrl_c().await;
 }

@@ -256,6 +256,14 @@ impl Inspector {
         (inspection, prepared)
     }
 
+    /// Prepares a picture that was judged before; `None` when it can't be.
+    pub fn prepare(&self, bytes: &[u8], inspection: &Inspection) -> Option<Prepared> {
+        let pixels = self.decode(bytes).ok()?;
+        let picture = self.around_face(&pixels, inspection);
+        let picture = picture.unwrap_or_else(|| self.fitted(&pixels));
+        prepare::encode(&picture, self.settings.format, self.settings.quality)
+    }
+
     /// A small copy for people to look at, at most [`Thumbnail::SIDE`] px a side; `None` when the picture can't be read.
     pub fn thumbnail(&self, bytes: &[u8]) -> Option<Thumbnail> {
         let pixels = self.decode(bytes).ok()?;

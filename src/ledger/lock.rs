@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::LedgerError;
 
@@ -57,7 +58,7 @@ impl Lock {
         let text = format!(
             "process {} (castline {command}) since {}",
             std::process::id(),
-            jiff::Timestamp::now()
+            jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")
         );
         std::fs::write(beside(ledger, "holder"), text).map_err(told)?;
         file.rewind().and_then(|()| file.flush()).map_err(told)?;
@@ -67,12 +68,24 @@ impl Lock {
 
 fn holder(path: &Path) -> Holder {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(200).read_to_string(&mut text));
-    Holder(if read.is_ok() {
-        text.chars().filter(|c| !c.is_control()).collect()
-    } else {
-        String::new()
-    })
+    if File::open(path)
+        .and_then(|file| file.take(200).read_to_string(&mut text))
+        .is_err()
+    {
+        return Holder::default();
+    }
+    text.retain(|c| !c.is_control());
+    if let Some(ago) = ago(&text) {
+        text.push_str(&ago);
+    }
+    Holder(text)
+}
+
+/// How long ago the time was with which `text` ends: `, 3 min ago`.
+fn ago(text: &str) -> Option<String> {
+    let since: jiff::Timestamp = text.rsplit(' ').next()?.parse().ok()?;
+    let ago = Duration::try_from(jiff::Timestamp::now().duration_since(since)).ok()?;
+    Some(format!(", {} ago", crate::plan::length(ago)))
 }
 
 /// `ledger.db` → `ledger.db.lock`
@@ -81,4 +94,21 @@ pub(super) fn beside(ledger: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     ledger.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_for_how_long_it_is_held() {
+        let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(125);
+        let text = format!(
+            "process 7 (castline run) since {}",
+            since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        );
+        let told = ago(&text).unwrap();
+        assert!(told.starts_with(", 2 min ") && told.ends_with(" s ago"), "{told}");
+        assert_eq!(ago("another form"), None);
+    }
 }

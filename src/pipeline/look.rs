@@ -1,11 +1,13 @@
 //! The first station: reads a character's picture, asks the ledger, and looks at it if it must.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{Stream, StreamExt, stream};
 use sha2::{Digest, Sha256};
 
+use super::OncePerPicture;
 use crate::cast::{Character, Source};
 use crate::inspect::{Inspection, Inspector, Likeness, Prepared, ReasonCode, Thumbnail};
 use crate::ledger::{LedgerError, Reader, Record, State};
@@ -111,6 +113,28 @@ pub struct Look {
     pub pool: rayon::ThreadPool,
     /// How many pictures are under way at once.
     pub jobs: usize,
+    /// What was seen so far.
+    pub seen: Seen,
+}
+
+/// What was seen of pictures so far: one that stands under many names is looked at once.
+#[derive(Debug, Default)]
+pub struct Seen {
+    inspections: OncePerPicture<Inspection>,
+    thumbnails: OncePerPicture<Option<Thumbnail>>,
+    /// SHA-256 of a picture → the place of its first character in the cast, as far as known.
+    first: Mutex<HashMap<String, usize>>,
+}
+
+impl Seen {
+    /// Whether a character at an earlier place has the same picture.
+    fn is_twin(&self, sha256: &str, place: usize) -> bool {
+        let mut all = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = all.entry(sha256.to_owned()).or_insert(place);
+        let twin = *first < place;
+        *first = place.min(*first);
+        twin
+    }
 }
 
 impl Look {
@@ -121,10 +145,10 @@ impl Look {
         characters: Vec<Character>,
     ) -> impl Stream<Item = Result<Looked, LedgerError>> {
         let ahead = self.jobs * 2;
-        stream::iter(characters)
-            .map(move |character| {
+        stream::iter(characters.into_iter().enumerate())
+            .map(move |(place, character)| {
                 let look = Arc::clone(&self);
-                async move { look.one(character).await }
+                async move { look.one(character, place).await }
             })
             .buffered(ahead)
     }
@@ -198,14 +222,14 @@ impl Look {
         seen.await.ok().flatten()
     }
 
-    /// Looks at one character.
-    async fn one(self: Arc<Self>, character: Character) -> Result<Looked, LedgerError> {
+    /// Looks at one character, at that place of the cast.
+    async fn one(self: Arc<Self>, character: Character, place: usize) -> Result<Looked, LedgerError> {
         let fetched = match &character.source {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.map_err(|e| e.to_string())),
         };
         let (look, whose) = (Arc::clone(&self), character.clone());
-        let looked = self.on_pool(move || look.now(character, fetched)).await;
+        let looked = self.on_pool(move || look.now(character, fetched, place)).await;
         looked.unwrap_or_else(|problem| Ok(Looked::unreadable(whose, problem)))
     }
 
@@ -236,6 +260,7 @@ impl Look {
         &self,
         character: Character,
         fetched: Option<Result<Vec<u8>, String>>,
+        place: usize,
     ) -> Result<Looked, LedgerError> {
         let bytes = match (fetched, &character.source) {
             (Some(fetched), _) => fetched,
@@ -244,9 +269,10 @@ impl Look {
         };
         match bytes {
             Ok(bytes) => {
-                let mut looked = self.judge(character, &bytes)?;
+                let mut looked = self.judge(character, &bytes, place)?;
                 if self.thumbnails {
-                    looked.thumbnail = self.inspector.thumbnail(&bytes);
+                    let make = || self.inspector.thumbnail(&bytes);
+                    looked.thumbnail = self.seen.thumbnails.get(&looked.sha256, make);
                 }
                 Ok(looked)
             }
@@ -254,8 +280,9 @@ impl Look {
         }
     }
 
-    fn judge(&self, character: Character, bytes: &[u8]) -> Result<Looked, LedgerError> {
+    fn judge(&self, character: Character, bytes: &[u8], place: usize) -> Result<Looked, LedgerError> {
         let sha256 = hex::encode(Sha256::digest(bytes));
+        let twin = self.seen.is_twin(&sha256, place);
         let record = match &self.ledger {
             Some(ledger) => ledger.get(&character.name.key())?,
             None => None,
@@ -301,12 +328,23 @@ impl Look {
                 });
             }
         }
-        let (inspection, prepared) = match self.prepare {
-            true => self.inspector.inspect_and_prepare(bytes),
-            false => (self.inspector.inspect(bytes), None),
-        };
+        // A twin goes to review, unless somebody approved it: it is not prepared for nothing.
+        let prepare = self.prepare && (approved || !twin);
+        let mut prepared = None;
+        let inspection = self.seen.inspections.get(&sha256, || {
+            if !self.prepare {
+                return self.inspector.inspect(bytes);
+            }
+            let (inspection, made) = self.inspector.inspect_and_prepare(bytes);
+            prepared = made;
+            inspection
+        });
         let action = act(&inspection);
-        let prepared = prepared.filter(|_| action == Action::Enroll);
+        match action == Action::Enroll && prepare {
+            true if prepared.is_none() => prepared = self.inspector.prepare(bytes, &inspection),
+            true => {}
+            false => prepared = None,
+        }
         let looked = Looked::new(character, sha256, action, known);
         Ok(Looked {
             likeness: inspection.likeness,

@@ -42,6 +42,7 @@ fn look() -> Arc<Look> {
         thumbnails: false,
         pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap(),
         jobs: 1,
+        seen: Seen::default(),
     })
 }
 
@@ -108,4 +109,42 @@ async fn only_the_picture_that_was_looked_at_is_prepared_again() {
         look.prepare_again(&ada, &sha256).await.unwrap_err().0,
         "unreadable"
     );
+}
+
+#[tokio::test]
+async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_may_be_enrolled() {
+    let approved = Name::new("Cay").unwrap().key();
+    let mut look = Arc::into_inner(look()).unwrap();
+    (look.prepare, look.ledger) = (true, None);
+    look.approved.insert(approved);
+    let look = Arc::new(look);
+    let cast = ["Ada", "Bo", "Cay"].map(|name| character(name, queen()));
+    let sha256 = hex::encode(Sha256::digest(std::fs::read(queen()).unwrap()));
+    // What was seen before is believed: this picture is not looked at again.
+    let mark = |inspection: &mut Inspection| inspection.width = 4321;
+    look.seen.inspections.get(&sha256, || {
+        let mut seen = look.inspector.inspect(&std::fs::read(queen()).unwrap());
+        mark(&mut seen);
+        seen
+    });
+    let mut twins = crate::pipeline::Duplicates::of(&look, &cast).await.unwrap();
+    let looked: Vec<_> = Arc::clone(&look).all(cast.to_vec()).collect().await;
+    let told: Vec<_> = looked
+        .into_iter()
+        .map(|looked| {
+            let mut looked = looked.unwrap();
+            twins.judge(&mut looked);
+            (
+                looked.action,
+                looked.prepared.is_some(),
+                looked.inspection.unwrap().width,
+            )
+        })
+        .collect();
+    let expected = [
+        (Action::Enroll, true, 4321),
+        (Action::Review, false, 4321),
+        (Action::Enroll, true, 4321),
+    ];
+    assert_eq!(told, expected);
 }

@@ -4,6 +4,7 @@
 
 mod enroll;
 mod look;
+mod once;
 #[cfg(feature = "wallet")]
 mod pay;
 mod price;
@@ -29,7 +30,8 @@ use crate::report::{Event, Reporters, Stage};
 
 pub use enroll::{Enroll, Way, exit_of};
 use look::Unseen;
-pub use look::{Look, Looked, read as read_source};
+pub use look::{Look, Looked, Seen, read as read_source};
+pub use once::OncePerPicture;
 #[cfg(feature = "wallet")]
 pub use pay::{Payer, can_be_sent_again};
 pub use price::Price;

@@ -97,8 +97,8 @@ pub enum PlanError {
     Stale(Vec<String>),
     /// An earlier run did a part of it, or all.
     #[error(
-        "{done} of the {planned} that this plan enrolls are enrolled already, and nothing was done now. For the rest, \
-         make a new one with `castline plan CAST --out plan.json`"
+        "{done} of the {planned} that this plan enrolls are enrolled already, and nothing was done now{}",
+        rest(.planned, .done)
     )]
     Begun {
         /// How many it enrolls.
@@ -106,6 +106,14 @@ pub enum PlanError {
         /// How many of them are enrolled.
         done: usize,
     },
+}
+
+/// What to do about those of a plan who are not enrolled yet.
+fn rest(planned: &usize, done: &usize) -> &'static str {
+    match done < planned {
+        true => ". For the rest, make a new one with `castline plan CAST --out plan.json`",
+        false => ": nothing of it is left to do",
+    }
 }
 
 impl PlanFile {
@@ -317,7 +325,7 @@ mod tests {
         for (now, part) in [
             (
                 plan(&[("Ada", Action::Keep, "aa"), ("Bo", Action::Keep, "bb")]),
-                "1 of the 1 that this plan enrolls are enrolled already",
+                "1 of the 1 that this plan enrolls are enrolled already, and nothing was done now: nothing of it is left",
             ),
             (
                 plan(&[("Ada", Action::Review, "aa"), ("Bo", Action::Keep, "bb")]),

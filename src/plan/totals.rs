@@ -150,6 +150,15 @@ impl Totals {
         self.to_enroll().saturating_sub(paid.unwrap_or(u64::MAX))
     }
 
+    /// What a person is asked to agree to: `3 for $0.03`, or `2 of 3 for at most $0.025` within a budget.
+    pub fn asked(&self) -> String {
+        let all = self.to_enroll();
+        match self.beyond_budget() {
+            0 => format!("{all} for {}", self.most()),
+            beyond => format!("{} of {all} for at most {}", all - beyond, self.most()),
+        }
+    }
+
     fn groups(&self) -> [(&'static str, Group, &'static str); 9] {
         [
             ("new", self.new, ""),
@@ -305,6 +314,7 @@ mod tests {
         totals.budget_usd = Some(Usd::from_micros(30_000));
         assert_eq!(totals.most(), Usd::from_micros(30_000));
         assert_eq!(totals.beyond_budget(), 2);
+        assert_eq!(totals.asked(), "3 of 5 for at most $0.03");
         assert!(
             totals.to_string().contains("; 2 of 5 are left beyond it"),
             "{totals}"

@@ -31,20 +31,61 @@ impl Operator {
                 }
             }
         });
+        Self::new(lines)
+    }
+
+    fn new(lines: mpsc::UnboundedReceiver<String>) -> Self {
         Self {
             lines: Mutex::new(lines),
         }
     }
 
-    /// Asks, and waits for an answer. Whoever has left the terminal shows every code.
+    /// Asks, and waits for an answer; a slip of the finger is none, for a check is one of few in an hour. Whoever has
+    /// left the terminal shows every code.
     pub async fn ask(&self, question: &str) -> Answer {
         let mut lines = self.lines.lock().await;
         // What was typed before the question is no answer to it.
         while lines.try_recv().is_ok() {}
-        eprintln!("{question} — Enter shows the code, s skips");
-        match lines.recv().await {
-            Some(line) if line.trim().to_lowercase().starts_with('s') => Answer::Skip,
-            _ => Answer::Show,
+        loop {
+            eprintln!("{question} — Enter shows the code, s skips");
+            let Some(line) = lines.recv().await else {
+                return Answer::Show;
+            };
+            match line.trim().to_lowercase().as_str() {
+                "" => return Answer::Show,
+                "s" | "skip" => {
+                    eprintln!("left for later");
+                    return Answer::Skip;
+                }
+                _ => {}
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_enter_shows_a_code_and_only_s_skips() {
+        let (to, lines) = mpsc::unbounded_channel();
+        let operator = Operator::new(lines);
+        to.send("s".to_owned()).unwrap();
+        let typing = async {
+            for line in ["banana", "show", "yes", ""] {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                to.send(line.to_owned()).unwrap();
+            }
+        };
+        let (answer, ()) = tokio::join!(operator.ask("Ada"), typing);
+        assert_eq!(answer, Answer::Show);
+        // All four were read: none is left to answer the next question.
+        let skipping = async {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            to.send(" S ".to_owned()).unwrap();
+        };
+        let (answer, ()) = tokio::join!(operator.ask("Bo"), skipping);
+        assert_eq!(answer, Answer::Skip);
     }
 }

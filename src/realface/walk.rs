@@ -148,10 +148,8 @@ impl Walk {
         };
         match answer {
             Answer::Show => Ok(()),
-            Answer::Skip => {
-                self.failed(character, "skipped", "left for later".to_owned());
-                Err(Over)
-            }
+            // Nothing failed: the actor is left, as after an interruption.
+            Answer::Skip => Err(Over),
         }
     }
 

@@ -56,6 +56,9 @@ pub enum Event {
         width: u32,
         /// Height in pixels, as displayed; 0 when unreadable.
         height: u32,
+        /// Whether a person approved or rejected it, unsure as it is; only `check` tells it here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        approved: Option<bool>,
     },
     /// What a run does with a character.
     Planned {
@@ -200,6 +203,8 @@ pub struct Summary {
     pub review: u64,
     /// Pictures looked at and found unsuitable.
     pub unsuitable: u64,
+    /// Of `check`: unsure ones that a person approved. Those that a person rejected are counted in `rejected`.
+    pub approved: u64,
     /// Characters that a run enrolls, at the price in `planned_usd`.
     pub to_enroll: u64,
     /// Enrolled before, with the same picture.
@@ -269,6 +274,7 @@ impl Event {
             messages: inspection.reasons.iter().map(|r| r.message.clone()).collect(),
             width: inspection.width,
             height: inspection.height,
+            approved: None,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Tells what happens: events for the terminal, NDJSON and the log file.
 
 mod event;
+mod fold;
 pub mod html;
 mod ndjson;
 mod summary;
 mod terminal;
 
 pub use event::{Event, LivenessState, SCHEMA, Stage, Summary};
+pub use fold::folded;
 pub use ndjson::Ndjson;
 pub use terminal::{Style, Terminal};
 

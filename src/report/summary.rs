@@ -28,11 +28,20 @@ impl Summary {
         match event {
             Event::Castline { characters, .. } => self.characters = *characters as u64,
             Event::BadRow { .. } => self.bad_rows += 1,
-            Event::Checked { verdict, .. } => match verdict {
-                Verdict::Suitable => self.suitable += 1,
-                Verdict::Review => self.review += 1,
-                Verdict::Unsuitable => self.unsuitable += 1,
-            },
+            Event::Checked {
+                verdict, approved, ..
+            } => {
+                match verdict {
+                    Verdict::Suitable => self.suitable += 1,
+                    Verdict::Review => self.review += 1,
+                    Verdict::Unsuitable => self.unsuitable += 1,
+                }
+                match approved {
+                    Some(true) => self.approved += 1,
+                    Some(false) => self.rejected += 1,
+                    None => {}
+                }
+            }
             Event::Planned {
                 name,
                 action,
@@ -100,8 +109,9 @@ impl Summary {
             let judged = self.suitable + self.review + self.unsuitable;
             return vec![
                 (self.suitable, "suitable"),
-                (self.review, "to review"),
-                (self.unsuitable, "unsuitable"),
+                (self.approved, "approved"),
+                (self.undecided(), "to review"),
+                (self.unsuitable + self.rejected, "unsuitable"),
                 (self.all().saturating_sub(judged), "not reached"),
             ];
         }
@@ -147,10 +157,15 @@ impl Summary {
     /// How many pictures are not suitable, and not approved where that is known.
     pub(super) fn unsure(&self) -> u64 {
         if self.command == "check" {
-            self.review + self.unsuitable
+            self.undecided() + self.unsuitable + self.rejected
         } else {
             self.to_review + self.rejected
         }
+    }
+
+    /// Of `check`: how many unsure pictures nobody has decided on.
+    fn undecided(&self) -> u64 {
+        self.review.saturating_sub(self.approved + self.rejected)
     }
 
     /// How many characters wait for somebody to do something about their pictures.
@@ -223,6 +238,29 @@ mod tests {
                 prop_assert_eq!(sum, summary.characters);
             }
         }
+    }
+
+    #[test]
+    fn what_people_decided_is_no_more_to_review() {
+        let mut summary = Summary {
+            command: "check",
+            characters: 3,
+            ..Summary::default()
+        };
+        let inspection = crate::inspect::Inspection {
+            verdict: Verdict::Review,
+            ..crate::inspect::Inspection::unreadable(crate::inspect::ReasonCode::NoFace, String::new())
+        };
+        for decided in [Some(true), Some(false), None] {
+            let mut event = Event::checked("Ada", "ada.png", &inspection);
+            if let Event::Checked { approved, .. } = &mut event {
+                *approved = decided;
+            }
+            summary.count(&event);
+        }
+        let told: Vec<_> = summary.parts().into_iter().filter(|(n, _)| *n > 0).collect();
+        assert_eq!(told, [(1, "approved"), (1, "to review"), (1, "unsuitable")]);
+        assert_eq!(summary.unsure(), 2);
     }
 
     #[test]

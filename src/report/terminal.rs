@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use console::{StyledObject, Term, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::fold::{fold, folded};
 use super::{Event, Reporter, Summary};
 use crate::cast::printable;
 use crate::count::counted;
@@ -22,6 +23,8 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 const REALFACE: &str = "realface";
 /// What a bar takes before its message.
 const BAR_WIDTH: usize = 59;
+/// What to do about a picture that a person rejected.
+const REJECTED: &str = "a person rejected the picture: give the character another one";
 /// How many names are shown for one reason.
 const NAMES_SHOWN: usize = 12;
 /// How many reasons are shown of one kind, where each picture has its own.
@@ -44,11 +47,11 @@ pub enum Style {
 }
 
 impl Style {
-    /// Bars on a terminal, plain lines elsewhere and among the lines of `-v`, nothing when asked to be quiet.
-    pub fn choose(quiet: bool, verbose: bool) -> Self {
+    /// Bars on a terminal, plain lines elsewhere and among other `lines`, nothing when asked to be quiet.
+    pub fn choose(quiet: bool, lines: bool) -> Self {
         if quiet {
             Self::Quiet
-        } else if Term::stderr().is_term() && !verbose {
+        } else if Term::stderr().is_term() && !lines {
             Self::Bars
         } else {
             Self::Plain
@@ -146,15 +149,23 @@ impl Terminal {
     }
 
     fn line(&self, text: &str) {
+        let text = folded(&Term::stderr(), text, "  ");
         match &self.bars {
             Some(bars) => {
-                let _ = bars.all.println(text);
+                let _ = bars.all.println(&text);
             }
             // stderr may be gone; a run that pays goes on all the same.
             None => {
                 let _ = writeln!(std::io::stderr(), "{text}");
             }
         }
+    }
+}
+
+// An error ends a command while they are drawn.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -180,6 +191,7 @@ impl Bars {
         let speed = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
             let _ = write!(to, "{:.1}/s", state.per_sec());
         };
+        let columns = usize::from(Term::stderr().size().1);
         // At 80 columns, room is left for `$12.34 of $50.00`.
         let bar = |name: &'static str, shown: bool| {
             let left = if name == "enrolled" {
@@ -187,9 +199,13 @@ impl Bars {
             } else {
                 "{eta:>11}"
             };
-            let form = format!(
-                "{{prefix:>9}} {{bar:12.cyan/dim}} {{pos:>6}}/{{len:<6}} {{speed:>8}} {left}  {{msg}}"
-            );
+            // Drawn over and over, a line that wraps leaves its remains behind.
+            let form = match columns {
+                ..BAR_WIDTH => format!("{{prefix:>9}} {{pos:>6}}/{{len:<6}} {left}"),
+                _ => format!(
+                    "{{prefix:>9}} {{bar:12.cyan/dim}} {{pos:>6}}/{{len:<6}} {{speed:>8}} {left}  {{msg}}"
+                ),
+            };
             let style = ProgressStyle::with_template(&form)
                 .expect("the template is valid")
                 .with_key("limit", limit.clone())
@@ -278,6 +294,7 @@ impl State {
                 verdict,
                 reasons,
                 messages,
+                approved,
                 ..
             } if !messages.is_empty() => {
                 let code = reasons
@@ -289,9 +306,13 @@ impl State {
                     mend: messages.join("; "),
                     name: name.clone(),
                 });
-                // `check` decides nothing: what was seen is all there is.
+                // `check` decides nothing: what was seen, and what people said of it, is all there is.
                 if self.count.command == "check" {
-                    self.open_seen(name);
+                    match approved {
+                        Some(true) => self.seen = None,
+                        Some(false) => self.open(1, "unsuitable: rejected", REJECTED, name),
+                        None => self.open_seen(name),
+                    }
                 }
             }
             Event::Planned {
@@ -448,17 +469,14 @@ fn plain(state: &State) -> String {
 }
 
 /// `text` under its heading; at a terminal, broken between words.
-fn folded(text: &str) -> String {
+fn below(text: &str) -> String {
     let term = Term::stderr();
     let columns = if term.is_term() {
         usize::from(term.size().1)
     } else {
         usize::MAX
     };
-    let options = textwrap::Options::new(columns)
-        .initial_indent("  ")
-        .subsequent_indent("    ");
-    textwrap::fill(text, options)
+    fold(text, columns, "  ", "    ")
 }
 
 /// The last words: what needs a person, then what happened.
@@ -472,8 +490,8 @@ fn end(state: &State, summary: &Summary) {
             if names.len() > NAMES_SHOWN {
                 shown += &format!(" and {} more", names.len() - NAMES_SHOWN);
             }
-            let mend = folded(&format!("→ {}", printable(mend)));
-            let _ = writeln!(out, "{}\n{}", folded(&shown), paint(mend).dim());
+            let mend = below(&format!("→ {}", printable(mend)));
+            let _ = writeln!(out, "{}\n{}", below(&shown), paint(mend).dim());
         }
         let more: usize = mends.values().skip(MENDS_SHOWN).map(Vec::len).sum();
         if more > 0 {
@@ -486,7 +504,7 @@ fn end(state: &State, summary: &Summary) {
     if !state.open.is_empty() {
         let _ = writeln!(out);
     }
-    let _ = writeln!(out, "{}", last_line(summary));
+    let _ = writeln!(out, "{}", folded(&Term::stderr(), &last_line(summary), "  "));
     if let Some(manifest) = &summary.manifest {
         let _ = writeln!(out, "manifest: {}", printable(manifest));
     }

@@ -37,6 +37,17 @@ pub struct Item {
     pub faces: Vec<[f32; 4]>,
     /// Why it is unsure, in sentences.
     pub reasons: Vec<String>,
+    /// Whose picture it is to be compared with: that of which it is a double.
+    pub beside: Option<Beside>,
+}
+
+/// A picture that is shown beside an unsure one. Texts must be fit to be shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Beside {
+    /// Its character.
+    pub name: String,
+    /// The picture, as the cast gives it.
+    pub source: String,
 }
 
 /// What a person said of a picture.
@@ -54,6 +65,8 @@ pub enum Decision {
 pub trait Desk: Send + Sync {
     /// The picture of an item, as a JPEG; or why there is none, for people.
     async fn picture(&self, item: usize) -> Result<Vec<u8>, String>;
+    /// The picture to compare it with, of an item that has one.
+    async fn beside(&self, item: usize) -> Result<Vec<u8>, String>;
     /// Keeps a decision, or takes it back; comes back once that is durable. The error is for people.
     async fn decide(&self, item: usize, decision: Option<Decision>) -> Result<(), String>;
 }
@@ -160,6 +173,7 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/picture/{item}", get(picture))
+        .route("/beside/{item}", get(beside))
         .route("/decide", post(decide))
         .route("/done", post(done))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), door::guard))
@@ -175,7 +189,18 @@ async fn picture(State(shared): State<Arc<Shared>>, Path(item): Path<usize>) -> 
     if item >= shared.items.len() {
         return StatusCode::NOT_FOUND.into_response();
     }
-    match shared.desk.picture(item).await {
+    shown(shared.desk.picture(item).await)
+}
+
+async fn beside(State(shared): State<Arc<Shared>>, Path(item): Path<usize>) -> Response {
+    if shared.items.get(item).is_none_or(|item| item.beside.is_none()) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    shown(shared.desk.beside(item).await)
+}
+
+fn shown(picture: Result<Vec<u8>, String>) -> Response {
+    match picture {
         Ok(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
         Err(problem) => (StatusCode::GONE, problem).into_response(),
     }

@@ -14,30 +14,49 @@
 
   // --- pictures ---
 
+  // Of each item its own pane and, of a double, that of the picture it is to be compared with.
   const pictures = new Map();
   const picture = (index) => {
     if (!pictures.has(index)) {
-      const img = new Image();
-      img.alt = `Picture of ${items[index].name}`;
-      img.src = `/picture/${index}`;
-      img.addEventListener("error", () => missing(index));
-      pictures.set(index, img);
+      const item = items[index];
+      const own = pane(`/picture/${index}`, item);
+      own.append(boxes(item));
+      const both = item.beside ? [own, pane(`/beside/${index}`, item.beside)] : [own];
+      if (item.beside) both.forEach((each, place) => each.append(caption([item, item.beside][place])));
+      pictures.set(index, both);
     }
     return pictures.get(index);
   };
-  const missing = async (index) => {
+  const pane = (src, { name }) => {
+    const pane = document.createElement("div");
+    pane.className = "pane";
+    const img = new Image();
+    img.alt = `Picture of ${name}`;
+    img.addEventListener("error", () => missing(pane, src));
+    img.src = src;
+    pane.append(img);
+    return pane;
+  };
+  const caption = ({ name, source }) => {
+    const text = document.createElement("figcaption");
+    const who = document.createElement("bdi");
+    who.textContent = name;
+    text.append(who);
+    text.title = source;
+    return text;
+  };
+  const missing = async (pane, src) => {
     let why = "The picture can't be shown.";
     try {
-      const reply = await fetch(`/picture/${index}`);
+      const reply = await fetch(src);
       if (!reply.ok) why = await reply.text();
     } catch {
       why = "castline does not answer.";
     }
-    if (index !== at) return;
     const blank = document.createElement("p");
     blank.className = "blank";
     blank.textContent = why;
-    $("stage").replaceChildren(blank);
+    pane.replaceChildren(blank);
   };
   const boxes = ({ size, faces }) => {
     const svg = document.createElementNS(SVG, "svg");
@@ -63,7 +82,7 @@
     $("place").textContent = `${at + 1} of ${items.length} · ${open === 0 ? "all decided" : `${open} open`}`;
     $("progress").max = items.length;
     $("progress").value = items.length - open;
-    $("stage").replaceChildren(picture(at), boxes(item));
+    $("stage").replaceChildren(...picture(at));
     $("name").textContent = item.name;
     $("reasons").replaceChildren(...item.reasons.map((reason) => {
       const line = document.createElement("li");

@@ -87,7 +87,9 @@ impl Standing {
             Self::Suitable | Self::Enrolled => "good",
             Self::ToEnroll | Self::Pending => "calm",
             Self::Review | Self::Changed | Self::Waiting => "look",
-            Self::Unsuitable | Self::Refused | Self::InDoubt => "bad",
+            Self::Unsuitable | Self::Refused => "bad",
+            // Money may have moved: another thing to do than about a picture.
+            Self::InDoubt => "doubt",
         }
     }
 }

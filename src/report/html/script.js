@@ -4,7 +4,7 @@
   const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const standings = new Map(data.standings.map((s) => [s.code, s]));
-  const marks = { good: "✓", calm: "○", look: "?", bad: "✕" };
+  const marks = { good: "✓", calm: "○", look: "?", bad: "✕", doubt: "!" };
   const SVG = "http://www.w3.org/2000/svg";
 
   const make = (tag, className, text) => {
@@ -56,9 +56,12 @@
     if (card.size[0] === 0) return "";
     const count = card.faces.length;
     if (count === 0) return "no face";
-    const score = card.faces[0][4].toFixed(2);
-    return count === 1 ? `face ${score}` : `${count} faces, ${score}`;
+    const sure = `${Math.round(card.faces[0][4] * 100)}\u00a0% sure`;
+    return count === 1 ? `face ${sure}` : `${count} faces, the clearest ${sure}`;
   };
+  // A path may break behind its folders and the parts of its name.
+  const breakable = (path) => path.split(/(?<=[/\\_-])/u).flatMap((part, index) =>
+    index === 0 ? [part] : [document.createElement("wbr"), part]);
 
   const frame = (card, index) => {
     const box = make("div", "frame");
@@ -97,8 +100,10 @@
       text.append(list);
     }
     const file = make("p", "file");
-    file.append(make("bdi", "", card.source));
-    if (card.size[0] > 0) file.append(" ", make("span", "", `· ${card.size[0]} × ${card.size[1]}`));
+    const path = make("bdi");
+    path.append(...breakable(card.source));
+    file.append(path);
+    if (card.size[0] > 0) file.append(" ", make("span", "", `${card.size[0]} × ${card.size[1]} px`));
     text.append(file);
     if (card.asset_id) {
       const id = make("button", "id", card.asset_id);
