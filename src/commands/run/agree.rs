@@ -9,12 +9,17 @@ use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::ledger::Ledger;
 use crate::plan::{Agreed, PlanFile, Policy, length};
+use crate::settings::Settings;
 
 pub(super) const NEEDS_YES: &str = "a run pays for what it enrolls, and that can't be undone: see the cost with `castline \
                          plan`, then run with --yes (or try it with --sandbox, which costs nothing)";
 
 /// Reads the saved plan that stands in the place of a cast, and asks for just what was asked for then.
+///
+/// # Errors
+/// It is no plan, or something is asked for that it has decided already.
 pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) -> anyhow::Result<PlanFile> {
+    decided_before(args, pay)?;
     let plan = PlanFile::read(&args.cast)?;
     if plan.sandbox != sandbox {
         let told = match plan.sandbox {
@@ -35,6 +40,33 @@ pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) 
     };
     pay.re_enroll = plan.re_enroll_changed.then(|| "changed".to_owned());
     Ok(plan)
+}
+
+/// Refuses what can't be asked for any more once there is a plan.
+fn decided_before(args: &CastArgs, pay: &PayArgs) -> Result<(), UsageError> {
+    let typed = [
+        ("--skip-bad-rows", args.skip_bad_rows),
+        ("--allow-outside", args.allow_outside),
+        ("--include", !args.include.is_empty()),
+        ("--exclude", !args.exclude.is_empty()),
+        ("--approve", !args.approve.is_empty()),
+        ("--approvals", args.approvals.is_some()),
+        ("--re-enroll", pay.re_enroll.is_some()),
+    ];
+    match typed.into_iter().find(|(_, typed)| *typed) {
+        None => Ok(()),
+        Some((flag, _)) => Err(UsageError(format!(
+            "{flag} decides what a plan holds, and {} is made already: leave it out, or make a new plan with it, \
+             `castline plan CAST {flag} … --out plan.json`",
+            args.cast.display()
+        ))),
+    }
+}
+
+/// A run of a plan pays no more than the plan said, nor more than is allowed now.
+pub(super) fn within_plan(settings: &mut Settings, plan: &PlanFile) {
+    let budgets = [settings.api.max_cost, plan.budget_usd];
+    settings.api.max_cost = budgets.into_iter().flatten().min();
 }
 
 /// Looks at the whole cast before anything is paid: does the saved plan still hold, or, without one, does the

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use anyhow::Context as _;
 
-use super::context::{Flags, cast_flags, cast_options, pay_flags};
+use super::context::{Flags, cast_flags, cast_options, pay_flags, settings};
 use super::wallet::quote;
 use super::{Context, UsageError};
 use crate::cast::{self, Cast, NameKey};
@@ -19,7 +19,7 @@ use crate::exit::ExitCode;
 use crate::ledger::{LedgerView, State};
 use crate::plan::Policy;
 
-use agree::{NEEDS_YES, agree, as_planned};
+use agree::{NEEDS_YES, agree, as_planned, within_plan};
 pub(super) use agree::{can_ask, consent};
 pub(super) use ledger::{is_real_manifest, ledger_to_read, provider};
 pub(super) use work::Work;
@@ -56,7 +56,11 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
             "--manifest".to_owned(),
         ));
     }
-    let mut context = Context::new(common, "run", Some(&args.cast), flags)?;
+    let mut settings = settings(common, Some(&args.cast), flags)?;
+    if let Some(saved) = &saved {
+        within_plan(&mut settings, saved);
+    }
+    let mut context = Context::with(common, "run", Some(&args.cast), settings)?;
     if let Some(out) = &report {
         context.outputs.claim("--report", out)?;
     }
