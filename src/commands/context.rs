@@ -154,8 +154,17 @@ impl Context {
         cast: Option<&Path>,
         flags: Flags,
     ) -> anyhow::Result<Self> {
+        Self::with(common, command, cast, settings(common, cast, flags)?)
+    }
+
+    /// The same with settings that were read before.
+    pub(super) fn with(
+        common: &Common,
+        command: &'static str,
+        cast: Option<&Path>,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
         let started = std::time::Instant::now();
-        let settings = settings(common, cast, flags)?;
         let mut outputs = Outputs::new(common, &settings, cast);
         if let Some(file) = &settings.log_file {
             outputs.claim_log(&settings.said_by("report.log_file"), file)?;

@@ -1,5 +1,6 @@
 //! `castline plan`: what a run would do and cost. Looks at every picture; writes nothing over the network.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,12 +13,14 @@ use super::report::{Sheet, told};
 use super::run::{ledger_to_read, provider};
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
+use crate::enroll::PaymentMode;
 use crate::exit::ExitCode;
+use crate::inspect::Inspector;
 use crate::ledger::{Reader, Spend};
 use crate::pipeline::{Duplicates, tell};
 use crate::plan::{Action, PlanFile, Planned, Policy, Read, Totals};
 use crate::report::Event;
-use crate::settings::Origin;
+use crate::settings::{Origin, Settings};
 
 /// Tells what a run would do and cost.
 pub(super) async fn plan(
@@ -160,6 +163,7 @@ pub(super) async fn survey(
         .map(|cap| cap.saturating_sub(spent.total()));
     totals.budget_usd = [settings.api.max_cost, life].into_iter().flatten().min();
     let mut plan = PlanFile::new(&args.cast, sandbox, &provider(settings, sandbox), price);
+    plan.budget_usd = totals.budget_usd;
     plan.re_enroll_changed = policy.re_enroll_changed;
     plan.read = Read {
         skip_bad_rows: args.skip_bad_rows,
@@ -172,6 +176,7 @@ pub(super) async fn survey(
     let mut look = context.look(cast, args, policy, true, ledger, context.ca_pem()?.as_deref())?;
     look.thumbnails = sheet.is_some();
     let look = Arc::new(look);
+    plan.settings = held(settings, &look.inspector);
     let mut seen = Duplicates::of(&look, &cast.characters).await?;
     let mut looked = std::pin::pin!(Arc::clone(&look).all(cast.characters.clone()));
     while let Some(looked) = looked.next().await {
@@ -199,6 +204,40 @@ pub(super) async fn survey(
     }
     plan.cost_usd = totals.cost_usd;
     Ok(Survey { totals, plan })
+}
+
+/// Settings that a saved plan holds besides the cast and the price: another environment could publish elsewhere, be
+/// paid otherwise, or send other pictures.
+const HELD: [&str; 17] = [
+    "payment.network",
+    "payment.payee",
+    "s3.bucket",
+    "s3.prefix",
+    "s3.region",
+    "s3.endpoint",
+    "s3.force_path_style",
+    "s3.public_base_url",
+    "s3.presign_expiry",
+    "inspect.long_side",
+    "inspect.format",
+    "inspect.quality",
+    "inspect.background",
+    "inspect.crop",
+    "inspect.margin",
+    "inspect.face_px",
+    "inspect.max_pixels",
+];
+
+/// What those settings are now, and what looks at the pictures.
+fn held(settings: &Settings, inspector: &Inspector) -> BTreeMap<String, String> {
+    let text = |key: &str| (key.to_owned(), settings.layers.value(key).text.clone());
+    let mode = match settings.payment.mode {
+        PaymentMode::Key => "key",
+        PaymentMode::Wallet => "wallet",
+    };
+    let more = [("payment.mode", mode), ("the eye", inspector.fingerprint())];
+    let more = more.map(|(key, text)| (key.to_owned(), text.to_owned()));
+    HELD.into_iter().map(text).chain(more).collect()
 }
 
 /// Where the price is said, for people.

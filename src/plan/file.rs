@@ -1,6 +1,6 @@
 //! A plan as a file: what was shown to a person, so that a run can do exactly that and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,12 @@ pub struct PlanFile {
     pub price_usd: Usd,
     /// What all of them cost.
     pub cost_usd: Usd,
+    /// The most that a run of it may pay, where a budget was set.
+    pub budget_usd: Option<Usd>,
     /// Whether changed pictures are paid for again.
     pub re_enroll_changed: bool,
+    /// Settings that decide where pictures go, who is paid, and how pictures are judged: each with its text.
+    pub settings: BTreeMap<String, String>,
     /// How the cast was read.
     pub read: Read,
     /// What is done with whom, in the order of the cast.
@@ -127,7 +131,9 @@ impl PlanFile {
             provider: provider.to_owned(),
             price_usd,
             cost_usd: Usd::ZERO,
+            budget_usd: None,
             re_enroll_changed: false,
+            settings: BTreeMap::new(),
             read: Read::default(),
             characters: Vec::new(),
         }
@@ -195,6 +201,7 @@ impl PlanFile {
                 self.price_usd, now.price_usd
             ));
         }
+        moved.extend(self.settings_moved(now));
         let today: HashMap<NameKey, &Planned> = now.characters.iter().map(|c| (c.name.key(), c)).collect();
         for then in &self.characters {
             let name = crate::cast::printable(then.name.as_str());
@@ -246,6 +253,16 @@ impl PlanFile {
             moved.push(format!("and {more} more"));
         }
         Err(PlanError::Stale(moved))
+    }
+
+    fn settings_moved(&self, now: &Self) -> Vec<String> {
+        let text = |plan: &Self, key: &str| plan.settings.get(key).cloned().unwrap_or_default();
+        let keys: BTreeSet<&String> = self.settings.keys().chain(now.settings.keys()).collect();
+        keys.into_iter()
+            .map(|key| (key, text(self, key), text(now, key)))
+            .filter(|(_, then, now)| then != now)
+            .map(|(key, then, now)| format!("{key} was {then:?}, it is {now:?} now"))
+            .collect()
     }
 
     /// What a run is held to.
@@ -322,6 +339,10 @@ mod tests {
             price_usd: Usd::from_micros(11_000),
             ..then.clone()
         };
+        let elsewhere = PlanFile {
+            settings: BTreeMap::from([("s3.bucket".to_owned(), "other".to_owned())]),
+            ..then.clone()
+        };
         for (now, part) in [
             (
                 plan(&[("Ada", Action::Keep, "aa"), ("Bo", Action::Keep, "bb")]),
@@ -345,6 +366,7 @@ mod tests {
                 "Cy is new",
             ),
             (dearer, "the price was $0.01, it is $0.011 now"),
+            (elsewhere, "s3.bucket was \"\", it is \"other\" now"),
         ] {
             let told = then.still_holds(&now).unwrap_err().to_string();
             assert!(told.contains(part), "{told}");

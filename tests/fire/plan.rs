@@ -148,6 +148,79 @@ fn a_saved_plan_is_done_exactly_or_not_at_all() {
     assert_eq!(server.charges().len(), 3);
 }
 
+#[test]
+fn a_saved_plan_holds_its_budget_whatever_is_allowed_beside_it() {
+    let server = Server::start(&[]);
+    let cast = small_cast(3, "capped");
+    let plan = cast.csv.with_file_name("plan.json");
+    let (csv, file) = (path(&cast.csv), path(&plan));
+    let (code, told, _) = castline(&server, &["plan", csv, "--out", file, "--max-cost", "0.02"]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("1 of 3 are left beyond it"), "{told}");
+    let (code, _, stderr) = castline(&server, &["run", file, "--rate", "1000/s", "--max-cost", "1"]);
+    assert_eq!(code, Some(5), "{stderr}");
+    assert_eq!(server.charges().len(), 2, "the plan said $0.02 at most");
+
+    // A smaller one counts, too.
+    let (code, ..) = castline(&server, &["plan", csv, "--out", file, "--max-cost", "1"]);
+    assert_eq!(code, Some(0));
+    let (code, _, stderr) = castline(&server, &["run", file, "--max-cost", "0"]);
+    assert_eq!(code, Some(5), "{stderr}");
+    assert_eq!(server.charges().len(), 2);
+}
+
+#[test]
+fn a_saved_plan_holds_where_pictures_go_and_how_they_are_made_ready() {
+    let server = Server::start(&[]);
+    let cast = small_cast(1, "moved");
+    let plan = cast.csv.with_file_name("plan.json");
+    let file = path(&plan);
+    assert_eq!(
+        castline(&server, &["plan", path(&cast.csv), "--out", file]).0,
+        Some(0)
+    );
+    for (set, part) in [
+        (
+            "s3.prefix=other/",
+            "s3.prefix was \"castline/\", it is \"other/\" now",
+        ),
+        ("s3.presign_expiry=1h", "s3.presign_expiry was"),
+        ("inspect.quality=50", "inspect.quality was"),
+        ("inspect.sure=0.5", "the eye was"),
+    ] {
+        let (code, _, stderr) = castline(&server, &["run", file, "--set", set]);
+        assert_eq!(code, Some(8), "{set}: {stderr}");
+        assert!(stderr.contains(part), "{set}: {stderr}");
+    }
+    assert_eq!(server.charges().len(), 0);
+}
+
+#[test]
+fn what_a_plan_has_decided_is_not_asked_for_again() {
+    let server = Server::start(&[]);
+    let cast = small_cast(1, "decided");
+    let plan = cast.csv.with_file_name("plan.json");
+    let file = path(&plan);
+    assert_eq!(
+        castline(&server, &["plan", path(&cast.csv), "--out", file]).0,
+        Some(0)
+    );
+    for typed in [
+        &["--approve", "decided 000"][..],
+        &["--approvals", "names.txt"],
+        &["--include", "*.png"],
+        &["--exclude", "*.png"],
+        &["--skip-bad-rows"],
+        &["--allow-outside"],
+        &["--re-enroll", "changed"],
+    ] {
+        let (code, _, stderr) = castline(&server, &[&["run", file], typed].concat());
+        assert_eq!(code, Some(2), "{typed:?}: {stderr}");
+        assert!(stderr.contains(typed[0]), "{typed:?}: {stderr}");
+    }
+    assert_eq!(server.charges().len(), 0);
+}
+
 /// What a person at a terminal sees who types `early` at once, and `answer` when asked.
 #[cfg(target_os = "linux")]
 fn at_a_terminal(server: &Server, cast: &SmallCast, early: &str, answer: &str) -> (Option<i32>, String) {

@@ -1,0 +1,122 @@
+//! `castline run` and `castline retry`: the whole way of a cast.
+
+mod agree;
+mod ledger;
+mod signal;
+mod work;
+
+use std::collections::HashSet;
+
+use anyhow::Context as _;
+
+use super::context::{Flags, cast_flags, cast_options, pay_flags, settings};
+use super::wallet::quote;
+use super::{Context, UsageError};
+use crate::cast::{self, Cast, NameKey};
+use crate::cli::{Common, RunArgs};
+use crate::enroll::PaymentMode;
+use crate::exit::ExitCode;
+use crate::ledger::{LedgerView, State};
+use crate::plan::Policy;
+
+use agree::{NEEDS_YES, agree, as_planned, within_plan};
+pub(super) use agree::{can_ask, consent};
+pub(super) use ledger::{is_real_manifest, ledger_to_read, provider};
+pub(super) use signal::signal;
+pub(super) use work::Work;
+
+/// Which characters of a cast a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All of them.
+    All,
+    /// Those that an earlier run began and could not finish, or that the API refused.
+    Failed,
+}
+
+/// Takes a cast the whole way.
+pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::Result<ExitCode> {
+    let RunArgs {
+        cast: mut args,
+        mut pay,
+        yes,
+        manifest,
+        report,
+    } = run;
+    let saved = if which == Which::All && args.cast.extension().is_some_and(|e| e == "json") {
+        Some(as_planned(&mut args, &mut pay, common.sandbox)?)
+    } else {
+        None
+    };
+    let mut flags: Flags = cast_flags(&args);
+    flags.extend(pay_flags(&pay));
+    if let Some(path) = manifest {
+        flags.push((
+            "manifest.path".to_owned(),
+            path.display().to_string(),
+            "--manifest".to_owned(),
+        ));
+    }
+    let mut settings = settings(common, Some(&args.cast), flags)?;
+    if let Some(saved) = &saved {
+        within_plan(&mut settings, saved);
+    }
+    let mut context = Context::with(common, "run", Some(&args.cast), settings)?;
+    if let Some(out) = &report {
+        context.outputs.claim("--report", out)?;
+    }
+    let ask = !common.sandbox && !yes && saved.is_none();
+    if ask && !can_ask() {
+        return Err(UsageError(NEEDS_YES.to_owned()).into());
+    }
+    let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
+    if which == Which::Failed {
+        only_failed(&mut cast, ledger_to_read(&context.settings, common.sandbox)?)?;
+    }
+    context.open_cast(&cast, &args, "run")?;
+    if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {
+        quote(&mut context, common.sandbox).await?;
+    }
+    let work = Work::open(&mut context, "run", common.sandbox).await?;
+    let policy = Policy {
+        re_enroll_changed: pay.re_enroll.is_some(),
+        retry_refused: which == Which::Failed,
+        realface: false,
+    };
+    let agreed = if ask || saved.is_some() {
+        match agree(&context, common, &cast, &args, policy, &work.ledger, saved).await? {
+            Some(agreed) => Some(agreed),
+            None => return Ok(ExitCode::Interrupted),
+        }
+    } else {
+        None
+    };
+    if ask {
+        // A person's time to think is none of the run's.
+        context.started = std::time::Instant::now();
+    }
+    let (mut pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
+    pipeline.agreed = agreed;
+    pipeline.run(cast).await;
+    let exit = ending.end(&context).await?;
+    if let Some(out) = &report {
+        super::report::of_run(common, &context, &args.cast, out)
+            .context("the run is done, but its report is not written")?;
+    }
+    Ok(exit)
+}
+
+/// Keeps those whom an earlier run began and could not finish, or whom the API refused; and those in doubt, who are
+/// not sent again but told of.
+fn only_failed(cast: &mut Cast, view: Option<LedgerView>) -> anyhow::Result<()> {
+    use State::{InDoubt, Intent, Prepared, Published, Refused};
+    let records = view.map(|view| view.all()).transpose()?.unwrap_or_default();
+    let failed: HashSet<NameKey> = records
+        .into_iter()
+        .filter(|record| matches!(record.state, Refused | Prepared | Published | Intent | InDoubt))
+        .map(|record| record.name.key())
+        .collect();
+    cast.characters
+        .retain(|character| failed.contains(&character.name.key()));
+    Ok(())
+}

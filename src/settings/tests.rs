@@ -1,0 +1,138 @@
+use super::*;
+
+fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(FILE_NAME), file).unwrap();
+    let variables: Vec<_> = env
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    let flags = flags
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned(), format!("--{k}")))
+        .collect();
+    Settings::load(folder.path(), None, &variables, flags)
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_defaults() {
+    let file = "[api]\nrate = \"2/s\"\nin_flight = 3\ntimeout = \"5s\"";
+    let env = [("CASTLINE_API_RATE", "3/s"), ("CASTLINE_API_IN_FLIGHT", "4")];
+    let s = load(file, &env, &[("api.rate", "4/s")]).unwrap();
+    assert_eq!(s.api.rate.to_string(), "4/s");
+    assert_eq!(s.api.in_flight, 4);
+    assert_eq!(s.api.timeout, Duration::from_secs(5));
+    assert_eq!(s.api.price, Usd::from_micros(10_000));
+    assert_eq!(
+        s.layers.value("api.rate").origin,
+        Origin::Flag("--api.rate".to_owned())
+    );
+    assert_eq!(
+        s.layers.value("api.in_flight").origin.to_string(),
+        "CASTLINE_API_IN_FLIGHT"
+    );
+    assert!(s.is_default("api.price_usd"));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    let told = load("[api]\nbase_ulr = \"https://x\"", &[], &[])
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("did you mean \"api.base_url\"?"), "{told}");
+    let told = load("[s3]\nrate = \"1/s\"", &[], &[]).unwrap_err().to_string();
+    assert!(told.contains("\"api.rate\""), "{told}");
+}
+
+#[test]
+fn an_unknown_variable_is_refused_with_the_nearest_known_one() {
+    for (name, nearest) in [
+        ("CASTLINE_API_MAX_COST", "did you mean CASTLINE_API_MAX_COST_USD?"),
+        ("CASTLINE_S3_BUKET", "did you mean CASTLINE_S3_BUCKET?"),
+        ("CASTLINE_APIKEY", "did you mean CASTLINE_API_KEY?"),
+        ("CASTLINE_XYZZY", "unset it"),
+    ] {
+        let told = load("", &[(name, "1")], &[]).unwrap_err().to_string();
+        assert!(told.contains(name) && told.contains(nearest), "{told}");
+    }
+    // Secrets, castline's own tests, other programs, and what a CI system leaves empty.
+    for (name, text) in [
+        ("CASTLINE_API_KEY", "sk"),
+        ("CASTLINE_LOG", "info"),
+        ("CASTLINE_TEST_LEDGER", "after:1"),
+        ("CASTLINES", "1"),
+        ("CASTLINE_S3_BUKET", ""),
+    ] {
+        load("", &[(name, text)], &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_wrong_value_is_told_with_its_key_origin_and_mend() {
+    for (file, part) in [
+        ("[api]\nrate = \"fast\"", "api.rate"),
+        ("[api]\ntimeout = \"soon\"", "write for example 90s"),
+        ("[api]\nin_flight = 0", "at least 1"),
+        ("[api]\nbase_url = \"http://example.com\"", "https://"),
+        ("[inspect]\nlong_side = 9000", "between 300 and 6000"),
+        ("[inspect]\nbackground = \"grey\"", "#rrggbb"),
+        ("[inspect]\nformat = \"gif\"", "inspect.format"),
+        ("[api]\nmax_cost_usd = -1", "api.max_cost_usd"),
+        ("[payment]\nmode = \"cash\"", "write key or wallet"),
+        ("[payment]\nnetwork = \"ethereum\"", "base or base-sepolia"),
+        ("[payment]\npayee = \"0x12\"", "40 hexadecimal digits"),
+        ("[payment]\nmax_price_usd = \"much\"", "payment.max_price_usd"),
+        (
+            "[api]\nprovider = \"blockrun\"\n[payment]\nmode = \"key\"",
+            "blockrun is paid by a wallet only",
+        ),
+    ] {
+        let told = load(file, &[], &[]).unwrap_err().to_string();
+        assert!(told.contains(part) && told.contains(FILE_NAME), "{file}: {told}");
+    }
+}
+
+#[test]
+fn calls_are_paid_as_the_provider_takes_it() {
+    let mode = |file| load(file, &[], &[]).unwrap().payment.mode;
+    assert_eq!(mode(""), PaymentMode::Key);
+    assert_eq!(mode("[payment]\nmode = \"wallet\""), PaymentMode::Wallet);
+    assert_eq!(mode("[api]\nprovider = \"blockrun\""), PaymentMode::Wallet);
+}
+
+#[test]
+fn paths_start_from_where_they_are_written() {
+    let s = load(
+        "[ledger]\npath = \"l.db\"",
+        &[("CASTLINE_MANIFEST_PATH", "out/m.json")],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(s.ledger, s.root.join("l.db"));
+    assert_eq!(s.manifest, Path::new("out/m.json"));
+}
+
+#[test]
+fn the_sample_in_config_is_the_commented_file() {
+    // Write it anew with `castline init config --force`.
+    let sample = include_str!("../../config/castline.toml");
+    assert!(
+        sample == keys::commented_file(),
+        "config/castline.toml is out of date"
+    );
+}
+
+#[test]
+fn the_commented_file_is_valid_with_every_line_uncommented() {
+    let file: String = keys::commented_file()
+        .lines()
+        .map(|l| l.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(l))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let file: String = file
+        .lines()
+        .filter(|l| !l.ends_with("= "))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    load(&file, &[], &[]).unwrap();
+}
