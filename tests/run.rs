@@ -133,6 +133,63 @@ fn a_budget_stops_the_run_cleanly_and_a_larger_one_finishes_it() {
 }
 
 #[test]
+fn a_manifest_that_can_not_be_written_takes_nothing_of_the_end_with_it() {
+    use std::io::{BufRead, BufReader};
+
+    let cast = sample_cast();
+    let out = cast.folder.path().join("out");
+    std::fs::create_dir(&out).expect("a folder");
+    // On its way the manifest is not written; at its end the folder is gone.
+    let args = [
+        "run",
+        "--sandbox",
+        "--json",
+        "--manifest",
+        "out/manifest.json",
+        "--set",
+        "manifest.every=1h",
+        "--set",
+        "ledger.backup=out/copy.db",
+        "--rate",
+        "2/s",
+        "--max-cost",
+        "0.02",
+    ];
+    let mut run = Castline::on(&cast)
+        .command(&args)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("castline starts");
+    let mut events: Vec<serde_json::Value> = Vec::new();
+    for line in BufReader::new(run.stdout.take().expect("a pipe")).lines() {
+        let event: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+        if event["type"] == "enrolled" && out.is_dir() {
+            std::fs::remove_dir(&out).expect("an empty folder");
+        }
+        events.push(event);
+    }
+    assert_eq!(run.wait().expect("an end").code(), Some(1));
+    let told: Vec<&str> = events
+        .iter()
+        .filter(|event| event["code"] == "unwritten")
+        .filter_map(|event| event["message"].as_str())
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].contains("manifest") && told[1].contains("ledger.backup"),
+        "{told:?}"
+    );
+    let summary = events.last().expect("a last line");
+    assert_eq!(
+        (&summary["type"], &summary["enrolled"]),
+        (&"summary".into(), &2.into())
+    );
+    assert_eq!(summary["exit_code"], 1);
+    assert!(summary.get("manifest").is_none(), "{summary}");
+}
+
+#[test]
 fn a_run_that_pays_needs_consent() {
     let cast = sample_cast();
     let run = Castline::on(&cast).run(&["run"]);

@@ -7,11 +7,9 @@ mod work;
 
 use std::collections::HashSet;
 
-use anyhow::Context as _;
-
 use super::context::{Flags, cast_flags, cast_options, pay_flags, settings};
 use super::wallet::quote;
-use super::{Context, UsageError};
+use super::{Context, UsageError, exit_code};
 use crate::cast::{self, Cast, NameKey};
 use crate::cli::{Common, RunArgs};
 use crate::enroll::PaymentMode;
@@ -99,9 +97,12 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     pipeline.agreed = agreed;
     pipeline.run(cast).await;
     let exit = ending.end(&context).await?;
-    if let Some(out) = &report {
-        super::report::of_run(common, &context, &args.cast, out)
-            .context("the run is done, but its report is not written")?;
+    if let Some(out) = &report
+        && let Err(error) = super::report::of_run(common, &context, &args.cast, out)
+    {
+        // What the run itself ended with is still to be told: a doubt, above all.
+        eprintln!("castline: the run is done, but its report is not written: {error:#}");
+        return Ok(exit.worst(exit_code(&error)));
     }
     Ok(exit)
 }

@@ -144,7 +144,8 @@ impl Ending {
             signals,
         } = self;
         signals.abort();
-        let written = tokio::task::spawn_blocking(move || checkpoint.write()).await?;
+        let written = tokio::task::spawn_blocking(move || checkpoint.write()).await;
+        let written = written.unwrap_or_else(|error| Err(error.into()));
         if let Some(reason) = stop.reason() {
             context.reporters.tell(Event::Stopping {
                 code: reason.code.to_owned(),
@@ -154,14 +155,29 @@ impl Ending {
         if let Some(sandbox) = sandbox {
             sandbox.stop().await;
         }
-        let path = written.context("everything is safe in the ledger, but the manifest can't be written")?;
-        if let Some(copy) = &context.settings.ledger_backup {
-            ledger
+        // What can't be written is told, and takes nothing of the run's end with it: what needs a person, the
+        // summary and `notify.url` matter most when something is wrong.
+        let (path, unwritten) = match written.context("the manifest can't be written; the ledger has it all")
+        {
+            Ok(path) => (path, None),
+            Err(error) => (None, Some(error)),
+        };
+        let copied = match &context.settings.ledger_backup {
+            Some(copy) => ledger
                 .view()
                 .backup(copy)
-                .context("the run is done, but ledger.backup can't be written")?;
+                .context("ledger.backup can't be written; the ledger has it all"),
+            None => Ok(()),
+        };
+        let mut worst = stop.reason().map(|reason| reason.exit);
+        for error in unwritten.into_iter().chain(copied.err()) {
+            context.reporters.tell(Event::Stopping {
+                code: "unwritten".to_owned(),
+                message: format!("{error:#}"),
+            });
+            worst = Some(worst.map_or(ExitCode::Internal, |worst| worst.worst(ExitCode::Internal)));
         }
-        let exit = context.end(stop.reason().map(|r| r.exit), path.as_deref());
+        let exit = context.end(worst, path.as_deref());
         if let Some(url) = &context.settings.notify {
             notify(
                 url,
