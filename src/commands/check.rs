@@ -7,8 +7,9 @@ use console::Term;
 use futures_util::StreamExt;
 
 use super::Context;
-use super::context::cast_flags;
+use super::context::{Names, cast_flags};
 use super::report::Sheet;
+use crate::cast::printable;
 use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
 use crate::inspect::Verdict;
@@ -27,7 +28,7 @@ pub(super) async fn check(
         context.outputs.claim("--report", report)?;
     }
     let cast = context.read_cast(&args, "check")?;
-    let mut look = context.look(&cast, &args, Policy::default(), false, None, None)?;
+    let mut look = context.look(Names::of(&cast, &args)?, Policy::default(), false, None, None)?;
     look.thumbnails = report.is_some();
     let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
     // Where both go to one terminal, the summary says it all.
@@ -42,8 +43,8 @@ pub(super) async fn check(
             context.reporters.tell(Event::checked(name, source, inspection));
             if lines && inspection.verdict != Verdict::Suitable {
                 let reasons: Vec<String> = inspection.reasons.iter().map(|r| r.message.clone()).collect();
-                let told = format!("{}\t{name}\t{source}\t{}", inspection.verdict, reasons.join("; "));
-                println(&told)?;
+                let told = [name, source, &reasons.join("; ")].map(printable).join("\t");
+                println(&format!("{}\t{told}", inspection.verdict))?;
             }
         }
         if let Some(sheet) = &mut sheet {

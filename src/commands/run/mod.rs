@@ -7,9 +7,7 @@ mod work;
 
 use std::collections::HashSet;
 
-use anyhow::Context as _;
-
-use super::context::{Flags, cast_flags, cast_options, pay_flags, settings};
+use super::context::{Flags, Names, cast_flags, cast_options, pay_flags, settings};
 use super::wallet::quote;
 use super::{Context, UsageError};
 use crate::cast::{self, Cast, NameKey};
@@ -69,6 +67,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         return Err(UsageError(NEEDS_YES.to_owned()).into());
     }
     let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
+    let names = Names::of(&cast, &args)?;
     if which == Which::Failed {
         only_failed(&mut cast, ledger_to_read(&context.settings, common.sandbox)?)?;
     }
@@ -83,20 +82,34 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         realface: false,
     };
     let agreed = if ask || saved.is_some() {
-        match agree(&context, common, &cast, &args, policy, &work.ledger, saved).await? {
+        match agree(
+            &context,
+            common,
+            &cast,
+            &args,
+            names.clone(),
+            policy,
+            &work.ledger,
+            saved,
+        )
+        .await?
+        {
             Some(agreed) => Some(agreed),
             None => return Ok(ExitCode::Interrupted),
         }
     } else {
         None
     };
-    let (mut pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
+    let (mut pipeline, ending) = work.start(&context, names, policy).await?;
     pipeline.agreed = agreed;
     pipeline.run(cast).await;
     let exit = ending.end(&context).await?;
-    if let Some(out) = &report {
-        super::report::of_run(common, &context, &args.cast, out)
-            .context("the run is done, but its report can't be written")?;
+    if let Some(out) = &report
+        && let Err(error) = super::report::of_run(common, &context, &args.cast, out)
+    {
+        // A doubt is still what a script must hear about first.
+        eprintln!("castline: the run is done, but its report can't be written: {error:#}");
+        return Ok(exit.worst(ExitCode::Internal));
     }
     Ok(exit)
 }
