@@ -189,7 +189,8 @@ pub enum Command {
     /// Tell what a run would do and cost; nothing is uploaded, nothing is paid
     #[command(
         after_help = "Examples:\n  castline plan cast.csv\n  castline plan cast.csv --json | jq 'select(.type == \"plan\")'\n  \
-        castline plan cast.csv --out plan.json && castline run plan.json"
+        castline plan cast.csv --out plan.json           # to be looked at, then:\n  \
+        castline run plan.json"
     )]
     Plan {
         /// The cast.
@@ -198,7 +199,8 @@ pub enum Command {
         /// Paying.
         #[command(flatten)]
         pay: PayArgs,
-        /// Exit with 2 when a run would do something, with 0 when not
+        /// Exit with 2 when a run would enroll somebody, with 0 when not; a mistake in what was typed is 2 as well, and
+        /// prints no plan
         #[arg(long)]
         detailed_exitcode: bool,
         /// Write the plan to a file: `castline run FILE` then does exactly that, or nothing

@@ -7,8 +7,9 @@ use console::Term;
 use futures_util::StreamExt;
 
 use super::Context;
-use super::context::cast_flags;
+use super::context::{Names, cast_flags};
 use super::report::{Sheet, told};
+use crate::cast::printable;
 use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
 use crate::inspect::{Inspection, Verdict};
@@ -28,7 +29,7 @@ pub(super) async fn check(
         context.outputs.claim("--report", report)?;
     }
     let cast = context.read_cast(&args, "check")?;
-    let mut look = context.look(&cast, &args, Policy::default(), false, None, None)?;
+    let mut look = context.look(Names::of(&cast, &args)?, Policy::default(), false, None, None)?;
     look.thumbnails = report.is_some();
     let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
     // Where both go to one terminal, the summary says it all.
@@ -50,8 +51,8 @@ pub(super) async fn check(
             context.reporters.tell(event);
             if lines && inspection.verdict != Verdict::Suitable && decided != Some(true) {
                 let reasons: Vec<String> = inspection.reasons.iter().map(|r| r.message.clone()).collect();
-                let row = format!("{}\t{name}\t{source}\t{}", inspection.verdict, reasons.join("; "));
-                println(&row)?;
+                let row = [name, source, &reasons.join("; ")].map(printable).join("\t");
+                println(&format!("{}\t{row}", inspection.verdict))?;
             }
         }
         if let Some(sheet) = &mut sheet {

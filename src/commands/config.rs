@@ -6,7 +6,7 @@ use super::check::println;
 use super::{UsageError, context};
 use crate::cli::{Cli, Common, ConfigCommand};
 use crate::exit::ExitCode;
-use crate::settings::keys::KEYS;
+use crate::settings::keys::{KEYS, SECRET_VARIABLES};
 
 /// Prints every setting, as it would be written in the file.
 pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<ExitCode> {
@@ -19,23 +19,17 @@ pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<
             println(&format!("[{its_section}]"))?;
             section = its_section;
         }
-        let value = match (key.name, &settings.notify) {
-            // Chat services have the secret in the address.
-            ("notify.url", Some(url)) => format!("\"https://{}/***\"", url.host_str().unwrap_or_default()),
-            _ => key.in_toml(&settings.layers),
-        };
+        let value = key.in_toml(&settings.layers);
         let from = match origin {
             true => format!("  # {}", settings.layers.value(key.name).origin),
             false => String::new(),
         };
         println(&format!("{name} = {value}{from}"))?;
     }
-    let key = if std::env::var_os(crate::enroll::KEY_VARIABLE).is_some() {
-        "***"
-    } else {
-        "not set"
-    };
-    println(&format!("# {} is {key}", crate::enroll::KEY_VARIABLE))?;
+    for secret in SECRET_VARIABLES {
+        let set = std::env::var_os(secret).is_some_and(|text| !text.is_empty());
+        println(&format!("# {secret} is {}", if set { "***" } else { "not set" }))?;
+    }
     Ok(ExitCode::Done)
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::UsageError;
+use super::again::again;
 use super::outputs::Outputs;
 use crate::cast::{self, Cast, CastError, CastOptions, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
@@ -25,6 +26,8 @@ pub struct Context {
     pub reporters: Arc<Reporters>,
     /// What the command writes.
     pub(super) outputs: Outputs,
+    /// What another command needs to work on the same cast: see [`again`].
+    pub(super) again: String,
     /// When the command began.
     pub started: std::time::Instant,
 }
@@ -169,10 +172,12 @@ impl Context {
         if let Some(file) = &settings.log_file {
             outputs.claim_log(&settings.said_by("report.log_file"), file)?;
         }
-        let reporters = reporters(common, command, &settings)?;
+        let again = again(common, cast);
+        let reporters = reporters(common, command, &settings, again.clone())?;
         Ok(Self {
             settings,
             outputs,
+            again,
             reporters: Arc::new(reporters),
             started,
         })
@@ -185,8 +190,10 @@ impl Context {
             command,
             None,
             self.settings.api.rate.interval(),
+            self.again.clone(),
         );
         Self {
+            again: self.again.clone(),
             settings: self.settings.clone(),
             outputs: self.outputs.clone(),
             reporters: Arc::new(Reporters::new(command, vec![Box::new(terminal)])),
@@ -244,10 +251,9 @@ impl Context {
     }
 
     /// The first station.
-    pub fn look(
+    pub(super) fn look(
         &self,
-        cast: &Cast,
-        args: &CastArgs,
+        names: Names,
         policy: Policy,
         prepare: bool,
         ledger: Option<Arc<dyn crate::ledger::Reader>>,
@@ -261,7 +267,8 @@ impl Context {
             inspector: Arc::new(crate::inspect::Inspector::new(self.settings.inspect.clone())),
             ledger,
             fetcher: crate::publish::Fetcher::new(allow_private, ca_pem)?,
-            approved: approved(cast, args)?,
+            approved: names.approved,
+            cast: names.all,
             policy,
             prepare,
             thumbnails: false,
@@ -300,12 +307,17 @@ impl Context {
     }
 }
 
-fn reporters(common: &Common, command: &'static str, settings: &Settings) -> anyhow::Result<Reporters> {
+fn reporters(
+    common: &Common,
+    command: &'static str,
+    settings: &Settings,
+    again: String,
+) -> anyhow::Result<Reporters> {
     // What goes to stdout may come out on the same terminal, also through `tee`, and bars would tear it.
     let rows = common.json || (command == "check" && !console::Term::stdout().is_term());
     let style = Style::choose(common.quiet, common.verbose > 0 || rows);
     let api = &settings.api;
-    let terminal = Terminal::new(style, command, api.max_cost, api.rate.interval());
+    let terminal = Terminal::new(style, command, api.max_cost, api.rate.interval(), again);
     let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(terminal)];
     if common.json {
         all.push(Box::new(Ndjson::new(std::io::stdout())));
@@ -319,21 +331,33 @@ fn reporters(common: &Common, command: &'static str, settings: &Settings) -> any
     Ok(Reporters::new(command, all))
 }
 
-/// The names that were approved by flag or file; one that the cast doesn't have is a mistake.
-fn approved(cast: &Cast, args: &CastArgs) -> anyhow::Result<HashSet<NameKey>> {
-    let names = approved_names(args)?;
-    let known: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
-    let mut approved = HashSet::new();
-    for name in names {
-        let key = Name::new(&name)
-            .map_err(|e| UsageError(format!("approved name {name:?}: {e}")))?
-            .key();
-        if !known.contains(&key) {
-            return Err(UsageError(format!("the approved name {name:?} is not in the cast")).into());
+/// Whom the whole cast names, also where a command is about a part of it: one list of approvals serves all commands.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    all: HashSet<NameKey>,
+    /// Those that flag or file approve.
+    approved: HashSet<NameKey>,
+}
+
+impl Names {
+    /// Of that cast, as it was read.
+    ///
+    /// # Errors
+    /// A name is approved that the cast doesn't have.
+    pub(super) fn of(cast: &Cast, args: &CastArgs) -> anyhow::Result<Self> {
+        let all: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
+        let mut approved = HashSet::new();
+        for name in approved_names(args)? {
+            let key = Name::new(&name)
+                .map_err(|e| UsageError(format!("approved name {name:?}: {e}")))?
+                .key();
+            if !all.contains(&key) {
+                return Err(UsageError(format!("the approved name {name:?} is not in the cast")).into());
+            }
+            approved.insert(key);
         }
-        approved.insert(key);
+        Ok(Self { all, approved })
     }
-    Ok(approved)
 }
 
 /// The names that flag and file approve, as they are written.

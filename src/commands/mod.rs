@@ -1,6 +1,7 @@
 //! The commands, one file each: thin, they put stations together and tell what happens.
 
 mod adopt;
+mod again;
 mod check;
 mod config;
 mod context;

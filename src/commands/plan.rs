@@ -1,14 +1,15 @@
 //! `castline plan`: what a run would do and cost. Looks at every picture; writes nothing over the network.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 
 use super::Context;
+use super::again::{again, quoted};
 use super::check::println;
-use super::context::{approved_names, cast_flags, pay_flags};
+use super::context::{Names, approved_names, cast_flags, pay_flags};
 use super::report::{Sheet, told};
 use super::run::{ledger_to_read, provider};
 use crate::cast::Cast;
@@ -56,6 +57,7 @@ pub(super) async fn plan(
         &context,
         &cast,
         &args,
+        Names::of(&cast, &args)?,
         policy,
         ledger,
         spent.unwrap_or_default(),
@@ -102,37 +104,13 @@ pub(super) async fn plan(
 
 /// The command that does a saved plan, with whatever the plan itself doesn't hold.
 fn run_of(out: &Path, common: &Common, pay: &PayArgs) -> String {
-    let mut words = vec![
-        "castline".to_owned(),
-        "run".to_owned(),
-        quoted(&out.display().to_string()),
-    ];
-    if common.sandbox {
-        words.push("--sandbox".to_owned());
-    }
-    let file = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string());
-    let options = [
-        ("--config", file(&common.config)),
-        ("--ledger", file(&common.ledger)),
-        ("--max-cost", pay.max_cost.clone()),
-        ("--rate", pay.rate.clone()),
-    ];
-    let set = common.set.iter().map(|set| ("--set", Some(set.clone())));
-    for (flag, value) in options.into_iter().chain(set) {
+    let mut command = format!("castline run{}", again(common, Some(out)));
+    for (flag, value) in [("--max-cost", &pay.max_cost), ("--rate", &pay.rate)] {
         if let Some(value) = value {
-            words.extend([flag.to_owned(), quoted(&value)]);
+            command += &format!(" {flag} {}", quoted(value));
         }
     }
-    words.join(" ")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
+    command
 }
 
 /// What a run would do: in sum for people, and one by one to hold it to.
@@ -147,6 +125,7 @@ pub(super) async fn survey(
     context: &Context,
     cast: &Cast,
     args: &CastArgs,
+    names: Names,
     policy: Policy,
     ledger: Option<Arc<dyn Reader>>,
     spent: Spend,
@@ -173,7 +152,7 @@ pub(super) async fn survey(
         approve: approved_names(args)?,
     };
     // Prepared too, to know what will be stored; no picture is kept.
-    let mut look = context.look(cast, args, policy, true, ledger, context.ca_pem()?.as_deref())?;
+    let mut look = context.look(names, policy, true, ledger, context.ca_pem()?.as_deref())?;
     look.thumbnails = sheet.is_some();
     let look = Arc::new(look);
     plan.settings = held(settings, &look.inspector);

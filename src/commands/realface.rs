@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::context::{Flags, cast_flags, cast_options, pay_flags};
+use super::context::{Flags, Names, cast_flags, cast_options, pay_flags};
 use super::run::{Work, can_ask, consent};
 use super::{Context, UsageError};
 use crate::cast::{self, Cast, Character, Kind, Name, NameKey, printable};
@@ -32,6 +32,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     let (page, countdown) = show(&mut context, common, &typed).await?;
 
     let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
+    let names = Names::of(&cast, args)?;
     let only = named(&cast, &typed.only)?;
     let skip = named(&cast, &typed.skip)?;
     cast.characters.retain(|character| {
@@ -56,7 +57,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         realface: true,
     };
     let work = Work::open(&mut context, "realface", common.sandbox).await?;
-    let (pipeline, ending) = work.start(&context, &cast, args, policy).await?;
+    let (pipeline, ending) = work.start(&context, names, policy).await?;
     pipeline.enroll.resume().await;
     let actors = look(&pipeline, cast).await?;
     let walk = Walk {

@@ -29,7 +29,13 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
     let context = Context::new(common, "resolve", cast, Vec::new())?;
     let path = &context.settings.ledger;
     let Some(view) = LedgerView::open(path)? else {
-        let told = format!("no ledger at {}: nothing was run", path.display());
+        let told = match cast {
+            Some(_) => format!("no ledger at {}: nothing was run", path.display()),
+            None => format!(
+                "no ledger at {}: name the cast, as in `castline resolve cast.csv`, or the ledger with --ledger",
+                path.display()
+            ),
+        };
         return Err(UsageError(told).into());
     };
     let settled = settled_by_a_person(&asked)?;
@@ -52,7 +58,11 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
             }
         }
     }
-    only_free_ids(&ledger, &settled)?;
+    let adopted = settled.iter().filter_map(|(name, resolution)| match resolution {
+        Resolution::Adopt { asset_id, .. } => Some((name, asset_id.as_str())),
+        Resolution::Forget | Resolution::Retry => None,
+    });
+    only_free_ids(&ledger, adopted)?;
     let settled = settled
         .into_iter()
         .map(|(name, resolution)| (name, Transition::Resolve(resolution)));
@@ -116,17 +126,18 @@ fn settled_by_a_person(asked: &Asked) -> Result<Vec<(Name, Resolution)>, UsageEr
 }
 
 /// That no id that is adopted belongs to somebody else: one asset is one character.
-fn only_free_ids(ledger: &Ledger, settled: &[(Name, Resolution)]) -> anyhow::Result<()> {
+pub(super) fn only_free_ids<'a>(
+    ledger: &Ledger,
+    adopted: impl IntoIterator<Item = (&'a Name, &'a str)>,
+) -> anyhow::Result<()> {
     let mut taken = ledger.view().asset_ids()?;
-    for (name, resolution) in settled {
-        let Resolution::Adopt { asset_id, .. } = resolution else {
-            continue;
-        };
-        if let Some(other) = taken.insert(asset_id.clone(), name.clone())
+    for (name, asset_id) in adopted {
+        if let Some(other) = taken.insert(asset_id.to_owned(), name.clone())
             && other.key() != name.key()
         {
             let told = format!(
-                "{asset_id} is the id of {}, and can't be that of {}, too; nothing was changed",
+                "{} is the id of {}, and can't be that of {}, too; nothing was changed",
+                printable(asset_id),
                 printable(other.as_str()),
                 printable(name.as_str())
             );

@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::check::println;
-use super::context::cast_flags;
+use super::context::{Names, cast_flags};
 use super::run::{ledger_to_read, provider};
 use super::{Context, UsageError};
 use crate::cast::{Character, Source, printable};
@@ -38,7 +38,13 @@ pub(super) async fn review(
     let view = ledger_to_read(&context.settings, common.sandbox)?;
     let reader = view.map(|view| Arc::new(view) as Arc<dyn Reader>);
     let ca_pem = context.ca_pem()?;
-    let look = Arc::new(context.look(&cast, &args, Policy::default(), false, reader, ca_pem.as_deref())?);
+    let look = Arc::new(context.look(
+        Names::of(&cast, &args)?,
+        Policy::default(),
+        false,
+        reader,
+        ca_pem.as_deref(),
+    )?);
     let mut unsure = Vec::new();
     let whole = cast.characters.clone();
     let mut items = Vec::new();

@@ -22,7 +22,7 @@ use self::decode::{Caps, DecodeError, Pixels};
 use self::faces::belief::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
-pub use likeness::Likeness;
+pub use likeness::{Likeness, Likenesses};
 pub use thumbnail::Thumbnail;
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 

@@ -163,16 +163,24 @@ impl Inspection {
     }
 
     /// Says that the same picture stands under another name: a case for review.
-    pub fn mark_duplicate(&mut self, other: &str) {
+    pub fn mark_duplicate(&mut self, other: &str, gone: bool) {
         let code = ReasonCode::DuplicateOf(other.to_owned());
         // An inspection out of the ledger says it already.
         if self.reasons.iter().any(|reason| reason.code == code) {
             return;
         }
-        let message = format!(
-            "this is the same picture as that of {other}, or nearly; give each its own, or approve it, which pays for \
-             both; a character that was only renamed keeps its id under the old name"
-        );
+        let message = if gone {
+            format!(
+                "this is the same picture as that of {other}, or nearly, who is enrolled and not in the cast any more; a \
+                 character that was only renamed keeps its id under the old name; to pay for a second one, approve it by \
+                 `castline review` or --approve, since the cast's own approve=yes may be that of the old name"
+            )
+        } else {
+            format!(
+                "this is the same picture as that of {other}, or nearly; give each its own, or approve it, which pays \
+                 for both; a character that was only renamed keeps its id under the old name"
+            )
+        };
         self.object(Verdict::Review, code, message);
     }
 }

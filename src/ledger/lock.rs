@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::LedgerError;
 
+/// So many links are followed from one to the next.
+const MOST_LINKS: u8 = 40;
+
 /// Who holds a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holder(String);
@@ -29,8 +32,11 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the ledger at `ledger`, and writes down who holds it.
+    /// Takes the lock of the ledger at `ledger`, and writes down who holds it. By whatever path a ledger is named, it
+    /// has one lock.
     pub(super) fn take(ledger: &Path, command: &str) -> Result<Self, LedgerError> {
+        let named = ledger;
+        let ledger = &place(ledger, MOST_LINKS);
         let path = beside(ledger, "lock");
         let told = |error| LedgerError::Io {
             path: path.clone(),
@@ -46,9 +52,8 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let path = ledger.to_owned();
                 return Err(LedgerError::Locked {
-                    path,
+                    path: named.to_owned(),
                     holder: holder(&beside(ledger, "holder")),
                 });
             }
@@ -63,6 +68,22 @@ impl Lock {
         std::fs::write(beside(ledger, "holder"), text).map_err(told)?;
         file.rewind().and_then(|()| file.flush()).map_err(told)?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Where a ledger is, behind links; also of one that is not there yet.
+fn place(ledger: &Path, links: u8) -> PathBuf {
+    if let Ok(place) = ledger.canonicalize() {
+        return place;
+    }
+    let folder = ledger.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    match ledger.read_link() {
+        Ok(target) if links > 0 => place(&folder.join(target), links - 1),
+        _ => {
+            let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+            folder.join(ledger.file_name().unwrap_or_default())
+        }
     }
 }
 
@@ -98,6 +119,9 @@ pub(super) fn beside(ledger: &Path, ending: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -110,5 +134,51 @@ mod tests {
         let told = ago(&text).unwrap();
         assert!(told.starts_with(", 2 min ") && told.ends_with(" s ago"), "{told}");
         assert_eq!(ago("another form"), None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_ledger_has_one_lock_by_whatever_path_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for sub in ["real", "elsewhere"] {
+            std::fs::create_dir(at(sub)).unwrap();
+        }
+        symlink(at("real"), at("folder")).unwrap();
+        symlink("../real/ledger.db", at("elsewhere/link.db")).unwrap();
+        symlink(at("elsewhere/link.db"), at("link to link.db")).unwrap();
+        let paths = ["folder/ledger.db", "elsewhere/link.db", "link to link.db"].map(at);
+        let ledger = at("real/ledger.db");
+        // Before there is a ledger, and then.
+        for _ in 0..2 {
+            let lock = Lock::take(&ledger, "run").unwrap();
+            for path in &paths {
+                let told = Lock::take(path, "run").unwrap_err();
+                assert!(
+                    matches!(&told, LedgerError::Locked { path: named, .. } if named == path),
+                    "{told}"
+                );
+            }
+            drop(lock);
+            for path in &paths {
+                let _lock = Lock::take(path, "run").unwrap();
+                assert!(matches!(
+                    Lock::take(&ledger, "run"),
+                    Err(LedgerError::Locked { .. })
+                ));
+            }
+            std::fs::write(&ledger, "").unwrap();
+        }
+        assert!(!at("elsewhere/link.db.lock").exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_that_go_round_are_followed_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.db"), folder.path().join("b.db"));
+        symlink(&a, &b).unwrap();
+        symlink(&b, &a).unwrap();
+        let _lock = Lock::take(&a, "run").unwrap();
     }
 }

@@ -337,6 +337,9 @@ pub fn apply(
             record.source.clone_from(source);
             record.extra.clone_from(extra);
             record.source_sha256 = Some(sha256.clone());
+            if record.asset_id.is_some() && record.enrolled_sha256.is_none() && state == Enrolled {
+                record.enrolled_sha256 = Some(sha256.clone());
+            }
             if changed && !matches!(state, Enrolled | InDoubt) {
                 record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
                 (record.object_key, record.verdict) = (None, None);

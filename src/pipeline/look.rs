@@ -103,6 +103,8 @@ pub struct Look {
     pub fetcher: Fetcher,
     /// Names that were approved on the command line or in a file, as keys.
     pub approved: std::collections::HashSet<crate::cast::NameKey>,
+    /// Whom the cast names, all of them, also where a command is about a part of it.
+    pub cast: std::collections::HashSet<crate::cast::NameKey>,
     /// What the run is asked to do beyond the ordinary.
     pub policy: Policy,
     /// Whether pictures that will be enrolled are prepared too.

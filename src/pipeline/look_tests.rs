@@ -37,6 +37,7 @@ fn look() -> Arc<Look> {
         ledger: Some(Arc::new(Broken)),
         fetcher: Fetcher::new(false, None).unwrap(),
         approved: std::collections::HashSet::new(),
+        cast: std::collections::HashSet::new(),
         policy: Policy::default(),
         prepare: false,
         thumbnails: false,

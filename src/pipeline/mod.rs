@@ -21,10 +21,10 @@ use tokio::sync::mpsc;
 
 use crate::cast::{Cast, Character, Name, NameKey};
 use crate::exit::ExitCode;
-use crate::inspect::Likeness;
-use crate::ledger::{Ledger, LedgerError, Transition};
+use crate::inspect::Likenesses;
+use crate::ledger::{Ledger, LedgerError, Reader, Transition};
 use crate::money::Usd;
-use crate::plan::{Action, Agreed};
+use crate::plan::{Action, Agreed, Approval};
 use crate::publish::PublicUrl;
 use crate::report::{Event, Reporters, Stage};
 
@@ -246,12 +246,14 @@ pub fn tell(reporters: &Reporters, looked: &Looked, price: Usd) {
 }
 
 /// Finds pictures that stand under two names.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Duplicates {
-    seen: Vec<(Likeness, String)>,
+    seen: Likenesses<String>,
     /// SHA-256 of a picture → whose it is: of all that were paid for, or perhaps were, also of those whose picture is
     /// not at hand any more, and of those in the cast that are not looked at again.
     known: HashMap<String, String>,
+    /// What knows who is in the cast, and whom people approved; `None` when there is no ledger yet.
+    look: Option<Arc<Look>>,
 }
 
 impl Duplicates {
@@ -271,15 +273,18 @@ impl Duplicates {
         };
         let unseen = look.unseen(characters).await?;
         let now = unseen.iter().map(|u| (u.name.clone(), u.inspection.clone()));
-        let seen = ledger
-            .paid_inspections(look.inspector.fingerprint())?
-            .into_iter()
-            .chain(now)
-            .filter_map(|(name, seen)| seen.likeness.map(|likeness| (likeness, name)))
-            .collect();
+        let before = ledger.paid_inspections(look.inspector.fingerprint())?;
+        let mut seen = Likenesses::default();
+        seen.extend(
+            before
+                .into_iter()
+                .chain(now)
+                .filter_map(|(name, seen)| Some((seen.likeness?, name))),
+        );
         let known = ledger.paid_pictures()?;
         let known = known.into_iter().map(|(name, sha256)| (sha256, name)).collect();
-        Ok((Self { seen, known }, unseen))
+        let look = Some(Arc::clone(look));
+        Ok((Self { seen, known, look }, unseen))
     }
 
     /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
@@ -292,7 +297,7 @@ impl Duplicates {
                 known.or_insert_with(|| name.to_owned());
             }
             if let Some(likeness) = looked.likeness {
-                self.seen.push((likeness, name.to_owned()));
+                self.seen.push(likeness, name.to_owned());
             }
             return;
         };
@@ -300,17 +305,47 @@ impl Duplicates {
             return;
         };
         // A picture that changed a little is still its own character's.
-        let twin = |(seen, other): &&(Likeness, String)| likeness.is_near(seen) && other != name;
-        let alike = self.seen.iter().find(twin).map(|(_, other)| other);
-        let same = || self.known.get(&looked.sha256).filter(|other| *other != name);
-        if let Some(other) = alike.or_else(same) {
-            inspection.mark_duplicate(other);
-            if looked.action == Action::Enroll && !looked.approved {
+        let twin = |accept: &dyn Fn(&String) -> bool| {
+            let accept = |other: &String| other != name && accept(other);
+            let same = || self.known.get(&looked.sha256).filter(|other| accept(other));
+            self.seen.first_near(&likeness, accept).or_else(same)
+        };
+        // Its row says that it may be enrolled. It may have said so under another name, and for another reason.
+        let by_row = looked.approved && self.only_the_row_approves(&looked.character, &looked.sha256);
+        let renamed = by_row.then(|| twin(&|other| self.is_gone(other))).flatten();
+        if let Some(other) = renamed.or_else(|| twin(&|_| true)) {
+            inspection.mark_duplicate(other, self.is_gone(other));
+            let approved = looked.approved && renamed.is_none();
+            if looked.action == Action::Enroll && !approved {
                 looked.action = Action::Review;
                 looked.prepared = None;
             }
         }
-        self.seen.push((likeness, name.to_owned()));
+        self.seen.push(likeness, name.to_owned());
+    }
+
+    /// Whether that name is not in the cast any more: its character was removed, or renamed.
+    fn is_gone(&self, name: &str) -> bool {
+        let key = Name::new(name).ok().map(|name| name.key());
+        match (&self.look, key) {
+            (Some(look), Some(key)) => !look.cast.contains(&key),
+            _ => false,
+        }
+    }
+
+    /// Whether nobody but the cast's own row approves that picture.
+    fn only_the_row_approves(&self, character: &Character, sha256: &str) -> bool {
+        let Some(look) = &self.look else {
+            return false;
+        };
+        let key = character.name.key();
+        let decided = |ledger: &Arc<dyn Reader>| {
+            // A ledger that can't be read is told where it is written.
+            ledger
+                .approval(&key, sha256)
+                .is_ok_and(|said| said == Approval::Approved)
+        };
+        !look.approved.contains(&key) && !look.ledger.as_ref().is_some_and(decided)
     }
 }
 

@@ -84,6 +84,8 @@ pub fn before_looking(record: Option<&Record>, sha256: &str, policy: Policy) -> 
     if record.asset_id.is_some() {
         return match record.enrolled_sha256.as_deref() {
             Some(enrolled) if enrolled == sha256 => Some(Action::Keep),
+            // Adopted from a list that doesn't tell: the picture that is seen first is taken for the enrolled one.
+            None => Some(Action::Keep),
             _ if policy.re_enroll_changed => None,
             _ => Some(Action::Hold),
         };

@@ -211,7 +211,7 @@ impl fmt::Display for Totals {
         let time = Duration::from_secs_f64(self.seconds);
         writeln!(
             f,
-            "time      about {} for the paid calls, at {}",
+            "time      at least {} for the paid calls, at {}",
             length(time),
             self.rate
         )?;

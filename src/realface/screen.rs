@@ -168,7 +168,11 @@ impl Reporter for Screen {
                 let (name, message) = (printable(name), printable(message));
                 self.line(&format!("{} {name}: {message}", style("✗").red().for_stderr()));
             }
-            Event::InDoubt { .. } | Event::Paused { .. } | Event::Stopping { .. } | Event::Summary(_) => {
+            Event::InDoubt { .. }
+            | Event::Paused { .. }
+            | Event::Stopping { .. }
+            | Event::Unwritten { .. }
+            | Event::Summary(_) => {
                 self.clear(&mut shown);
             }
             _ => {}

@@ -151,6 +151,13 @@ pub enum Event {
         /// Why, and the mend.
         message: String,
     },
+    /// All is done and safe in the ledger, but a file that tells of it can't be written.
+    Unwritten {
+        /// Which one.
+        file: String,
+        /// Why not, and the mend.
+        message: String,
+    },
     /// What a run would do, in sum: the result of `plan`.
     Plan(Box<Totals>),
     /// The last line.

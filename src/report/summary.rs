@@ -70,6 +70,7 @@ impl Summary {
             | Event::Liveness { .. }
             | Event::Paused { .. }
             | Event::Stopping { .. }
+            | Event::Unwritten { .. }
             | Event::Plan(_)
             | Event::Summary(_) => {}
         }

@@ -39,7 +39,7 @@ pub enum SettingsError {
     Value {
         /// The key.
         name: String,
-        /// The value as it was said.
+        /// The value as it was said, but for what is secret in it.
         text: String,
         /// Where it was said.
         origin: Origin,

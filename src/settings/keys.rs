@@ -14,6 +14,8 @@ pub struct Key {
     pub shape: Shape,
     /// What it means, for the commented file.
     pub doc: &'static str,
+    /// Whether the value is a secret, as the addresses of chat services are: messages show no more than its host.
+    pub secret: bool,
 }
 
 /// How a value is written in TOML.
@@ -21,6 +23,8 @@ pub struct Key {
 pub enum Shape {
     /// `"text"`
     Text,
+    /// `"https://…"`, which could hold a password.
+    Url,
     /// `3` or `0.01`
     Number,
     /// `true` or `false`
@@ -35,10 +39,18 @@ const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'sta
         default,
         shape,
         doc,
+        secret: false,
     }
 }
 
-use Shape::{Flag, List, Number, Text};
+const fn secret(name: &'static str, doc: &'static str) -> Key {
+    Key {
+        secret: true,
+        ..key(name, Url, "", doc)
+    }
+}
+
+use Shape::{Flag, List, Number, Text, Url};
 
 /// All settings, in the order of the file.
 pub const KEYS: &[Key] = &[
@@ -50,7 +62,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "api.base_url",
-        Text,
+        Url,
         "",
         "Where characters are enrolled; without it, where the provider's profile says.",
     ),
@@ -157,7 +169,7 @@ pub const KEYS: &[Key] = &[
         "",
         "Region of the bucket; without it the AWS configuration decides.",
     ),
-    key("s3.endpoint", Text, "", "Another S3 than Amazon's: https://…"),
+    key("s3.endpoint", Url, "", "Another S3 than Amazon's: https://…"),
     key(
         "s3.force_path_style",
         Flag,
@@ -166,7 +178,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "s3.public_base_url",
-        Text,
+        Url,
         "",
         "Where the bucket is seen by the public, such as a CDN; without it, the bucket's own address.",
     ),
@@ -301,14 +313,12 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "realface.redirect_url",
-        Text,
+        Url,
         "",
         "Where an actor's phone goes after the liveness check: https://…",
     ),
-    key(
+    secret(
         "realface.webhook_url",
-        Text,
-        "",
         "Where the provider reports a liveness check to: https://…",
     ),
     key(
@@ -353,10 +363,8 @@ pub const KEYS: &[Key] = &[
         "5s",
         "How often a run writes the manifest on its way.",
     ),
-    key(
+    secret(
         "notify.url",
-        Text,
-        "",
         "Tell this https:// address when a run has ended: its summary as JSON, signed under CASTLINE_NOTIFY_SECRET.",
     ),
     key(
@@ -369,13 +377,14 @@ pub const KEYS: &[Key] = &[
 
 /// What the names of all variables of castline begin with.
 pub const VARIABLES_BEGIN: &str = "CASTLINE_";
-/// Variables that are no settings: secrets, and what is logged on stderr.
-const OTHER_VARIABLES: [&str; 4] = [
+/// Variables that hold secrets, and are no settings.
+pub const SECRET_VARIABLES: [&str; 3] = [
     "CASTLINE_API_KEY",
     "CASTLINE_WALLET_KEY",
     "CASTLINE_NOTIFY_SECRET",
-    "CASTLINE_LOG",
 ];
+/// What is logged on stderr.
+const LOG_VARIABLE: &str = "CASTLINE_LOG";
 /// Variables of castline's own tests, which the binary under test inherits; one that ends with `_` is a beginning.
 const TEST_VARIABLES: [&str; 4] = [
     "CASTLINE_TEST_",
@@ -387,7 +396,7 @@ const TEST_VARIABLES: [&str; 4] = [
 /// Whether castline or its tests know that variable, although it is no setting.
 pub fn is_other_variable(name: &str) -> bool {
     let of_tests = |known: &str| name == known || (known.ends_with('_') && name.starts_with(known));
-    OTHER_VARIABLES.contains(&name) || TEST_VARIABLES.into_iter().any(of_tests)
+    SECRET_VARIABLES.contains(&name) || name == LOG_VARIABLE || TEST_VARIABLES.into_iter().any(of_tests)
 }
 
 /// The variable that looks most like `name`, if any does.
@@ -396,7 +405,8 @@ pub fn nearest_variable(name: &str) -> Option<String> {
     let wanted = start(name);
     KEYS.iter()
         .map(Key::variable)
-        .chain(OTHER_VARIABLES.map(str::to_owned))
+        .chain(SECRET_VARIABLES.map(str::to_owned))
+        .chain([LOG_VARIABLE.to_owned()])
         .map(|known| (strsim::jaro_winkler(&wanted, &start(&known)), known))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -423,6 +433,31 @@ impl Key {
         format!("CASTLINE_{}", self.name.replace('.', "_").to_uppercase())
     }
 
+    /// A value of it as messages and logs may show it: without password, query, or what else is secret.
+    pub fn shown(&self, text: &str) -> String {
+        if text.is_empty() || self.shape != Url {
+            return text.to_owned();
+        }
+        let (scheme, rest) = match text.find("://") {
+            Some(at) => text.split_at(at + 3),
+            None => ("", text),
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // What can't be told apart is not shown at all, such as a password with a slash in it.
+        if path.contains('@') || (self.secret && scheme.is_empty()) {
+            return format!("{scheme}***");
+        }
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((_, host)) => ("***@", host),
+            None => ("", authority),
+        };
+        match path.find(['?', '#']) {
+            _ if self.secret => format!("{scheme}{user}{host}/***"),
+            Some(query) => format!("{scheme}{user}{host}{}?***", &path[..query]),
+            None => format!("{scheme}{user}{host}{path}"),
+        }
+    }
+
     /// The section and the name within it.
     pub fn parts(&self) -> (&'static str, &'static str) {
         self.name.split_once('.').expect("every key has a section")
@@ -445,7 +480,7 @@ pub fn commented_file() -> String {
             section = its_section;
         }
         let value = match key.shape {
-            Text => format!("{:?}", key.default),
+            Text | Url => format!("{:?}", key.default),
             List => "[]".to_owned(),
             Number | Flag => key.default.to_owned(),
         };

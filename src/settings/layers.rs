@@ -69,18 +69,22 @@ impl Layers {
             problem,
         };
         let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+        // Without the line itself, as TOML's own messages have it: it may hold a secret.
+        let malformed = |e: toml::de::Error| {
+            let before = e.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            wrong(format!("line {line}: {}", e.message()))
+        };
+        let table: toml::Table = text.parse().map_err(malformed)?;
         for (section, content) in table {
             let toml::Value::Table(content) = content else {
                 return Err(unknown(&section, &Origin::File(path.to_owned())));
             };
             for (name, value) in content {
                 let name = format!("{section}.{name}");
-                let text = plain(&value).ok_or_else(|| {
-                    wrong(format!(
-                        "{name}: {value} is no text, number, true/false or list of texts"
-                    ))
-                })?;
+                // Without the value: it may be a secret.
+                let text = plain(&value)
+                    .ok_or_else(|| wrong(format!("{name}: no text, number, true/false or list of texts")))?;
                 self.set(&name, text, Origin::File(path.to_owned()))?;
             }
         }
@@ -195,13 +199,13 @@ impl Layers {
             .collect()
     }
 
-    /// An error about the value of a known key.
+    /// An error about the value of a known key. What is secret in it is not shown.
     pub fn wrong(&self, name: &str, problem: String) -> SettingsError {
-        let Value { text, origin } = self.value(name).clone();
+        let Value { text, origin } = self.value(name);
         SettingsError::Value {
             name: name.to_owned(),
-            text,
-            origin,
+            text: keys::find(name).map_or_else(String::new, |key| key.shown(text)),
+            origin: origin.clone(),
             problem,
         }
     }
@@ -233,11 +237,11 @@ fn unknown(name: &str, origin: &Origin) -> SettingsError {
 }
 
 impl Key {
-    /// The value as it would be written in the file.
+    /// The value as it would be written in the file, but for what is secret in it.
     pub fn in_toml(&self, layers: &Layers) -> String {
         match self.shape {
             Shape::List => format!("{:?}", layers.list(self.name)),
-            Shape::Text => format!("{:?}", layers.value(self.name).text),
+            Shape::Text | Shape::Url => format!("{:?}", self.shown(&layers.value(self.name).text)),
             Shape::Number | Shape::Flag => match layers.value(self.name).text.as_str() {
                 "" => "\"\"".to_owned(),
                 text => text.to_owned(),

@@ -136,3 +136,52 @@ fn the_commented_file_is_valid_with_every_line_uncommented() {
         .collect();
     load(&file, &[], &[]).unwrap();
 }
+
+#[test]
+fn no_message_shows_a_secret() {
+    const SECRET: &str = "hunter2";
+    for (file, shown) in [
+        (
+            "[notify]\nurl = \"http://hooks.example/T0/hunter2\"",
+            "\"http://hooks.example/***\"",
+        ),
+        (
+            "[realface]\nwebhook_url = \"http://studio.example/hunter2?x\"",
+            "\"http://studio.example/***\"",
+        ),
+        ("[notify]\nurl = \"hunter2\"", "\"***\""),
+        (
+            "[api]\nbase_url = \"https://me:hunter2@api.example/v1\"",
+            "\"https://***@api.example/v1\"",
+        ),
+        (
+            "[api]\nbase_url = \"http://me:hun/hunter2@api.example\"",
+            "\"http://***\"",
+        ),
+        (
+            "[api]\nbase_url = \"me:hunter2@api.example\"",
+            "\"***@api.example\"",
+        ),
+        (
+            "[s3]\nendpoint = \"http://s3.example/?key=hunter2\"",
+            "\"http://s3.example/?***\"",
+        ),
+        ("[api]\nrate = \"1/s\"\n[notify]\nurl = \"hunter2\n", "line 4"),
+        ("[notify]\nurl = { hunter2 = 1 }", "notify.url"),
+    ] {
+        let told = load(file, &[], &[]).unwrap_err().to_string();
+        assert!(!told.contains(SECRET) && told.contains(shown), "{file}: {told}");
+    }
+}
+
+#[test]
+fn a_value_that_is_no_secret_is_shown_as_it_is() {
+    for (name, text) in [
+        ("realface.operator", "ada@studio.example"),
+        ("s3.endpoint", "https://s3.example:9000/a"),
+        ("ledger.path", "x://y?z"),
+        ("notify.url", ""),
+    ] {
+        assert_eq!(keys::find(name).unwrap().shown(text), text);
+    }
+}

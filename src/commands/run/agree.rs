@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::UsageError;
-use super::super::context::Context;
+use super::super::context::{Context, Names};
 use super::super::plan::survey;
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
@@ -72,11 +72,13 @@ pub(super) fn within_plan(settings: &mut Settings, plan: &PlanFile) {
 
 /// Looks at the whole cast before anything is paid: does the saved plan still hold, or, without one, does the
 /// person at the terminal agree? `None` when not.
+#[expect(clippy::too_many_arguments, reason = "what a plan depends on")]
 pub(super) async fn agree(
     context: &Context,
     common: &Common,
     cast: &Cast,
     args: &CastArgs,
+    names: Names,
     policy: Policy,
     ledger: &Ledger,
     saved: Option<PlanFile>,
@@ -89,6 +91,7 @@ pub(super) async fn agree(
         &before,
         cast,
         args,
+        names,
         policy,
         Some(reader),
         spent,

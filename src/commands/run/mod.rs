@@ -7,7 +7,7 @@ mod work;
 
 use std::collections::HashSet;
 
-use super::context::{Flags, cast_flags, cast_options, pay_flags, settings};
+use super::context::{Flags, Names, cast_flags, cast_options, pay_flags, settings};
 use super::wallet::quote;
 use super::{Context, UsageError, exit_code};
 use crate::cast::{self, Cast, NameKey};
@@ -68,6 +68,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         return Err(UsageError(NEEDS_YES.to_owned()).into());
     }
     let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
+    let names = Names::of(&cast, &args)?;
     if which == Which::Failed {
         only_failed(&mut cast, ledger_to_read(&context.settings, common.sandbox)?)?;
     }
@@ -82,7 +83,18 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         realface: false,
     };
     let agreed = if ask || saved.is_some() {
-        match agree(&context, common, &cast, &args, policy, &work.ledger, saved).await? {
+        match agree(
+            &context,
+            common,
+            &cast,
+            &args,
+            names.clone(),
+            policy,
+            &work.ledger,
+            saved,
+        )
+        .await?
+        {
             Some(agreed) => Some(agreed),
             None => return Ok(ExitCode::Interrupted),
         }
@@ -93,7 +105,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         // A person's time to think is none of the run's.
         context.started = std::time::Instant::now();
     }
-    let (mut pipeline, ending) = work.start(&context, &cast, &args, policy).await?;
+    let (mut pipeline, ending) = work.start(&context, names, policy).await?;
     pipeline.agreed = agreed;
     pipeline.run(cast).await;
     let exit = ending.end(&context).await?;

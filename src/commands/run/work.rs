@@ -1,19 +1,15 @@
 //! What the commands that pay share: the ledger and the servers opened, the stations joined, and the end told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use anyhow::Context as _;
-
-use super::super::context::Context;
+use super::super::context::{Context, Names};
 use super::super::notify::notify;
 use super::super::servers::{Parts, start_sandbox};
 use super::super::wallet::keeping;
 use super::ledger::{ledger_to_read, manifest_path, provider};
 use super::signal::drain_on_signal;
-use crate::cast::Cast;
-use crate::cli::CastArgs;
 use crate::enroll::{Client, KeyError, Pace};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger, OpenOptions};
@@ -102,8 +98,7 @@ impl Work {
     pub(in crate::commands) async fn start(
         self,
         context: &Context,
-        cast: &Cast,
-        args: &CastArgs,
+        names: Names,
         policy: Policy,
     ) -> anyhow::Result<(Pipeline, Ending)> {
         let ledger = self.ledger;
@@ -121,7 +116,7 @@ impl Work {
             path: self.manifest,
         });
         let manifest = checkpoint.clone();
-        let pipeline = assemble(context, cast, args, policy, &ledger, servers, &stop, manifest)?;
+        let pipeline = assemble(context, names, policy, &ledger, servers, &stop, manifest)?;
         let ending = Ending {
             ledger,
             stop,
@@ -134,7 +129,8 @@ impl Work {
 }
 
 impl Ending {
-    /// Writes the manifest, tells why the command stopped and what it did, and gives the exit code.
+    /// Writes the manifest, tells why the command stopped and what it did, and gives the exit code. What can't be
+    /// written is told, and keeps nothing else from being told.
     pub(in crate::commands) async fn end(self, context: &Context) -> anyhow::Result<ExitCode> {
         let Self {
             ledger,
@@ -144,12 +140,14 @@ impl Ending {
             signals,
         } = self;
         signals.abort();
+        let manifest = checkpoint.path.clone();
         let written = tokio::task::spawn_blocking(move || checkpoint.write()).await;
         let written = written.unwrap_or_else(|error| Err(error.into()));
-        if let Some(reason) = stop.reason() {
+        let stopped = stop.reason();
+        if let Some(reason) = &stopped {
             context.reporters.tell(Event::Stopping {
                 code: reason.code.to_owned(),
-                message: reason.message,
+                message: reason.message.clone(),
             });
         }
         if let Some(sandbox) = sandbox {
@@ -157,34 +155,38 @@ impl Ending {
         }
         // What can't be written is told, and takes nothing of the run's end with it: what needs a person, the
         // summary and `notify.url` matter most when something is wrong.
-        let (path, unwritten) = match written.context("the manifest can't be written; the ledger has it all")
+        let mut exit = stopped.map(|reason| reason.exit);
+        let mut unwritten = |file: &Path, message: String| {
+            let file = file.display().to_string();
+            context.reporters.tell(Event::Unwritten { file, message });
+            exit = Some(exit.unwrap_or(ExitCode::Done).worst(ExitCode::Internal));
+        };
+        let path = written.unwrap_or_else(|error| {
+            let told = format!(
+                "everything is safe in the ledger, but the manifest can't be written: {error:#}. Once it can, write \
+                 it with `castline manifest{} --out FILE`",
+                context.again
+            );
+            unwritten(&manifest, told);
+            None
+        });
+        if let Some(copy) = &context.settings.ledger_backup
+            && let Err(error) = ledger.view().backup(copy)
         {
-            Ok(path) => (path, None),
-            Err(error) => (None, Some(error)),
-        };
-        let copied = match &context.settings.ledger_backup {
-            Some(copy) => ledger
-                .view()
-                .backup(copy)
-                .context("ledger.backup can't be written; the ledger has it all"),
-            None => Ok(()),
-        };
-        let mut worst = stop.reason().map(|reason| reason.exit);
-        for error in unwritten.into_iter().chain(copied.err()) {
-            context.reporters.tell(Event::Stopping {
-                code: "unwritten".to_owned(),
-                message: format!("{error:#}"),
-            });
-            worst = Some(worst.map_or(ExitCode::Internal, |worst| worst.worst(ExitCode::Internal)));
+            let told = format!(
+                "the run is done, but ledger.backup can't be written: {error}. Once it can, copy the ledger with \
+                 `castline ledger backup{} --out FILE`",
+                context.again
+            );
+            unwritten(copy, told);
         }
-        let exit = context.end(worst, path.as_deref());
+        let exit = context.end(exit, path.as_deref());
         if let Some(url) = &context.settings.notify {
-            notify(
-                url,
-                &context.summary(exit, path.as_deref()),
-                context.ca_pem()?.as_deref(),
-            )
-            .await;
+            let summary = context.summary(exit, path.as_deref());
+            match context.ca_pem() {
+                Ok(ca_pem) => notify(url, &summary, ca_pem.as_deref()).await,
+                Err(error) => tracing::warn!("notify.url was not told: {error}"),
+            }
         }
         // A ledger that broke is what this run stopped for; its end is told, if not written.
         if let Err(error) = ledger.end_run(exit.code()).await {
@@ -200,8 +202,7 @@ impl Ending {
 )]
 fn assemble(
     context: &Context,
-    cast: &Cast,
-    args: &CastArgs,
+    names: Names,
     policy: Policy,
     ledger: &Ledger,
     servers: Servers,
@@ -213,7 +214,7 @@ fn assemble(
     let reporters = Arc::clone(&context.reporters);
     let reader = Arc::new(ledger.clone());
     let look: Arc<Look> =
-        Arc::new(context.look(cast, args, policy, true, Some(reader), parts.ca_pem.as_deref())?);
+        Arc::new(context.look(names, policy, true, Some(reader), parts.ca_pem.as_deref())?);
     let prefix = parts.publish.prefix;
     let allow_private = parts.sandbox || settings.publish.allow_private_hosts;
     let signer = settings.s3.presign_expiry.map(|_| publisher.clone());

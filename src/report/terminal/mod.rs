@@ -1,13 +1,14 @@
 //! Progress for people, on stderr: a line per station on a terminal, a plain line every few seconds
 //! elsewhere, and at the end what happened, what it cost, and what needs a person.
 
+mod bars;
+
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::{StyledObject, Term, style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::fold::{fold, folded};
 use super::{Event, Reporter, Summary};
@@ -15,20 +16,23 @@ use crate::cast::printable;
 use crate::count::counted;
 use crate::inspect::Verdict;
 use crate::money::Usd;
-use crate::plan::{Action, length};
+use crate::plan::Action;
+use bars::Bars;
 
 /// How often a plain line is written when stderr is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 /// The command that tells what happens in its own way.
 const REALFACE: &str = "realface";
-/// What a bar takes before its message.
-const BAR_WIDTH: usize = 59;
 /// What to do about a picture that a person rejected.
 const REJECTED: &str = "a person rejected the picture: give the character another one";
 /// How many names are shown for one reason.
 const NAMES_SHOWN: usize = 12;
 /// How many reasons are shown of one kind, where each picture has its own.
 const MENDS_SHOWN: usize = 8;
+
+/// In which order kinds of what needs a person are told: these two end with what to type.
+const TO_REVIEW: u8 = 0;
+const FAILED: u8 = 4;
 
 /// Coloured where stderr shows colours, whatever stdout is.
 fn paint<D>(text: D) -> StyledObject<D> {
@@ -66,41 +70,6 @@ pub struct Terminal {
     state: Mutex<State>,
 }
 
-struct Bars {
-    all: MultiProgress,
-    top: ProgressBar,
-    checked: ProgressBar,
-    published: ProgressBar,
-    enrolled: ProgressBar,
-    pacing: Arc<Mutex<Pacing>>,
-}
-
-/// What the limiter makes of the time, read whenever a bar is drawn: what was fast so far says nothing about it.
-#[derive(Default)]
-struct Pacing {
-    /// Paid calls that are left.
-    left: u64,
-    /// The time between two of them.
-    interval: Duration,
-    /// The API asked to wait until then.
-    paused_until: Option<Instant>,
-}
-
-impl Pacing {
-    /// `12 s` to go, or `paused 12 s`.
-    fn told(&self) -> String {
-        let now = Instant::now();
-        let pause = self
-            .paused_until
-            .map(|until| until.saturating_duration_since(now));
-        match pause {
-            Some(pause) if !pause.is_zero() => format!("paused {}", length(pause)),
-            _ if self.left == 0 => String::new(),
-            _ => length(self.interval * u32::try_from(self.left).unwrap_or(u32::MAX)),
-        }
-    }
-}
-
 /// What the eye said of a picture that is not suitable.
 struct Seen {
     unsuitable: bool,
@@ -119,12 +88,20 @@ struct State {
     open: BTreeMap<(u8, String), BTreeMap<String, Vec<String>>>,
     budget: Option<Usd>,
     stopping: Option<String>,
+    /// What follows the name of another command, so that it works on the same cast.
+    again: String,
 }
 
 impl Terminal {
     /// Shows `command` in this style; `budget` is what the run may cost, `interval` the least time between two
-    /// paid calls.
-    pub fn new(style: Style, command: &'static str, budget: Option<Usd>, interval: Duration) -> Self {
+    /// paid calls. `again` is what follows the name of another command, so that it works on the same cast.
+    pub fn new(
+        style: Style,
+        command: &'static str,
+        budget: Option<Usd>,
+        interval: Duration,
+        again: String,
+    ) -> Self {
         // `realface` draws for itself: codes, one actor at a time.
         let bars =
             (style == Style::Bars && command != REALFACE).then(|| Bars::new(command == "run", interval));
@@ -140,6 +117,7 @@ impl Terminal {
             open: BTreeMap::new(),
             budget,
             stopping: None,
+            again,
         };
         Self {
             style,
@@ -151,127 +129,12 @@ impl Terminal {
     fn line(&self, text: &str) {
         let text = folded(&Term::stderr(), text, "  ");
         match &self.bars {
-            Some(bars) => {
-                let _ = bars.all.println(&text);
-            }
+            Some(bars) => bars.line(&text),
             // stderr may be gone; a run that pays goes on all the same.
             None => {
                 let _ = writeln!(std::io::stderr(), "{text}");
             }
         }
-    }
-}
-
-// An error ends a command while they are drawn.
-impl Drop for Bars {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// As much of a bar's message as fits beside it.
-fn fitting(message: String) -> String {
-    let (_, columns) = Term::stderr().size();
-    let room = usize::from(columns).saturating_sub(BAR_WIDTH + 1);
-    console::truncate_str(&message, room, "…").into_owned()
-}
-
-impl Bars {
-    fn new(run: bool, interval: Duration) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        let pacing = Arc::new(Mutex::new(Pacing {
-            interval,
-            ..Pacing::default()
-        }));
-        let told = Arc::clone(&pacing);
-        let limit = move |_: &ProgressState, to: &mut dyn std::fmt::Write| {
-            let told = told.lock().unwrap_or_else(PoisonError::into_inner).told();
-            let _ = write!(to, "{told}");
-        };
-        let speed = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
-            let _ = write!(to, "{:.1}/s", state.per_sec());
-        };
-        let columns = usize::from(Term::stderr().size().1);
-        // At 80 columns, room is left for `$12.34 of $50.00`.
-        let bar = |name: &'static str, shown: bool| {
-            let left = if name == "enrolled" {
-                "{limit:>11}"
-            } else {
-                "{eta:>11}"
-            };
-            // Drawn over and over, a line that wraps leaves its remains behind.
-            let form = match columns {
-                ..BAR_WIDTH => format!("{{prefix:>9}} {{pos:>6}}/{{len:<6}} {left}"),
-                _ => format!(
-                    "{{prefix:>9}} {{bar:12.cyan/dim}} {{pos:>6}}/{{len:<6}} {{speed:>8}} {left}  {{msg}}"
-                ),
-            };
-            let style = ProgressStyle::with_template(&form)
-                .expect("the template is valid")
-                .with_key("limit", limit.clone())
-                .with_key("speed", speed)
-                .progress_chars("━╸─");
-            let bar = ProgressBar::no_length().with_style(style).with_prefix(name);
-            if shown {
-                all.add(bar)
-            } else {
-                bar.set_draw_target(ProgressDrawTarget::hidden());
-                bar
-            }
-        };
-        // The terminal writes `^C` behind the last bar, which makes a line more than are known of: the topmost one
-        // stays when they are cleared. So that one is empty.
-        let empty = ProgressStyle::with_template(" ").expect("the template is valid");
-        let top = all.add(ProgressBar::no_length().with_style(empty));
-        let checked = bar("checked", true);
-        let published = bar("uploaded", run);
-        let enrolled = bar("enrolled", run);
-        Self {
-            all,
-            top,
-            checked,
-            published,
-            enrolled,
-            pacing,
-        }
-    }
-
-    fn show(&self, state: &State) {
-        let count = &state.count;
-        if count.to_enroll == 1 && self.enrolled.position() == 0 {
-            // So that what is left, and pauses, count down while nothing happens.
-            self.enrolled.enable_steady_tick(Duration::from_millis(500));
-        }
-        self.top.tick();
-        self.checked.set_length(count.characters);
-        self.checked.set_position(count.reached());
-        self.published.set_length(count.to_enroll);
-        self.published.set_position(count.published);
-        self.enrolled.set_length(count.to_enroll);
-        self.enrolled.set_position(count.enrolled);
-        let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
-        pacing.left = count.left;
-        drop(pacing);
-        let unsure = count.unsure();
-        if unsure > 0 {
-            self.checked
-                .set_message(fitting(format!("{unsure} not suitable")));
-        }
-        let budget = state.budget.map(|b| format!(" of {b}")).unwrap_or_default();
-        let doubt = if count.in_doubt > 0 {
-            format!(", {} in doubt", count.in_doubt)
-        } else {
-            String::new()
-        };
-        self.enrolled
-            .set_message(fitting(format!("{}{budget}{doubt}", count.cost_usd)));
-    }
-
-    fn end(&self) {
-        for bar in [&self.top, &self.checked, &self.published, &self.enrolled] {
-            bar.finish_and_clear();
-        }
-        let _ = self.all.clear();
     }
 }
 
@@ -281,9 +144,23 @@ impl State {
         mends.entry(mend.to_owned()).or_default().push(printable(name));
     }
 
+    /// What to type about all of one kind.
+    fn next_command(&self, order: u8) -> Option<String> {
+        let again = &self.again;
+        match order {
+            TO_REVIEW => Some(format!("approve or reject each: `castline review{again}`")),
+            // An actor's next try is another liveness check.
+            FAILED if self.count.command != REALFACE => Some(format!(
+                "once that is mended, send them again: `castline retry{again}`"
+            )),
+            _ => None,
+        }
+    }
+
     fn open_seen(&mut self, name: &str) {
         if let Some(seen) = self.seen.take().filter(|seen| seen.name == name) {
-            self.open(u8::from(seen.unsuitable), &seen.heading, &seen.mend, name);
+            let order = if seen.unsuitable { 1 } else { TO_REVIEW };
+            self.open(order, &seen.heading, &seen.mend, name);
         }
     }
 
@@ -333,35 +210,34 @@ impl State {
                 action: Action::InDoubt,
                 ..
             } => {
-                self.open(5, "in doubt", "settle with `castline resolve`", name);
+                let mend = format!("settle with `castline resolve{}`", self.again);
+                self.open(5, "in doubt", &mend, name);
             }
             Event::Planned {
                 name,
                 action: Action::Refused,
                 ..
             } => {
-                self.open(
-                    3,
-                    "refused before",
-                    "mend the picture, or send it again with `castline retry`",
-                    name,
+                let mend = format!(
+                    "mend the picture, or send it again with `castline retry{}`",
+                    self.again
                 );
+                self.open(3, "refused before", &mend, name);
             }
             Event::Planned {
                 name,
                 action: Action::Waiting,
                 ..
             } => {
-                self.open(
-                    3,
-                    "waiting: real actors",
-                    "real actors go through a liveness check: lead them with `castline realface`",
-                    name,
+                let mend = format!(
+                    "real actors go through a liveness check: lead them with `castline realface{}`",
+                    self.again
                 );
+                self.open(3, "waiting: real actors", &mend, name);
             }
             Event::Failed {
                 name, code, message, ..
-            } => self.open(4, &format!("failed: {code}"), message, name),
+            } => self.open(FAILED, &format!("failed: {code}"), message, name),
             Event::InDoubt {
                 name,
                 code,
@@ -369,14 +245,16 @@ impl State {
                 ..
             } => {
                 // The command was told in full when it happened.
-                let mend =
-                    format!("its id, {asset_id}, is not in the ledger; settle with `castline resolve`");
+                let mend = format!(
+                    "its id, {asset_id}, is not in the ledger; settle with `castline resolve{}`",
+                    self.again
+                );
                 self.open(5, &format!("in doubt: {code}"), &mend, name);
             }
             Event::InDoubt {
                 name, code, message, ..
             } => {
-                let mend = format!("{message}; settle with `castline resolve`");
+                let mend = format!("{message}; settle with `castline resolve{}`", self.again);
                 self.open(5, &format!("in doubt: {code}"), &mend, name);
             }
             Event::Stopping { message, .. } => self.stopping = Some(message.clone()),
@@ -397,7 +275,7 @@ impl Reporter for Terminal {
             self.line(&format!("castline: {}", printable(message)));
         }
         if self.style == Style::Quiet {
-            if let Event::Stopping { message, .. } = event {
+            if let Event::Stopping { message, .. } | Event::Unwritten { message, .. } = event {
                 self.line(&format!("castline: {}", printable(message)));
             }
             return;
@@ -412,8 +290,7 @@ impl Reporter for Terminal {
             Event::Paused { seconds, reason } => {
                 if let Some(bars) = &self.bars {
                     let until = Instant::now() + Duration::try_from_secs_f64(*seconds).unwrap_or_default();
-                    let mut pacing = bars.pacing.lock().unwrap_or_else(PoisonError::into_inner);
-                    pacing.paused_until = Some(until);
+                    bars.pause(until);
                 }
                 self.line(&format!(
                     "{} waiting {seconds:.0} s ({})",
@@ -427,6 +304,10 @@ impl Reporter for Terminal {
                     paint("stopping:").red().bold(),
                     printable(message)
                 ));
+            }
+            Event::Unwritten { message, .. } => {
+                let told = paint("not written:").red().bold();
+                self.line(&format!("{told} {}", printable(message)));
             }
             Event::Summary(summary) => {
                 if let Some(bars) = &self.bars {
@@ -482,7 +363,8 @@ fn below(text: &str) -> String {
 /// The last words: what needs a person, then what happened.
 fn end(state: &State, summary: &Summary) {
     let mut out = Vec::new();
-    for ((_, heading), mends) in &state.open {
+    let mut kinds = state.open.iter().peekable();
+    while let Some(((order, heading), mends)) = kinds.next() {
         let count: usize = mends.values().map(Vec::len).sum();
         let _ = writeln!(out, "{} ({count})", paint(heading).bold());
         for (mend, names) in mends.iter().take(MENDS_SHOWN) {
@@ -499,6 +381,10 @@ fn end(state: &State, summary: &Summary) {
                 out,
                 "  and {more} more, each with its own reason: --report FILE shows all"
             );
+        }
+        let last_of_kind = kinds.peek().is_none_or(|((next, _), _)| next != order);
+        if let Some(command) = state.next_command(*order).filter(|_| last_of_kind) {
+            let _ = writeln!(out, "{}", below(&format!("→ {}", printable(&command))));
         }
     }
     if !state.open.is_empty() {

@@ -1,0 +1,74 @@
+//! What a person types next: commands that messages name, with the cast and the flags that they need.
+
+use std::path::Path;
+
+use crate::cli::Common;
+use crate::settings::keys;
+
+/// What follows `castline COMMAND` so that it works on the same cast and ledger: ` cast.csv --sandbox`.
+pub(super) fn again(common: &Common, cast: Option<&Path>) -> String {
+    let mut words: Vec<String> = cast.map(|cast| cast.display().to_string()).into_iter().collect();
+    if common.sandbox {
+        words.push("--sandbox".to_owned());
+    }
+    for (flag, file) in [("--config", &common.config), ("--ledger", &common.ledger)] {
+        if let Some(file) = file {
+            words.extend([flag.to_owned(), file.display().to_string()]);
+        }
+    }
+    for set in &common.set {
+        words.extend(["--set".to_owned(), shown(set)]);
+    }
+    words.iter().map(|word| format!(" {}", quoted(word))).collect()
+}
+
+/// `KEY=VALUE` without what is secret in it: messages end up in logs.
+fn shown(set: &str) -> String {
+    match set.split_once('=') {
+        Some((name, text)) => match keys::find(name.trim()) {
+            Some(key) => format!("{name}={}", key.shown(text)),
+            None => set.to_owned(),
+        },
+        None => set.to_owned(),
+    }
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn said(typed: &[&str]) -> String {
+        let cli = Cli::parse_from([&["castline", "status"], typed].concat());
+        again(&cli.common, Some(Path::new("my cast.csv")))
+    }
+
+    #[test]
+    fn a_command_is_ready_to_be_pasted() {
+        assert_eq!(said(&[]), " 'my cast.csv'");
+        assert_eq!(
+            said(&["--sandbox", "--ledger", "it's.db", "--set", "api.rate=3/min"]),
+            r" 'my cast.csv' --sandbox --ledger 'it'\''s.db' --set api.rate=3/min"
+        );
+    }
+
+    #[test]
+    fn no_secret_is_in_it() {
+        let told = said(&["--set", "notify.url=https://hooks.example/SECRET"]);
+        assert_eq!(
+            told,
+            " 'my cast.csv' --set 'notify.url=https://hooks.example/***'"
+        );
+    }
+}

@@ -1,0 +1,256 @@
+//! A line per station, drawn over and over, and what is left of the time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::State;
+use crate::plan::length;
+
+/// What a bar takes before its message.
+const BAR_WIDTH: usize = 59;
+
+pub(super) struct Bars {
+    all: MultiProgress,
+    top: ProgressBar,
+    checked: ProgressBar,
+    published: ProgressBar,
+    enrolled: ProgressBar,
+    pacing: Arc<Mutex<Pacing>>,
+}
+
+/// How long the paid calls that are left take, read whenever a bar is drawn: as long as the limiter or the API itself
+/// makes them take, whichever is slower.
+#[derive(Default)]
+struct Pacing {
+    /// Paid calls that are left.
+    left: u64,
+    /// The least time between two of them.
+    interval: Duration,
+    /// The API asked to wait until then.
+    paused_until: Option<Instant>,
+    /// When a call was first seen to have ended, and how many had by then: since the start, or the last pause.
+    from: Option<(Instant, u64)>,
+    /// When the last one ended, and how many had.
+    to: Option<(Instant, u64)>,
+}
+
+impl Pacing {
+    /// So many calls have ended by `now`, and so many are left.
+    fn count(&mut self, ended: u64, left: u64, now: Instant) {
+        self.left = left;
+        if ended > self.to.map_or(0, |(_, before)| before) {
+            self.to = Some((now, ended));
+            self.from = self.from.or(self.to);
+        }
+    }
+
+    fn pause(&mut self, until: Instant) {
+        self.paused_until = Some(until);
+        // The time that is waited says nothing of how long calls take.
+        self.from = None;
+    }
+
+    /// The time between two calls.
+    fn each(&self) -> Duration {
+        let measured = match (self.from, self.to) {
+            (Some((from, before)), Some((to, ended))) if ended > before => {
+                (to - from).div_f64((ended - before) as f64)
+            }
+            _ => Duration::ZERO,
+        };
+        measured.max(self.interval)
+    }
+
+    /// `12 s` to go, or `paused 12 s`.
+    fn told(&self, now: Instant) -> String {
+        let pause = self
+            .paused_until
+            .map(|until| until.saturating_duration_since(now));
+        match pause {
+            Some(pause) if !pause.is_zero() => format!("paused {}", length(pause)),
+            _ if self.left == 0 => String::new(),
+            _ => length(
+                self.each()
+                    .saturating_mul(u32::try_from(self.left).unwrap_or(u32::MAX)),
+            ),
+        }
+    }
+}
+
+// An error ends a command while they are drawn.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// As much of a bar's message as fits beside it.
+fn fitting(message: String) -> String {
+    let (_, columns) = Term::stderr().size();
+    let room = usize::from(columns).saturating_sub(BAR_WIDTH + 1);
+    console::truncate_str(&message, room, "…").into_owned()
+}
+
+impl Bars {
+    pub(super) fn new(run: bool, interval: Duration) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let pacing = Arc::new(Mutex::new(Pacing {
+            interval,
+            ..Pacing::default()
+        }));
+        let told = Arc::clone(&pacing);
+        let limit = move |_: &ProgressState, to: &mut dyn std::fmt::Write| {
+            let told = told
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .told(Instant::now());
+            let _ = write!(to, "{told}");
+        };
+        let speed = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+            let _ = write!(to, "{:.1}/s", state.per_sec());
+        };
+        let columns = usize::from(Term::stderr().size().1);
+        // At 80 columns, room is left for `$12.34 of $50.00`.
+        let bar = |name: &'static str, shown: bool| {
+            let left = if name == "enrolled" {
+                "{limit:>11}"
+            } else {
+                "{eta:>11}"
+            };
+            // Drawn over and over, a line that wraps leaves its remains behind.
+            let form = match columns {
+                ..BAR_WIDTH => format!("{{prefix:>9}} {{pos:>6}}/{{len:<6}} {left}"),
+                _ => format!(
+                    "{{prefix:>9}} {{bar:12.cyan/dim}} {{pos:>6}}/{{len:<6}} {{speed:>8}} {left}  {{msg}}"
+                ),
+            };
+            let style = ProgressStyle::with_template(&form)
+                .expect("the template is valid")
+                .with_key("limit", limit.clone())
+                .with_key("speed", speed)
+                .progress_chars("━╸─");
+            let bar = ProgressBar::no_length().with_style(style).with_prefix(name);
+            if shown {
+                all.add(bar)
+            } else {
+                bar.set_draw_target(ProgressDrawTarget::hidden());
+                bar
+            }
+        };
+        // The terminal writes `^C` behind the last bar, which makes a line more than are known of: the topmost one
+        // stays when they are cleared. So that one is empty.
+        let empty = ProgressStyle::with_template(" ").expect("the template is valid");
+        let top = all.add(ProgressBar::no_length().with_style(empty));
+        let checked = bar("checked", true);
+        let published = bar("uploaded", run);
+        let enrolled = bar("enrolled", run);
+        Self {
+            all,
+            top,
+            checked,
+            published,
+            enrolled,
+            pacing,
+        }
+    }
+
+    pub(super) fn show(&self, state: &State) {
+        let count = &state.count;
+        if count.to_enroll == 1 && self.enrolled.position() == 0 {
+            // So that what is left, and pauses, count down while nothing happens.
+            self.enrolled.enable_steady_tick(Duration::from_millis(500));
+        }
+        self.top.tick();
+        self.checked.set_length(count.characters);
+        self.checked.set_position(count.reached());
+        self.published.set_length(count.to_enroll);
+        self.published.set_position(count.published);
+        self.enrolled.set_length(count.to_enroll);
+        self.enrolled.set_position(count.enrolled);
+        let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = count.enrolled + count.failed + count.in_doubt;
+        pacing.count(ended, count.left, Instant::now());
+        drop(pacing);
+        let unsure = count.unsure();
+        if unsure > 0 {
+            self.checked
+                .set_message(fitting(format!("{unsure} not suitable")));
+        }
+        let budget = state.budget.map(|b| format!(" of {b}")).unwrap_or_default();
+        let doubt = if count.in_doubt > 0 {
+            format!(", {} in doubt", count.in_doubt)
+        } else {
+            String::new()
+        };
+        self.enrolled
+            .set_message(fitting(format!("{}{budget}{doubt}", count.cost_usd)));
+    }
+
+    /// The API asked to wait until then.
+    pub(super) fn pause(&self, until: Instant) {
+        let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
+        pacing.pause(until);
+    }
+
+    /// A line above the bars.
+    pub(super) fn line(&self, text: &str) {
+        let _ = self.all.println(text);
+    }
+
+    pub(super) fn end(&self) {
+        for bar in [&self.top, &self.checked, &self.published, &self.enrolled] {
+            bar.finish_and_clear();
+        }
+        let _ = self.all.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_left_takes_as_long_as_the_limiter_makes_it_or_the_calls_themselves() {
+        let start = Instant::now();
+        let mut pacing = Pacing {
+            interval: Duration::from_secs(1),
+            ..Pacing::default()
+        };
+        pacing.count(0, 100, start);
+        assert_eq!(pacing.told(start), "1 min 40 s", "nothing is measured yet");
+        // Two at once, and each call takes ten seconds: one in five.
+        pacing.count(1, 99, at(start, 10));
+        pacing.count(5, 95, at(start, 30));
+        assert_eq!(pacing.told(at(start, 30)), "7 min 55 s");
+        // Nothing new is drawn, and nothing measured.
+        pacing.count(5, 95, at(start, 39));
+        assert_eq!(pacing.told(at(start, 39)), "7 min 55 s");
+        // Fast calls are held by the limiter.
+        pacing.count(95, 5, at(start, 40));
+        assert_eq!(pacing.told(at(start, 40)), "5 s");
+        pacing.count(100, 0, at(start, 41));
+        assert_eq!(pacing.told(at(start, 41)), "");
+    }
+
+    #[test]
+    fn a_pause_says_nothing_of_how_long_calls_take() {
+        let start = Instant::now();
+        let mut pacing = Pacing {
+            interval: Duration::from_secs(1),
+            ..Pacing::default()
+        };
+        pacing.count(1, 10, start);
+        pacing.pause(at(start, 900));
+        assert_eq!(pacing.told(start), "paused 15 min");
+        pacing.count(2, 9, at(start, 901));
+        pacing.count(3, 8, at(start, 903));
+        assert_eq!(pacing.told(at(start, 903)), "16 s");
+    }
+}
