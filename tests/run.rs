@@ -71,6 +71,24 @@ fn a_second_run_does_nothing_and_pays_nothing() {
 }
 
 #[test]
+fn a_copy_of_the_ledgers_one_file_pays_for_nothing_again() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    let elsewhere = sample_cast();
+    std::fs::create_dir(elsewhere.folder.path().join(".castline")).expect("a folder");
+    let ledger = ".castline/sandbox.db";
+    std::fs::copy(
+        cast.folder.path().join(ledger),
+        elsewhere.folder.path().join(ledger),
+    )
+    .expect("a copy");
+    let again = Castline::on(&elsewhere).run(&["run", "--sandbox", "--json"]);
+    again.exits_with(0);
+    assert_eq!(again.summary()["kept"], cast.names.len());
+    assert_eq!(again.summary()["cost_usd"], 0.0);
+}
+
+#[test]
 fn the_first_line_tells_the_schema_and_the_last_the_exit_code() {
     let cast = sample_cast();
     let run = Castline::on(&cast).run(&["check", "--json"]);
