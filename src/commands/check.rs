@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::Context;
 use super::context::cast_flags;
+use super::made::Made;
 use super::report::Sheet;
 use crate::cli::{CastArgs, Common};
 use crate::exit::ExitCode;
@@ -24,7 +25,7 @@ pub(super) async fn check(
 ) -> anyhow::Result<ExitCode> {
     let mut context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
     if let Some(report) = report {
-        context.outputs.claim("--report", report)?;
+        context.outputs.claim("--report", report, Made::Report)?;
     }
     let cast = context.read_cast(&args, "check")?;
     let mut look = context.look(&cast, &args, Policy::default(), false, None, None)?;

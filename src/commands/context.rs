@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::UsageError;
+use super::made::Made;
 use super::outputs::Outputs;
 use crate::cast::{self, Cast, CastError, CastOptions, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
@@ -149,7 +150,7 @@ impl Context {
         let settings = settings(common, cast, flags)?;
         let mut outputs = Outputs::new(common, &settings, cast);
         if let Some(file) = &settings.log_file {
-            outputs.claim_log(&settings.said_by("report.log_file"), file)?;
+            outputs.claim(&settings.said_by("report.log_file"), file, Made::Log)?;
         }
         let reporters = reporters(common, command, &settings)?;
         Ok(Self {

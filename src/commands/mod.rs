@@ -8,6 +8,7 @@ mod doctor;
 mod eval;
 mod init;
 mod ledger;
+mod made;
 mod manifest;
 mod notify;
 mod outputs;

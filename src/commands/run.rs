@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU32;
 use anyhow::Context as _;
 
 use super::context::{Flags, cast_flags, cast_options, pay_flags};
+use super::made::Made;
 use super::notify::notify;
 use super::plan::survey;
 use super::servers::{Parts, start_sandbox};
@@ -61,7 +62,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     }
     let mut context = Context::new(common, "run", Some(&args.cast), flags)?;
     if let Some(out) = &report {
-        context.outputs.claim("--report", out)?;
+        context.outputs.claim("--report", out, Made::Report)?;
     }
     let ask = !common.sandbox && !yes && saved.is_none();
     if ask && !can_ask() {
