@@ -231,6 +231,32 @@ fn a_copy_of_the_ledger_takes_the_place_of_an_earlier_copy_and_of_nothing_else()
     );
 }
 
+/// `castline completions bash | head -3`: the pipe is closed while there is more to write.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_a_command_in_peace() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    for args in [
+        &["completions", "bash"][..],
+        &["man"],
+        &["manifest", "cast.csv", "--sandbox"],
+        &["config", "show"],
+        &["status", "cast.csv", "--sandbox"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = Command::new(env!("CARGO_BIN_EXE_castline"))
+            .args(args)
+            .current_dir(cast.folder.path())
+            .stdout(writer)
+            .output()
+            .expect("castline starts");
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), &*stderr), (Some(0), ""), "{args:?}");
+    }
+}
+
 #[test]
 fn what_can_not_be_written_is_told_before_the_work() {
     let cast = sample_cast();

@@ -59,8 +59,14 @@ pub(super) async fn check(
 
 /// A line on stdout; a reader that went away ends the command in peace.
 pub(super) fn println(line: &str) -> std::io::Result<()> {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// The same for what is written at once.
+pub(super) fn print(bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
-    match writeln!(std::io::stdout(), "{line}") {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => other,
     }

@@ -1,8 +1,8 @@
 //! `castline manifest`: the manifest again, from the ledger, in any format.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::check::print;
 use super::outputs::Outputs;
 use super::{UsageError, context};
 use crate::cli::Common;
@@ -38,7 +38,7 @@ pub(super) fn manifest(
                 eprintln!("manifest: {}", path.display());
             }
         }
-        None => std::io::stdout().write_all(&manifest::render(&manifest, format)?)?,
+        None => print(&manifest::render(&manifest, format)?)?,
     }
     Ok(ExitCode::Done)
 }
