@@ -139,11 +139,6 @@ fn only_free_ids(ledger: &Ledger, settled: &[(Name, Resolution)]) -> anyhow::Res
 /// Whose assets the provider is asked for, if it lists any.
 fn assets_of(context: &Context) -> Result<String, UsageError> {
     let settings = &context.settings;
-    let own = || super::wallet::address(settings);
-    let Some(address) = settings.payment.address.clone().or_else(own) else {
-        let told = "whose assets? set payment.address to your wallet's public address, 0x…";
-        return Err(UsageError(told.to_owned()));
-    };
     if settings.api.provider.listing.is_none() {
         let told = format!(
             "{} has no list of assets to ask; look them up yourself, and say what you found: --adopt, --forget or \
@@ -152,7 +147,10 @@ fn assets_of(context: &Context) -> Result<String, UsageError> {
         );
         return Err(UsageError(told));
     }
-    Ok(address)
+    let own = || super::wallet::address(settings);
+    let told = "whose assets? set payment.address to your wallet's public address, 0x…";
+    let address = settings.payment.address.clone().or_else(own);
+    address.ok_or_else(|| UsageError(told.to_owned()))
 }
 
 /// Adopts what the provider lists under a name in doubt, made from the picture that was sent. Only what fits
