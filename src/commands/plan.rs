@@ -99,6 +99,18 @@ fn run_of(out: &Path, common: &Common, pay: &PayArgs) -> String {
         "run".to_owned(),
         quoted(&out.display().to_string()),
     ];
+    words.extend(common_flags(common));
+    for (flag, value) in [("--max-cost", &pay.max_cost), ("--rate", &pay.rate)] {
+        if let Some(value) = value {
+            words.extend([flag.to_owned(), quoted(value)]);
+        }
+    }
+    words.join(" ")
+}
+
+/// What another command needs to be about the same settings and the same ledger, as a shell takes it.
+pub(super) fn common_flags(common: &Common) -> Vec<String> {
+    let mut words = Vec::new();
     if common.sandbox {
         words.push("--sandbox".to_owned());
     }
@@ -106,8 +118,6 @@ fn run_of(out: &Path, common: &Common, pay: &PayArgs) -> String {
     let options = [
         ("--config", file(&common.config)),
         ("--ledger", file(&common.ledger)),
-        ("--max-cost", pay.max_cost.clone()),
-        ("--rate", pay.rate.clone()),
     ];
     let set = common.set.iter().map(|set| ("--set", Some(set.clone())));
     for (flag, value) in options.into_iter().chain(set) {
@@ -115,11 +125,11 @@ fn run_of(out: &Path, common: &Common, pay: &PayArgs) -> String {
             words.extend([flag.to_owned(), quoted(&value)]);
         }
     }
-    words.join(" ")
+    words
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::check::println;
+use super::plan::{common_flags, quoted};
 use super::servers::{api, start_sandbox};
 use super::{Context, UsageError};
 use crate::cast::{Name, printable};
@@ -53,10 +54,18 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
         }
     }
     only_free_ids(&ledger, &settled)?;
-    let settled = settled
-        .into_iter()
-        .map(|(name, resolution)| (name, Transition::Resolve(resolution)));
-    ledger.write_all(settled.collect()).await?;
+    let transitions = settled
+        .iter()
+        .map(|(name, resolution)| (name.clone(), Transition::Resolve(resolution.clone())));
+    ledger.write_all(transitions.collect()).await?;
+    for (name, resolution) in &settled {
+        let name = printable(name.as_str());
+        println(&match resolution {
+            Resolution::Adopt { asset_id, .. } => format!("adopted\t{name}\t{}", printable(asset_id)),
+            Resolution::Forget => format!("forgotten\t{name}\tnot enrolled, not counted as spent"),
+            Resolution::Retry => format!("sent again\t{name}\tby the next run"),
+        })?;
+    }
     if let Some(address) = assets_of {
         reconcile(&context, &ledger, &address, common.sandbox).await?;
     }
@@ -68,13 +77,60 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
         let code = record.code.as_deref().unwrap_or_default();
         let message = record.message.as_deref().unwrap_or_default();
         let name = printable(record.name.as_str());
-        println(&format!("in doubt\t{name}\t{code}: {}", printable(message)))?;
+        let asked = ledger.view().last_call(&record.name.key())?.unwrap_or_default();
+        let url = printable(record.url.as_deref().unwrap_or_default());
+        let message = printable(message);
+        println(&format!("in doubt\t{name}\t{code}: {message}\t{asked}\t{url}"))?;
+    }
+    if let Some(record) = left.first().filter(|_| !common.quiet) {
+        let lists = context.settings.api.provider.listing.is_some();
+        eprint!("{}", next_steps(common, cast, &record.name, left.len(), lists));
     }
     Ok(if left.is_empty() {
         ExitCode::Done
     } else {
         ExitCode::InDoubt
     })
+}
+
+/// What to type next, for the first of those in doubt.
+fn next_steps(common: &Common, cast: Option<&Path>, name: &Name, left: usize, lists: bool) -> String {
+    let name = printable(name.as_str());
+    let resolve = |flag: &str, value: Option<String>| {
+        let mut words = vec!["castline".to_owned(), "resolve".to_owned()];
+        words.extend(cast.map(|cast| quoted(&cast.display().to_string())));
+        words.push(flag.to_owned());
+        words.extend(value.map(|value| quoted(&value)));
+        words.extend(common_flags(common));
+        words.join(" ")
+    };
+    let whom = match left {
+        1 => String::new(),
+        _ => format!(" of each, as here of {name}"),
+    };
+    let mut told = format!("\nLook at the provider's own list of assets, then say what you found{whom}:\n");
+    for (flag, value, meaning) in [
+        (
+            "--adopt",
+            format!("{name}=ta_…"),
+            "it was enrolled: put its id in the place of ta_…",
+        ),
+        ("--forget", name.clone(), "it was not enrolled, and not charged"),
+        (
+            "--retry",
+            name.clone(),
+            "send it again in the next run; it may cost twice",
+        ),
+    ] {
+        told += &format!("  {}\n      # {meaning}\n", resolve(flag, Some(value)));
+    }
+    if lists {
+        told += &format!(
+            "  {}\n      # castline asks for the list, and adopts what it finds there\n",
+            resolve("--reconcile", None)
+        );
+    }
+    told
 }
 
 fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<Record>> {
