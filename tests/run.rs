@@ -151,6 +151,21 @@ fn a_budget_stops_the_run_cleanly_and_a_larger_one_finishes_it() {
 }
 
 #[test]
+fn a_retry_leaves_those_alone_with_whom_nothing_went_wrong() {
+    let cast = sample_cast();
+    let first = Castline::on(&cast).run(&["run", "--sandbox", "--json", "--max-cost", "0.03"]);
+    first.exits_with(5);
+    let retry = Castline::on(&cast).run(&["retry", "--sandbox", "--json"]);
+    retry.exits_with(0);
+    assert!(
+        retry.events("enrolled").is_empty(),
+        "{:?}",
+        retry.events("enrolled")
+    );
+    assert_eq!(cast.manifest()["characters"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
 fn a_run_that_pays_needs_consent() {
     let cast = sample_cast();
     let run = Castline::on(&cast).run(&["run"]);

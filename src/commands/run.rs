@@ -19,7 +19,7 @@ use crate::cli::{CastArgs, Common, PayArgs, RunArgs};
 use crate::count::counted;
 use crate::enroll::{Client, KeyError, Pace, PaymentMode};
 use crate::exit::ExitCode;
-use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions, State};
+use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions, Record};
 use crate::manifest::{self, Manifest, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Price, Publish, Stop, Way};
 use crate::plan::{Agreed, PlanFile, Policy, length};
@@ -33,7 +33,7 @@ use crate::settings::Settings;
 pub(super) enum Which {
     /// All of them.
     All,
-    /// Those that an earlier run began and could not finish, or that the API refused.
+    /// Those that failed in an earlier run, or that the API refused.
     Failed,
 }
 
@@ -327,14 +327,13 @@ impl Ending {
     }
 }
 
-/// Keeps those whom an earlier run began and could not finish, or whom the API refused; and those in doubt, who are
-/// not sent again but told of.
+/// Keeps those with whom something went wrong: whom the API refused, or who failed; and those in doubt, who are not sent
+/// again but told of. Whom a budget or Ctrl-C left is for `castline run`.
 fn only_failed(cast: &mut Cast, view: Option<LedgerView>) -> anyhow::Result<()> {
-    use State::{InDoubt, Intent, Prepared, Published, Refused};
     let records = view.map(|view| view.all()).transpose()?.unwrap_or_default();
     let failed: HashSet<NameKey> = records
         .into_iter()
-        .filter(|record| matches!(record.state, Refused | Prepared | Published | Intent | InDoubt))
+        .filter(Record::has_failed)
         .map(|record| record.name.key())
         .collect();
     cast.characters

@@ -104,6 +104,15 @@ impl Record {
         }
     }
 
+    /// Whether something went wrong with it: refused, in doubt, or a failure that cost nothing.
+    pub fn has_failed(&self) -> bool {
+        match self.state {
+            State::Refused | State::Intent | State::InDoubt => true,
+            State::Prepared | State::Published => self.code.is_some(),
+            State::Seen | State::Unsuitable | State::Enrolled => false,
+        }
+    }
+
     /// Whether the cast still says of it what it said when it was last seen, with the same picture.
     pub fn is_as_seen(&self, character: &Character, sha256: &str) -> bool {
         self.source_sha256.as_deref() == Some(sha256)
@@ -153,6 +162,13 @@ pub enum Transition {
         object_key: String,
         /// The address, without signature.
         url: String,
+    },
+    /// It could not be published; nothing was charged.
+    Fail {
+        /// A fixed code.
+        code: String,
+        /// For people.
+        message: String,
     },
     /// A paid call is about to leave.
     Intend {
@@ -285,6 +301,7 @@ impl Transition {
             Self::See { .. } => "be seen",
             Self::Judge { .. } => "be judged",
             Self::Publish { .. } => "be published",
+            Self::Fail { .. } => "fail to be published",
             Self::Intend { .. } => "be paid for",
             Self::Enrolled { .. } => "be enrolled",
             Self::Refuse { .. } => "be refused",
@@ -357,7 +374,10 @@ pub fn apply(
             },
         ) => {
             record.verdict = Some(*verdict);
-            (record.code, record.message) = (code.clone(), message.clone());
+            // Why it failed stays until it is tried again: a run that ends before leaves it to `castline retry`.
+            if !(*goes_on && matches!(record.state, Prepared | Published | Refused)) {
+                (record.code, record.message) = (code.clone(), message.clone());
+            }
             record.state = match (goes_on, verdict) {
                 // It goes on to be paid for: only a picture that is not enrolled as it is.
                 (true, _) if record.asset_id.is_some() && record.enrolled_sha256 == record.source_sha256 => {
@@ -373,6 +393,9 @@ pub fn apply(
             record.object_key = Some(object_key.clone());
             record.url = Some(url.clone());
             record.state = Published;
+        }
+        (state @ (Prepared | Published), Transition::Fail { code, message }) => {
+            told(&mut record, state, code, message);
         }
         (Published, Transition::Intend { .. }) => {
             record.attempted_sha256.clone_from(&record.source_sha256);

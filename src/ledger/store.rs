@@ -545,6 +545,7 @@ fn attempt(
         Transition::See { .. }
         | Transition::Judge { .. }
         | Transition::Publish { .. }
+        | Transition::Fail { .. }
         | Transition::Import { .. } => {}
     }
     Ok(())
