@@ -75,6 +75,9 @@ pub struct Record {
     pub url: Option<String>,
     /// SHA-256 of the picture that the paid call under way, or in doubt, is about.
     pub attempted_sha256: Option<String>,
+    /// What that call was expected to cost.
+    #[serde(default)]
+    pub attempted_price: Option<Usd>,
     /// How many paid calls were intended.
     pub attempts: u32,
     /// What the API calls it.
@@ -397,8 +400,9 @@ pub fn apply(
         (state @ (Prepared | Published), Transition::Fail { code, message }) => {
             told(&mut record, state, code, message);
         }
-        (Published, Transition::Intend { .. }) => {
+        (Published, Transition::Intend { price, .. }) => {
             record.attempted_sha256.clone_from(&record.source_sha256);
+            record.attempted_price = Some(*price);
             record.attempts += 1;
             (record.code, record.message) = (None, None);
             record.state = Intent;
@@ -422,11 +426,13 @@ pub fn apply(
         }
         (Intent, Transition::Doubt { code, message }) => told(&mut record, InDoubt, code, message),
         (InDoubt, Transition::Resolve(Resolution::Adopt { asset_id, at })) => {
-            enrolled(&mut record, asset_id, None, at);
+            let price = record.attempted_price;
+            enrolled(&mut record, asset_id, price, at);
         }
         (InDoubt, Transition::Resolve(Resolution::Retry | Resolution::Forget)) => {
             record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
-            (record.code, record.message, record.attempted_sha256) = (None, None, None);
+            (record.code, record.message) = (None, None);
+            (record.attempted_sha256, record.attempted_price) = (None, None);
         }
         (
             Seen | Unsuitable | Prepared | Published | Refused,
@@ -467,6 +473,7 @@ fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
     record.state = State::Enrolled;
     record.asset_id = Some(asset_id.to_owned());
     record.enrolled_sha256 = record.attempted_sha256.take();
+    record.attempted_price = None;
     record.enrolled_at = Some(at.to_owned());
     record.price = price;
     (record.code, record.message) = (None, None);
@@ -484,6 +491,7 @@ fn new(name: &Name) -> Record {
         object_key: None,
         url: None,
         attempted_sha256: None,
+        attempted_price: None,
         attempts: 0,
         asset_id: None,
         enrolled_sha256: None,

@@ -202,6 +202,7 @@ fn nothing_but_a_person_moves_a_doubt() {
         Some("aa"),
         "it is the picture of the call in doubt"
     );
+    assert_eq!(adopted.price, Some(Usd::from_micros(10_000)), "and its price");
 }
 
 #[test]

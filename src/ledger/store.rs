@@ -545,8 +545,24 @@ fn attempt(
         Transition::See { .. }
         | Transition::Judge { .. }
         | Transition::Publish { .. }
-        | Transition::Fail { .. }
-        | Transition::Import { .. } => {}
+        | Transition::Fail { .. } => {}
+        // A ledger that is built again counts what was paid before, or its budget would begin anew.
+        Transition::Import {
+            asset_id,
+            price: Some(price),
+            at,
+            ..
+        } => {
+            let now = now();
+            let at = at.as_ref().unwrap_or(&now);
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message, asset_id)
+                     VALUES (?1, ?2, '', ?3, ?4, ?4, 'enrolled', 'imported', 'from a manifest', ?5)",
+                )?
+                .execute((key.as_str(), run, money(*price), at, asset_id))?;
+        }
+        Transition::Import { price: None, .. } => {}
     }
     Ok(())
 }
