@@ -49,7 +49,7 @@ pub(super) fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
         Some(ManifestEntry {
             asset_id: record.asset_id?,
             name: record.name.as_str().to_owned(),
-            kind: record.kind,
+            kind: record.enrolled_kind.unwrap_or(record.kind),
             source: record.source,
             source_sha256: record.enrolled_sha256,
             published_url: record.url,

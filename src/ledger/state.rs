@@ -84,6 +84,9 @@ pub struct Record {
     pub asset_id: Option<String>,
     /// SHA-256 of the picture that was enrolled.
     pub enrolled_sha256: Option<String>,
+    /// How that was enrolled, whatever the cast says now.
+    #[serde(default)]
+    pub enrolled_kind: Option<Kind>,
     /// When.
     pub enrolled_at: Option<String>,
     /// What that cost.
@@ -105,6 +108,13 @@ impl Record {
             _ if self.asset_id.is_some() => Some(self.enrolled_sha256.as_deref()),
             _ => None,
         }
+    }
+
+    /// Whether this picture is the one that it has its id for, enrolled in this way.
+    pub fn is_enrolled_as(&self, kind: Kind, sha256: &str) -> bool {
+        self.asset_id.is_some()
+            && self.enrolled_sha256.as_deref() == Some(sha256)
+            && self.enrolled_kind.unwrap_or(self.kind) == kind
     }
 
     /// Whether something went wrong with it: refused, in doubt, or a failure that cost nothing.
@@ -353,7 +363,10 @@ pub fn apply(
             },
         ) => {
             let changed = record.source_sha256.as_ref() != Some(sha256);
-            record.kind = *kind;
+            // Of a call in doubt the kind is the one that was asked for.
+            if state != InDoubt {
+                record.kind = *kind;
+            }
             record.source.clone_from(source);
             record.extra.clone_from(extra);
             record.source_sha256 = Some(sha256.clone());
@@ -383,7 +396,10 @@ pub fn apply(
             }
             record.state = match (goes_on, verdict) {
                 // It goes on to be paid for: only a picture that is not enrolled as it is.
-                (true, _) if record.asset_id.is_some() && record.enrolled_sha256 == record.source_sha256 => {
+                (true, _)
+                    if (record.source_sha256.as_deref())
+                        .is_some_and(|sha256| record.is_enrolled_as(record.kind, sha256)) =>
+                {
                     return Err(illegal());
                 }
                 (true, _) => Prepared,
@@ -451,6 +467,7 @@ pub fn apply(
             record.source.clone_from(source);
             record.source_sha256.clone_from(sha256);
             record.enrolled_sha256.clone_from(sha256);
+            record.enrolled_kind = Some(*kind);
             record.asset_id = Some(asset_id.clone());
             record.price = *price;
             record.enrolled_at.clone_from(at);
@@ -473,6 +490,7 @@ fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
     record.state = State::Enrolled;
     record.asset_id = Some(asset_id.to_owned());
     record.enrolled_sha256 = record.attempted_sha256.take();
+    record.enrolled_kind = Some(record.kind);
     record.attempted_price = None;
     record.enrolled_at = Some(at.to_owned());
     record.price = price;
@@ -495,6 +513,7 @@ fn new(name: &Name) -> Record {
         attempts: 0,
         asset_id: None,
         enrolled_sha256: None,
+        enrolled_kind: None,
         enrolled_at: None,
         price: None,
         settlement: None,
