@@ -90,7 +90,7 @@ pub struct PayArgs {
     /// Paid calls at most: 5/s, 3/min, 100/h [default: 1/s]
     #[arg(long, value_name = "RATE")]
     pub rate: Option<String>,
-    /// Pay again for characters whose picture has changed since they were enrolled
+    /// Pay again for characters whose picture or kind has changed since they were enrolled
     #[arg(long, value_name = "WHICH", value_parser = ["changed"])]
     pub re_enroll: Option<String>,
 }

@@ -99,6 +99,108 @@ fn nothing_precious_is_written_over() {
     }
 }
 
+/// Where no cast is named, castline can't know that a file is one; and other people's files are theirs in any case.
+#[test]
+fn only_what_castline_made_is_written_over() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    let at = |name: &str| cast.folder.path().join(name);
+    std::fs::write(at("notes.txt"), "Ask Ada about the second act.\n").expect("notes");
+    std::fs::write(at("other.csv"), "name,image\nBo,bo.png\n").expect("another cast");
+    std::fs::write(at("empty"), "").expect("a file");
+    let before = files(&cast);
+    for args in [
+        &["manifest", "--sandbox", "--out", "cast.csv"][..],
+        &["manifest", "--sandbox", "--out", "notes.txt", "--format", "csv"],
+        &[
+            "manifest",
+            "cast.csv",
+            "--sandbox",
+            "--out",
+            "other.csv",
+            "--format",
+            "csv",
+        ],
+        &["report", "--sandbox", "--out", "cast.csv"],
+        &["report", "--sandbox", "--out", "manifest.json"],
+        &["ledger", "backup", "--sandbox", "--out", "cast.csv"],
+        &["ledger", "backup", "cast.csv", "--sandbox", "--out", "notes.txt"],
+        &[
+            "ledger",
+            "backup",
+            "cast.csv",
+            "--sandbox",
+            "--out",
+            "manifest.json",
+        ],
+        &["check", "cast.csv", "--report", "manifest.json"],
+        &["check", "cast.csv", "--log-file", "notes.txt"],
+        &["check", "cast.csv", "--log-file", "manifest.json"],
+        &["plan", "cast.csv", "--sandbox", "--out", "manifest.json"],
+        &["run", "cast.csv", "--sandbox", "--manifest", "other.csv"],
+    ] {
+        let ended = castline(&cast, args);
+        ended.exits_with(2);
+        assert!(
+            ended.stderr.contains("would be written over"),
+            "{args:?}: {}",
+            ended.stderr
+        );
+        let after = files(&cast);
+        let kept = before.iter().filter(|(path, _)| !path.contains(".castline"));
+        for file in kept {
+            assert!(after.contains(file), "{args:?} wrote over {}", file.0);
+        }
+    }
+    // Its own it writes anew, and into files that hold nothing.
+    for args in [
+        &[
+            "manifest",
+            "cast.csv",
+            "--sandbox",
+            "--out",
+            "m",
+            "--format",
+            "csv",
+        ][..],
+        &[
+            "manifest",
+            "cast.csv",
+            "--sandbox",
+            "--out",
+            "m",
+            "--format",
+            "map",
+        ],
+        &["manifest", "cast.csv", "--sandbox", "--out", "m"],
+        &["report", "cast.csv", "--sandbox", "--out", "look.html"],
+        &["report", "cast.csv", "--sandbox", "--out", "look.html"],
+        &["plan", "cast.csv", "--sandbox", "--out", "p.json"],
+        &[
+            "plan",
+            "cast.csv",
+            "--sandbox",
+            "--out",
+            "p.json",
+            "--log-file",
+            "log",
+        ],
+        &[
+            "plan",
+            "cast.csv",
+            "--sandbox",
+            "--out",
+            "p.json",
+            "--log-file",
+            "log",
+        ],
+        &["ledger", "backup", "cast.csv", "--sandbox", "--out", "empty"],
+        &["ledger", "backup", "cast.csv", "--sandbox", "--out", "empty"],
+    ] {
+        castline(&cast, args).exits_with(0);
+    }
+}
+
 #[test]
 fn a_copy_of_the_ledger_takes_the_place_of_an_earlier_copy_and_of_nothing_else() {
     let cast = sample_cast();
@@ -127,6 +229,32 @@ fn a_copy_of_the_ledger_takes_the_place_of_an_earlier_copy_and_of_nothing_else()
         std::fs::read(cast.folder.path().join("copy.db")).expect("a copy"),
         copy
     );
+}
+
+/// `castline completions bash | head -3`: the pipe is closed while there is more to write.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_a_command_in_peace() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    for args in [
+        &["completions", "bash"][..],
+        &["man"],
+        &["manifest", "cast.csv", "--sandbox"],
+        &["config", "show"],
+        &["status", "cast.csv", "--sandbox"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = Command::new(env!("CARGO_BIN_EXE_castline"))
+            .args(args)
+            .current_dir(cast.folder.path())
+            .stdout(writer)
+            .output()
+            .expect("castline starts");
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), &*stderr), (Some(0), ""), "{args:?}");
+    }
 }
 
 #[test]

@@ -71,6 +71,24 @@ fn a_second_run_does_nothing_and_pays_nothing() {
 }
 
 #[test]
+fn a_copy_of_the_ledgers_one_file_pays_for_nothing_again() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    let elsewhere = sample_cast();
+    std::fs::create_dir(elsewhere.folder.path().join(".castline")).expect("a folder");
+    let ledger = ".castline/sandbox.db";
+    std::fs::copy(
+        cast.folder.path().join(ledger),
+        elsewhere.folder.path().join(ledger),
+    )
+    .expect("a copy");
+    let again = Castline::on(&elsewhere).run(&["run", "--sandbox", "--json"]);
+    again.exits_with(0);
+    assert_eq!(again.summary()["kept"], cast.names.len());
+    assert_eq!(again.summary()["cost_usd"], 0.0);
+}
+
+#[test]
 fn the_first_line_tells_the_schema_and_the_last_the_exit_code() {
     let cast = sample_cast();
     let run = Castline::on(&cast).run(&["check", "--json"]);
@@ -187,6 +205,21 @@ fn a_manifest_that_can_not_be_written_takes_nothing_of_the_end_with_it() {
     );
     assert_eq!(summary["exit_code"], 1);
     assert!(summary.get("manifest").is_none(), "{summary}");
+}
+
+#[test]
+fn a_retry_leaves_those_alone_with_whom_nothing_went_wrong() {
+    let cast = sample_cast();
+    let first = Castline::on(&cast).run(&["run", "--sandbox", "--json", "--max-cost", "0.03"]);
+    first.exits_with(5);
+    let retry = Castline::on(&cast).run(&["retry", "--sandbox", "--json"]);
+    retry.exits_with(0);
+    assert!(
+        retry.events("enrolled").is_empty(),
+        "{:?}",
+        retry.events("enrolled")
+    );
+    assert_eq!(cast.manifest()["characters"].as_array().map(Vec::len), Some(3));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! cargo run --release --example draw_cast -- --count 10000 --seed 1 --out DIR      # a cast for load tests
 //! ```
 
+mod actors;
 mod crowd;
 mod hair;
 mod head;
@@ -24,7 +25,7 @@ use clap::Parser;
 /// Draws casts of characters.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Draw the sample cast and its problems into this folder, and nothing else.
+    /// Draw the sample cast, its problems and the actors into this folder, and nothing else.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "count"])]
     samples: Option<PathBuf>,
     /// How many characters.
@@ -47,7 +48,8 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     if let Some(folder) = args.samples {
-        return samples::write_all(&folder);
+        samples::write_all(&folder)?;
+        return actors::write_all(&folder);
     }
     let Args {
         count,

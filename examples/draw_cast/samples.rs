@@ -12,15 +12,15 @@ use crate::person::{Beard, Dress, Finish, Gear, Hair, Person};
 use crate::render::{Frame, Picture};
 
 /// A character of the sample cast.
-struct Sample {
-    name: &'static str,
-    file: &'static str,
-    role: &'static str,
-    voice: &'static str,
-    size: (u32, u32),
-    finish: Finish,
-    wall: usize,
-    who: Person,
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) role: &'static str,
+    pub(crate) voice: &'static str,
+    pub(crate) size: (u32, u32),
+    pub(crate) finish: Finish,
+    pub(crate) wall: usize,
+    pub(crate) who: Person,
 }
 
 fn cast() -> Vec<Sample> {
@@ -383,7 +383,7 @@ fn cast() -> Vec<Sample> {
 }
 
 /// Softly built.
-fn soft() -> Person {
+pub(crate) fn soft() -> Person {
     Person {
         jaw: 0.9,
         chin: 0.9,
@@ -399,7 +399,7 @@ fn soft() -> Person {
 }
 
 /// Strongly built.
-fn strong() -> Person {
+pub(crate) fn strong() -> Person {
     Person {
         jaw: 1.08,
         chin: 1.1,
@@ -418,7 +418,7 @@ fn mood(seed: u64, wall: usize) -> Mood {
     Mood::numbered(&mut Rng::new(seed), wall)
 }
 
-fn paint(sample: &Sample, seed: u64, cut_out: bool) -> RgbaImage {
+pub(crate) fn paint(sample: &Sample, seed: u64, cut_out: bool) -> RgbaImage {
     let who = Person {
         grain: seed as f32 * 7.3,
         ..sample.who.clone()

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::Context;
 use super::context::{Names, cast_flags};
+use super::made::Made;
 use super::report::{Sheet, told};
 use crate::cast::printable;
 use crate::cli::{CastArgs, Common};
@@ -26,7 +27,7 @@ pub(super) async fn check(
 ) -> anyhow::Result<ExitCode> {
     let mut context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
     if let Some(report) = report {
-        context.outputs.claim("--report", report)?;
+        context.outputs.claim("--report", report, Made::Report)?;
     }
     let cast = context.read_cast(&args, "check")?;
     let mut look = context.look(Names::of(&cast, &args)?, Policy::default(), false, None, None)?;
@@ -90,8 +91,14 @@ fn decided(
 
 /// A line on stdout; a reader that went away ends the command in peace.
 pub(super) fn println(line: &str) -> std::io::Result<()> {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// The same for what is written at once.
+pub(super) fn print(bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
-    match writeln!(std::io::stdout(), "{line}") {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => other,
     }

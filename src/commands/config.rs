@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 
-use super::check::println;
+use super::check::{print, println};
 use super::{UsageError, context};
 use crate::cli::{Cli, Common, ConfigCommand};
 use crate::exit::ExitCode;
@@ -35,7 +35,10 @@ pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<
 
 /// Prints completions for a shell.
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(shell, &mut Cli::command(), "castline", &mut std::io::stdout());
+    // Into memory first: it panics where it can't write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "castline", &mut script);
+    print(&script)?;
     Ok(ExitCode::Done)
 }
 
@@ -47,6 +50,8 @@ pub(super) fn man(command: &[String]) -> anyhow::Result<ExitCode> {
         let found = page.find_subcommand(word).cloned();
         page = found.ok_or_else(|| UsageError(format!("there is no command `{}`", command.join(" "))))?;
     }
-    clap_mangen::Man::new(page).render(&mut std::io::stdout())?;
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    print(&text)?;
     Ok(ExitCode::Done)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::UsageError;
 use super::again::again;
+use super::made::Made;
 use super::outputs::Outputs;
 use crate::cast::{self, Cast, CastError, CastOptions, Name, NameKey};
 use crate::cli::{CastArgs, Common, PayArgs};
@@ -170,7 +171,7 @@ impl Context {
         let started = std::time::Instant::now();
         let mut outputs = Outputs::new(common, &settings, cast);
         if let Some(file) = &settings.log_file {
-            outputs.claim_log(&settings.said_by("report.log_file"), file)?;
+            outputs.claim(&settings.said_by("report.log_file"), file, Made::Log)?;
         }
         let again = again(common, cast);
         let reporters = reporters(common, command, &settings, again.clone())?;

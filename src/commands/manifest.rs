@@ -1,8 +1,8 @@
 //! `castline manifest`: the manifest again, from the ledger, in any format.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::check::print;
 use super::outputs::Outputs;
 use super::{UsageError, context};
 use crate::cli::Common;
@@ -38,7 +38,7 @@ pub(super) fn manifest(
                 eprintln!("manifest: {}", path.display());
             }
         }
-        None => std::io::stdout().write_all(&manifest::render(&manifest, format)?)?,
+        None => print(&manifest::render(&manifest, format)?)?,
     }
     Ok(ExitCode::Done)
 }
@@ -49,7 +49,7 @@ pub(super) fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
         Some(ManifestEntry {
             asset_id: record.asset_id?,
             name: record.name.as_str().to_owned(),
-            kind: record.kind,
+            kind: record.enrolled_kind.unwrap_or(record.kind),
             source: record.source,
             source_sha256: record.enrolled_sha256,
             published_url: record.url,

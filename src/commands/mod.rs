@@ -9,6 +9,7 @@ mod doctor;
 mod eval;
 mod init;
 mod ledger;
+mod made;
 mod manifest;
 mod notify;
 mod outputs;

@@ -1,8 +1,9 @@
-//! Where a command may write: never over the cast, a ledger, the settings or a picture, and only where it can.
+//! Where a command may write: never over what castline did not make, a ledger or the settings, and only where it can.
 
 use std::path::{Path, PathBuf};
 
 use super::UsageError;
+use super::made::Made;
 use crate::cast::PICTURE_EXTENSIONS;
 use crate::cli::Common;
 use crate::files::{self, folder_of};
@@ -68,27 +69,25 @@ impl Outputs {
         self.taken.push((resolved(path), what.to_owned()));
     }
 
-    /// Refuses `path` unless a file can be written there that takes the place of nothing precious. `by` is the flag
-    /// or setting that names it; no later one may name the same file.
+    /// Refuses `path` unless a file can be written there that takes the place of nothing but an earlier one of its
+    /// sort. `by` is the flag or setting that names it; no later one may name the same file.
     ///
     /// # Errors
     /// What would be lost, or why it can't be written.
-    pub(super) fn claim(&mut self, by: &str, path: &Path) -> Result<(), UsageError> {
-        self.claim_log(by, path)?;
-        writable(by, path)
-    }
-
-    /// The same for a file that is only appended to.
-    ///
-    /// # Errors
-    /// What would be spoiled.
-    pub(super) fn claim_log(&mut self, by: &str, path: &Path) -> Result<(), UsageError> {
+    pub(super) fn claim(&mut self, by: &str, path: &Path, made: Made) -> Result<(), UsageError> {
         self.not_taken(by, path)?;
         if starts_like_a_ledger(path) {
             return Err(refused(by, path, "is a ledger, or another SQLite file"));
         }
+        if !made.may_stand_at(path) {
+            let told = format!("is no {} that castline wrote", made.called());
+            return Err(refused(by, path, &told));
+        }
         self.keep(path, &format!("what {by} writes"));
-        Ok(())
+        match made {
+            Made::Log => Ok(()),
+            _ => writable(by, path),
+        }
     }
 
     /// The same for a manifest: a sandbox's never takes the place of a real one.
@@ -99,7 +98,7 @@ impl Outputs {
         if self.sandbox && super::run::is_real_manifest(path) {
             return Err(refused(by, path, "is a manifest with real asset ids"));
         }
-        self.claim(by, path)
+        self.claim(by, path, Made::Manifest)
     }
 
     /// The same for a copy of the ledger, which may take the place of an earlier copy of that ledger alone.
@@ -113,10 +112,16 @@ impl Outputs {
             (Some(ledger), Some(copy)) => ledger.is_copied_in(&copy).unwrap_or(false),
             _ => false,
         };
-        if starts_like_a_ledger(path) && !earlier_copy() {
+        let empty = || std::fs::metadata(path).is_ok_and(|there| there.len() == 0);
+        if path.is_file() && !empty() && !earlier_copy() {
             let told = format!(
-                "is no earlier copy of {}: it may be the better one",
-                self.ledger.display()
+                "is no earlier copy of {}{}",
+                self.ledger.display(),
+                if starts_like_a_ledger(path) {
+                    ": it may be the better one"
+                } else {
+                    ""
+                }
             );
             return Err(refused(by, path, &told));
         }

@@ -10,6 +10,7 @@ use super::Context;
 use super::again::{again, quoted};
 use super::check::println;
 use super::context::{Names, approved_names, cast_flags, pay_flags};
+use super::made::Made;
 use super::report::{Sheet, told};
 use super::run::{ledger_to_read, provider};
 use crate::cast::Cast;
@@ -36,9 +37,9 @@ pub(super) async fn plan(
     let mut flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
     let mut context = Context::new(common, "plan", Some(&args.cast), flags)?;
-    for (flag, file) in [("--out", out), ("--report", report)] {
+    for (flag, file, made) in [("--out", out, Made::Plan), ("--report", report, Made::Report)] {
         if let Some(file) = file {
-            context.outputs.claim(flag, file)?;
+            context.outputs.claim(flag, file, made)?;
         }
     }
     let cast = context.read_cast(&args, "plan")?;

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::made::Made;
 use super::outputs::Outputs;
 use super::run::signal;
 use super::{Context, UsageError, context};
@@ -34,7 +35,7 @@ pub(super) fn report(
 ) -> anyhow::Result<ExitCode> {
     let mut settings = context::settings(common, cast, Vec::new())?;
     settings.cast.allow_outside |= allow_outside;
-    Outputs::new(common, &settings, cast).claim("--out", out)?;
+    Outputs::new(common, &settings, cast).claim("--out", out, Made::Report)?;
     let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
         UsageError(format!(
             "no ledger at {}: nothing was run yet; for a look at the pictures alone: castline check CAST --report FILE",

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use super::again::quoted;
 use super::check::println;
 use super::servers::{api, start_sandbox};
 use super::{Context, UsageError};
@@ -63,10 +64,18 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
         Resolution::Forget | Resolution::Retry => None,
     });
     only_free_ids(&ledger, adopted)?;
-    let settled = settled
-        .into_iter()
-        .map(|(name, resolution)| (name, Transition::Resolve(resolution)));
-    ledger.write_all(settled.collect()).await?;
+    let transitions = settled
+        .iter()
+        .map(|(name, resolution)| (name.clone(), Transition::Resolve(resolution.clone())));
+    ledger.write_all(transitions.collect()).await?;
+    for (name, resolution) in &settled {
+        let name = printable(name.as_str());
+        println(&match resolution {
+            Resolution::Adopt { asset_id, .. } => format!("adopted\t{name}\t{}", printable(asset_id)),
+            Resolution::Forget => format!("forgotten\t{name}\tnot enrolled, not counted as spent"),
+            Resolution::Retry => format!("sent again\t{name}\tby the next run"),
+        })?;
+    }
     if let Some(address) = assets_of {
         reconcile(&context, &ledger, &address, common.sandbox).await?;
     }
@@ -78,13 +87,56 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
         let code = record.code.as_deref().unwrap_or_default();
         let message = record.message.as_deref().unwrap_or_default();
         let name = printable(record.name.as_str());
-        println(&format!("in doubt\t{name}\t{code}: {}", printable(message)))?;
+        let asked = ledger.view().last_call(&record.name.key())?.unwrap_or_default();
+        let url = printable(record.url.as_deref().unwrap_or_default());
+        let message = printable(message);
+        println(&format!("in doubt\t{name}\t{code}: {message}\t{asked}\t{url}"))?;
+    }
+    if let Some(record) = left.first().filter(|_| !common.quiet) {
+        let lists = context.settings.api.provider.listing.is_some();
+        eprint!("{}", next_steps(&context.again, &record.name, left.len(), lists));
     }
     Ok(if left.is_empty() {
         ExitCode::Done
     } else {
         ExitCode::InDoubt
     })
+}
+
+/// What to type next, for the first of those in doubt.
+fn next_steps(again: &str, name: &Name, left: usize, lists: bool) -> String {
+    let name = printable(name.as_str());
+    let resolve = |flag: &str, value: Option<String>| {
+        let value = value.map(|value| format!(" {}", quoted(&value)));
+        format!("castline resolve{again} {flag}{}", value.unwrap_or_default())
+    };
+    let whom = match left {
+        1 => String::new(),
+        _ => format!(" of each, as here of {name}"),
+    };
+    let mut told = format!("\nLook at the provider's own list of assets, then say what you found{whom}:\n");
+    for (flag, value, meaning) in [
+        (
+            "--adopt",
+            format!("{name}=ta_…"),
+            "it was enrolled: put its id in the place of ta_…",
+        ),
+        ("--forget", name.clone(), "it was not enrolled, and not charged"),
+        (
+            "--retry",
+            name.clone(),
+            "send it again in the next run; it may cost twice",
+        ),
+    ] {
+        told += &format!("  {}\n      # {meaning}\n", resolve(flag, Some(value)));
+    }
+    if lists {
+        told += &format!(
+            "  {}\n      # castline asks for the list, and adopts what it finds there\n",
+            resolve("--reconcile", None)
+        );
+    }
+    told
 }
 
 fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<Record>> {
@@ -150,11 +202,6 @@ pub(super) fn only_free_ids<'a>(
 /// Whose assets the provider is asked for, if it lists any.
 fn assets_of(context: &Context) -> Result<String, UsageError> {
     let settings = &context.settings;
-    let own = || super::wallet::address(settings);
-    let Some(address) = settings.payment.address.clone().or_else(own) else {
-        let told = "whose assets? set payment.address to your wallet's public address, 0x…";
-        return Err(UsageError(told.to_owned()));
-    };
     if settings.api.provider.listing.is_none() {
         let told = format!(
             "{} has no list of assets to ask; look them up yourself, and say what you found: --adopt, --forget or \
@@ -163,7 +210,10 @@ fn assets_of(context: &Context) -> Result<String, UsageError> {
         );
         return Err(UsageError(told));
     }
-    Ok(address)
+    let own = || super::wallet::address(settings);
+    let told = "whose assets? set payment.address to your wallet's public address, 0x…";
+    let address = settings.payment.address.clone().or_else(own);
+    address.ok_or_else(|| UsageError(told.to_owned()))
 }
 
 /// Adopts what the provider lists under a name in doubt, made from the picture that was sent. Only what fits

@@ -75,12 +75,18 @@ pub struct Record {
     pub url: Option<String>,
     /// SHA-256 of the picture that the paid call under way, or in doubt, is about.
     pub attempted_sha256: Option<String>,
+    /// What that call was expected to cost.
+    #[serde(default)]
+    pub attempted_price: Option<Usd>,
     /// How many paid calls were intended.
     pub attempts: u32,
     /// What the API calls it.
     pub asset_id: Option<String>,
     /// SHA-256 of the picture that was enrolled.
     pub enrolled_sha256: Option<String>,
+    /// How that was enrolled, whatever the cast says now.
+    #[serde(default)]
+    pub enrolled_kind: Option<Kind>,
     /// When.
     pub enrolled_at: Option<String>,
     /// What that cost.
@@ -101,6 +107,25 @@ impl Record {
             State::Intent | State::InDoubt => Some(self.attempted_sha256.as_deref()),
             _ if self.asset_id.is_some() => Some(self.enrolled_sha256.as_deref()),
             _ => None,
+        }
+    }
+
+    /// Whether this picture is the one that it has its id for, enrolled in this way.
+    pub fn is_enrolled_as(&self, kind: Kind, sha256: &str) -> bool {
+        self.asset_id.is_some()
+            && self
+                .enrolled_sha256
+                .as_deref()
+                .is_none_or(|enrolled| enrolled == sha256)
+            && self.enrolled_kind.unwrap_or(self.kind) == kind
+    }
+
+    /// Whether something went wrong with it: refused, in doubt, or a failure that cost nothing.
+    pub fn has_failed(&self) -> bool {
+        match self.state {
+            State::Refused | State::Intent | State::InDoubt => true,
+            State::Prepared | State::Published => self.code.is_some(),
+            State::Seen | State::Unsuitable | State::Enrolled => false,
         }
     }
 
@@ -153,6 +178,13 @@ pub enum Transition {
         object_key: String,
         /// The address, without signature.
         url: String,
+    },
+    /// It could not be published; nothing was charged.
+    Fail {
+        /// A fixed code.
+        code: String,
+        /// For people.
+        message: String,
     },
     /// A paid call is about to leave.
     Intend {
@@ -285,6 +317,7 @@ impl Transition {
             Self::See { .. } => "be seen",
             Self::Judge { .. } => "be judged",
             Self::Publish { .. } => "be published",
+            Self::Fail { .. } => "fail to be published",
             Self::Intend { .. } => "be paid for",
             Self::Enrolled { .. } => "be enrolled",
             Self::Refuse { .. } => "be refused",
@@ -333,7 +366,10 @@ pub fn apply(
             },
         ) => {
             let changed = record.source_sha256.as_ref() != Some(sha256);
-            record.kind = *kind;
+            // Of a call in doubt the kind is the one that was asked for.
+            if state != InDoubt {
+                record.kind = *kind;
+            }
             record.source.clone_from(source);
             record.extra.clone_from(extra);
             record.source_sha256 = Some(sha256.clone());
@@ -360,10 +396,16 @@ pub fn apply(
             },
         ) => {
             record.verdict = Some(*verdict);
-            (record.code, record.message) = (code.clone(), message.clone());
+            // Why it failed stays until it is tried again: a run that ends before leaves it to `castline retry`.
+            if !(*goes_on && matches!(record.state, Prepared | Published | Refused)) {
+                (record.code, record.message) = (code.clone(), message.clone());
+            }
             record.state = match (goes_on, verdict) {
                 // It goes on to be paid for: only a picture that is not enrolled as it is.
-                (true, _) if record.asset_id.is_some() && record.enrolled_sha256 == record.source_sha256 => {
+                (true, _)
+                    if (record.source_sha256.as_deref())
+                        .is_some_and(|sha256| record.is_enrolled_as(record.kind, sha256)) =>
+                {
                     return Err(illegal());
                 }
                 (true, _) => Prepared,
@@ -377,8 +419,12 @@ pub fn apply(
             record.url = Some(url.clone());
             record.state = Published;
         }
-        (Published, Transition::Intend { .. }) => {
+        (state @ (Prepared | Published), Transition::Fail { code, message }) => {
+            told(&mut record, state, code, message);
+        }
+        (Published, Transition::Intend { price, .. }) => {
             record.attempted_sha256.clone_from(&record.source_sha256);
+            record.attempted_price = Some(*price);
             record.attempts += 1;
             (record.code, record.message) = (None, None);
             record.state = Intent;
@@ -402,11 +448,13 @@ pub fn apply(
         }
         (Intent, Transition::Doubt { code, message }) => told(&mut record, InDoubt, code, message),
         (InDoubt, Transition::Resolve(Resolution::Adopt { asset_id, at })) => {
-            enrolled(&mut record, asset_id, None, at);
+            let price = record.attempted_price;
+            enrolled(&mut record, asset_id, price, at);
         }
         (InDoubt, Transition::Resolve(Resolution::Retry | Resolution::Forget)) => {
             record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
-            (record.code, record.message, record.attempted_sha256) = (None, None, None);
+            (record.code, record.message) = (None, None);
+            (record.attempted_sha256, record.attempted_price) = (None, None);
         }
         (
             Seen | Unsuitable | Prepared | Published | Refused,
@@ -425,6 +473,7 @@ pub fn apply(
             record.source.clone_from(source);
             record.source_sha256.clone_from(sha256);
             record.enrolled_sha256.clone_from(sha256);
+            record.enrolled_kind = Some(*kind);
             record.asset_id = Some(asset_id.clone());
             record.price = *price;
             record.enrolled_at.clone_from(at);
@@ -447,6 +496,8 @@ fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
     record.state = State::Enrolled;
     record.asset_id = Some(asset_id.to_owned());
     record.enrolled_sha256 = record.attempted_sha256.take();
+    record.enrolled_kind = Some(record.kind);
+    record.attempted_price = None;
     record.enrolled_at = Some(at.to_owned());
     record.price = price;
     (record.code, record.message) = (None, None);
@@ -464,9 +515,11 @@ fn new(name: &Name) -> Record {
         object_key: None,
         url: None,
         attempted_sha256: None,
+        attempted_price: None,
         attempts: 0,
         asset_id: None,
         enrolled_sha256: None,
+        enrolled_kind: None,
         enrolled_at: None,
         price: None,
         settlement: None,

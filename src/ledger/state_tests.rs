@@ -62,6 +62,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     let refuse = Just(why()).prop_map(|(code, message)| Transition::Refuse { code, message });
     let release = Just(why()).prop_map(|(code, message)| Transition::Release { code, message });
     let set_aside = Just(why()).prop_map(|(code, message)| Transition::SetAside { code, message });
+    let fail = Just(why()).prop_map(|(code, message)| Transition::Fail { code, message });
     let doubt = Just(why()).prop_map(|(code, message)| Transition::Doubt { code, message });
     let resolve = prop_oneof![
         Just(Resolution::Retry),
@@ -86,7 +87,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     prop_oneof![
         4 => see, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release,
         1 => set_aside, 3 => doubt,
-        2 => resolve, 1 => import
+        2 => resolve, 1 => import, 1 => fail
     ]
 }
 
@@ -138,7 +139,7 @@ proptest! {
                     account.seen.clone_from(sha256);
                     account.enrolled.clone_from(sha256);
                 }
-                Transition::Judge { .. } | Transition::Publish { .. } => {}
+                Transition::Judge { .. } | Transition::Publish { .. } | Transition::Fail { .. } => {}
             }
             prop_assert_eq!(next.asset_id.as_ref(), account.ids.last(), "the last id stays");
             prop_assert_eq!(next.state == State::Intent, account.open);
@@ -170,7 +171,7 @@ fn nothing_but_a_person_moves_a_doubt() {
         },
         Transition::Intend {
             request_digest: String::new(),
-            price: Usd::ZERO,
+            price: Usd::from_micros(10_000),
             budget: Budget::default(),
             payment: None,
         },
@@ -201,4 +202,58 @@ fn nothing_but_a_person_moves_a_doubt() {
         Some("aa"),
         "it is the picture of the call in doubt"
     );
+    assert_eq!(adopted.price, Some(Usd::from_micros(10_000)), "and its price");
+}
+
+#[test]
+fn why_something_failed_stays_until_it_is_tried_again() {
+    let see = Transition::See {
+        kind: Kind::Portrait,
+        source: "a.png".into(),
+        sha256: "aa".into(),
+        extra: vec![],
+    };
+    let judge = Transition::Judge {
+        verdict: Verdict::Suitable,
+        goes_on: true,
+        code: None,
+        message: None,
+    };
+    let fail = Transition::Fail {
+        code: "s3_denied".into(),
+        message: "no".into(),
+    };
+    let publish = Transition::Publish {
+        object_key: "k".into(),
+        url: "https://x/k".into(),
+    };
+    let intend = Transition::Intend {
+        request_digest: String::new(),
+        price: Usd::ZERO,
+        budget: Budget::default(),
+        payment: None,
+    };
+    let enrolled = Transition::Enrolled {
+        asset_id: "ta_1".into(),
+        price: Usd::ZERO,
+        told: true,
+        settlement: None,
+        at: String::new(),
+    };
+    let mut record = None;
+    for (transition, failed) in [
+        (&see, false),
+        (&judge, false),
+        (&fail, true),
+        // Another run ends before it comes to its call.
+        (&see, true),
+        (&judge, true),
+        (&publish, true),
+        (&intend, true),
+        (&enrolled, false),
+    ] {
+        let next = apply(&name(), record.as_ref(), transition).unwrap();
+        assert_eq!(next.has_failed(), failed, "{transition:?}");
+        record = Some(next);
+    }
 }

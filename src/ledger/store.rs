@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -63,7 +64,7 @@ pub struct Ledger {
 }
 
 struct Shared {
-    jobs: mpsc::Sender<Job>,
+    writer: Writer,
     view: LedgerView,
     key_secret: [u8; 32],
     run: i64,
@@ -72,6 +73,22 @@ struct Shared {
     enrolled: AtomicU64,
     // Dropped last: the lock goes with the ledger.
     _lock: Lock,
+}
+
+/// The writing thread. It is waited for when the ledger is dropped, so that a process can't end before the file is whole.
+struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // It panics only where a write panicked, and whoever waited for that was told.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// A write: done inside the group's transaction; what it returns is told once that is durable.
@@ -115,7 +132,7 @@ impl Ledger {
         let run = connection.last_insert_rowid();
         let view = LedgerView::open(path)?.expect("it was just opened");
         let (jobs, queue) = mpsc::channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || write_all(connection, &queue, faults))
             .map_err(|error| LedgerError::Io {
@@ -124,7 +141,10 @@ impl Ledger {
             })?;
         Ok(Self {
             shared: Arc::new(Shared {
-                jobs,
+                writer: Writer {
+                    jobs: Some(jobs),
+                    thread: Some(thread),
+                },
                 view,
                 key_secret,
                 run,
@@ -326,7 +346,8 @@ impl Ledger {
             })
         });
         let gone = || LedgerError::Poisoned("its thread has ended".to_owned());
-        self.shared.jobs.send(job).map_err(|_| gone())?;
+        let jobs = self.shared.writer.jobs.as_ref().ok_or_else(gone)?;
+        jobs.send(job).map_err(|_| gone())?;
         told.await.map_err(|_| gone())?
     }
 }
@@ -379,6 +400,11 @@ fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>, mut faults
                 }
             }
         }
+    }
+    // People copy the one file, and pay twice for what stood only in the log beside it.
+    let whole = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    if !matches!(whole, Ok(0i64)) {
+        tracing::debug!(?whole, "the last commits stay in the log beside the ledger");
     }
 }
 
@@ -519,7 +545,24 @@ fn attempt(
         Transition::See { .. }
         | Transition::Judge { .. }
         | Transition::Publish { .. }
-        | Transition::Import { .. } => {}
+        | Transition::Fail { .. } => {}
+        // A ledger that is built again counts what was paid before, or its budget would begin anew.
+        Transition::Import {
+            asset_id,
+            price: Some(price),
+            at,
+            ..
+        } => {
+            let now = now();
+            let at = at.as_ref().unwrap_or(&now);
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message, asset_id)
+                     VALUES (?1, ?2, '', ?3, ?4, ?4, 'enrolled', 'imported', 'from a manifest', ?5)",
+                )?
+                .execute((key.as_str(), run, money(*price), at, asset_id))?;
+        }
+        Transition::Import { price: None, .. } => {}
     }
     Ok(())
 }
@@ -589,3 +632,7 @@ pub fn now() -> String {
 fn money(amount: Usd) -> i64 {
     i64::try_from(amount.micros()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

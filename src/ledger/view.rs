@@ -193,6 +193,17 @@ impl LedgerView {
         Ok(payment.flatten())
     }
 
+    /// When the last paid call for a character was begun.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_call(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection
+            .prepare_cached("SELECT started_at FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1")?;
+        Ok(query.query_row([key.as_str()], |row| row.get(0)).optional()?)
+    }
+
     /// The number of the last run; 0 before the first.
     ///
     /// # Errors

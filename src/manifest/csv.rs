@@ -2,6 +2,23 @@
 
 use super::Manifest;
 
+/// The columns that are always there.
+const KNOWN: [&str; 8] = [
+    "name",
+    "asset_id",
+    "kind",
+    "source",
+    "source_sha256",
+    "published_url",
+    "price_usd",
+    "enrolled_at",
+];
+
+/// Whether these bytes begin as [`render`] does.
+pub(super) fn is_one(bytes: &[u8]) -> bool {
+    bytes.starts_with(KNOWN.join(",").as_bytes())
+}
+
 /// One row per character: name, asset id, source, its SHA-256, URL, price, time, then the extra columns.
 ///
 /// UTF-8 without byte-order mark, commas, CRLF (RFC 4180). A cell that begins with `= + - @`, a tab or a
@@ -16,17 +33,7 @@ pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
     let mut out = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    let known = [
-        "name",
-        "asset_id",
-        "kind",
-        "source",
-        "source_sha256",
-        "published_url",
-        "price_usd",
-        "enrolled_at",
-    ];
-    let header = known.into_iter().chain(extra.iter().copied()).map(safe);
+    let header = KNOWN.into_iter().chain(extra.iter().copied()).map(safe);
     out.write_record(header).expect("memory can be written");
     for c in &manifest.characters {
         let price = c

@@ -34,13 +34,32 @@ pub(super) fn unreal_csv(manifest: &Manifest) -> Result<Vec<u8>, ManifestError> 
     let mut out = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    out.write_record(["---", "DisplayName", "AssetId"])
-        .expect("memory can be written");
+    out.write_record(UNREAL).expect("memory can be written");
     for (slug, c) in rows_of(manifest)?.iter().zip(&manifest.characters) {
         out.write_record([slug, &c.name, &c.asset_id])
             .expect("memory can be written");
     }
     Ok(out.into_inner().expect("memory can be written"))
+}
+
+/// The columns of Unreal's CSV.
+const UNREAL: [&str; 3] = ["---", "DisplayName", "AssetId"];
+
+/// Whether these bytes begin as [`unreal_csv`] does.
+pub(super) fn is_csv(bytes: &[u8]) -> bool {
+    bytes.starts_with(UNREAL.join(",").as_bytes())
+}
+
+/// Whether it has the form of [`map`], [`unity_json`] or [`unreal_json`].
+pub(super) fn is_json(json: &Value) -> bool {
+    let all = |rows: &Value, id: &str| {
+        let rows = rows.as_array();
+        rows.is_some_and(|rows| rows.iter().all(|row| row.get(id).is_some_and(Value::is_string)))
+    };
+    let mapped = |id: &Value| id.as_str().is_some_and(|id| id.starts_with("ta_"));
+    all(json, "AssetId")
+        || json.get("items").is_some_and(|items| all(items, "assetId"))
+        || json.as_object().is_some_and(|map| map.values().all(mapped))
 }
 
 /// Row names, unique as Unreal compares them: without regard to case.

@@ -191,6 +191,17 @@ pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, Ma
     Ok(bytes)
 }
 
+/// Whether these bytes are a manifest that castline wrote, in whatever format.
+pub fn is_one(bytes: &[u8]) -> bool {
+    if csv::is_one(bytes) || engines::is_csv(bytes) {
+        return true;
+    }
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+        return false;
+    };
+    engines::is_json(&json) || serde_json::from_value::<Manifest>(json).is_ok()
+}
+
 /// Extra columns as a JSON object that keeps their order.
 mod columns {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -257,6 +268,29 @@ mod tests {
                 .to_string()
                 .contains("no manifest")
         );
+    }
+
+    #[test]
+    fn a_manifest_is_known_in_every_format_and_nothing_else_is_taken_for_one() {
+        use ManifestFormat::{Csv, Json, Map, UnityJson, UnrealCsv, UnrealJson};
+        for names in [&["Ren", "Zoë"][..], &[]] {
+            for format in [Json, Csv, Map, UnrealCsv, UnrealJson, UnityJson] {
+                let bytes = render(&manifest(names), format).unwrap();
+                assert!(is_one(&bytes), "{format:?} of {names:?}");
+            }
+        }
+        for other in [
+            "name,image,role\nRen,ren.png,scout\n",
+            "name,asset_id\nRen,ta_1\n",
+            "buy milk\n",
+            r#"{"name": "my site", "icons": []}"#,
+            r#"{"castline_plan": 1}"#,
+            r#"[{"Name": "Ren"}]"#,
+            r#"{"items": [1]}"#,
+            "7",
+        ] {
+            assert!(!is_one(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -290,7 +290,7 @@ impl Look {
             None => None,
         };
         let known = record.as_ref().is_some_and(|r| r.is_as_seen(&character, &sha256));
-        if let Some(action) = plan::before_looking(record.as_ref(), &sha256, self.policy) {
+        if let Some(action) = plan::before_looking(record.as_ref(), &sha256, character.kind, self.policy) {
             // A picture that is kept is among those that were paid for, which are all known.
             let seen = match &self.ledger {
                 Some(ledger) if action != Action::Keep => {

@@ -106,6 +106,14 @@ impl Publish {
                 })
             }
             Err(trouble) => {
+                // By which `castline retry` knows it.
+                let fail = Transition::Fail {
+                    code: trouble.code.to_owned(),
+                    message: trouble.message.clone(),
+                };
+                if let Err(error) = self.ledger.write(&character.name, [fail]).await {
+                    ledger_broke(&self.stop, &error);
+                }
                 if trouble.fatal {
                     self.stop
                         .throw(ExitCode::Usage, trouble.code, trouble.message.clone());

@@ -18,9 +18,9 @@ pub use totals::{Group, Totals, Uploads, length};
 pub enum Action {
     /// Publish and enroll it: this costs.
     Enroll,
-    /// It has its asset id, and its picture is the one that was enrolled.
+    /// It has its asset id, and its picture and kind are those that were enrolled.
     Keep,
-    /// It has its asset id, but its picture has changed since: paid again only when asked.
+    /// It has its asset id, but its picture or its kind has changed since: paid again only when asked.
     Hold,
     /// Its picture is unsure: a person should look.
     Review,
@@ -40,7 +40,7 @@ impl Action {
         match self {
             Self::Enroll => "be enrolled",
             Self::Keep => "be kept",
-            Self::Hold => "be held, since its picture has changed",
+            Self::Hold => "be held, since its picture or kind has changed",
             Self::Review => "be reviewed",
             Self::Unsuitable => "be left out as unsuitable",
             Self::InDoubt => "be settled, since it is in doubt",
@@ -65,7 +65,7 @@ pub enum Approval {
 /// What a run is asked to do beyond the ordinary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// Pay again for characters whose picture has changed.
+    /// Pay again for characters whose picture or kind has changed.
     pub re_enroll_changed: bool,
     /// Send again what the API refused.
     pub retry_refused: bool,
@@ -75,20 +75,18 @@ pub struct Policy {
 
 /// What the ledger alone says: `None` when the picture must be looked at first.
 ///
-/// `sha256` is the picture's, as it is now.
-pub fn before_looking(record: Option<&Record>, sha256: &str, policy: Policy) -> Option<Action> {
+/// `sha256` is the picture's, and `kind` how it is to be enrolled, as they are now.
+pub fn before_looking(record: Option<&Record>, sha256: &str, kind: Kind, policy: Policy) -> Option<Action> {
     let record = record?;
     if matches!(record.state, State::Intent | State::InDoubt) {
         return Some(Action::InDoubt);
     }
     if record.asset_id.is_some() {
-        return match record.enrolled_sha256.as_deref() {
-            Some(enrolled) if enrolled == sha256 => Some(Action::Keep),
-            // Adopted from a list that doesn't tell: the picture that is seen first is taken for the enrolled one.
-            None => Some(Action::Keep),
-            _ if policy.re_enroll_changed => None,
-            _ => Some(Action::Hold),
-        };
+        // Somebody who was enrolled as a portrait has neither agreed nor passed a check, and is no real actor yet.
+        if record.is_enrolled_as(kind, sha256) {
+            return Some(Action::Keep);
+        }
+        return (!policy.re_enroll_changed).then_some(Action::Hold);
     }
     let refused = record.state == State::Refused && record.source_sha256.as_deref() == Some(sha256);
     (refused && !policy.retry_refused).then_some(Action::Refused)
@@ -101,5 +99,54 @@ pub fn after_looking(verdict: Verdict, approval: Approval, kind: Kind, policy: P
         (Verdict::Review, Approval::None) => Action::Review,
         _ if kind == Kind::RealFace && !policy.realface => Action::Waiting,
         _ => Action::Enroll,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Name;
+    use crate::ledger::{Transition, apply};
+
+    #[test]
+    fn a_portrait_is_not_taken_for_a_real_actor_nor_the_other_way_round() {
+        let enrolled = |kind| {
+            let import = Transition::Import {
+                kind,
+                source: "ada.png".to_owned(),
+                sha256: Some("aa".to_owned()),
+                asset_id: "ta_1".to_owned(),
+                price: None,
+                at: None,
+                url: None,
+                extra: Vec::new(),
+            };
+            apply(&Name::new("Ada").unwrap(), None, &import).unwrap()
+        };
+        let again = Policy {
+            re_enroll_changed: true,
+            ..Policy::default()
+        };
+        for (then, now) in [(Kind::Portrait, Kind::RealFace), (Kind::RealFace, Kind::Portrait)] {
+            let mut record = enrolled(then);
+            let action = |record: &Record, kind, policy| before_looking(Some(record), "aa", kind, policy);
+            assert_eq!(action(&record, then, again), Some(Action::Keep));
+            // Also once a run has seen what the cast says now.
+            for _ in 0..2 {
+                assert_eq!(action(&record, now, Policy::default()), Some(Action::Hold));
+                assert_eq!(
+                    action(&record, now, again),
+                    None,
+                    "it is looked at, to be paid again"
+                );
+                let see = Transition::See {
+                    kind: now,
+                    source: "ada.png".to_owned(),
+                    sha256: "aa".to_owned(),
+                    extra: Vec::new(),
+                };
+                record = apply(&record.name, Some(&record), &see).unwrap();
+            }
+        }
     }
 }

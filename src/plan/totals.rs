@@ -162,7 +162,11 @@ impl Totals {
     fn groups(&self) -> [(&'static str, Group, &'static str); 9] {
         [
             ("new", self.new, ""),
-            ("enrolled again", self.re_enrolled, "their pictures have changed"),
+            (
+                "enrolled again",
+                self.re_enrolled,
+                "their pictures or kinds have changed",
+            ),
             ("kept", self.kept, "enrolled before, nothing to pay"),
             (
                 "changed",

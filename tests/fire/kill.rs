@@ -357,7 +357,19 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
         let doubts = cast.records().iter().filter(|r| r["state"] == "in_doubt").count();
         assert_eq!(doubts, 3, "{wrong:?} settles nobody");
     }
-    assert_eq!(resolve(&["--adopt", &adopted]).0, Some(6), "two are left");
+    let (code, told) = resolve(&["--adopt", &adopted]);
+    assert_eq!(code, Some(6), "two are left");
+    assert!(told.contains(&format!("adopted\t{first}\t{id}\n")), "{told}");
+    // When each was asked for, and which picture to look for in the provider's list.
+    let doubts: Vec<&str> = told.lines().filter(|l| l.starts_with("in doubt\t")).collect();
+    assert_eq!(doubts.len(), 2, "{told}");
+    for doubt in doubts {
+        let columns: Vec<&str> = doubt.split('\t').collect();
+        assert!(
+            columns[3].ends_with('Z') && columns[4].starts_with("https://"),
+            "{doubt}"
+        );
+    }
     // One asset is one character.
     assert_eq!(resolve(&["--adopt", &stolen]).0, Some(2));
     assert_eq!(resolve(&["--forget", other, "--adopt", &mistaken]).0, Some(2));
@@ -367,7 +379,14 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
         .filter(|r| r["state"] == "in_doubt")
         .map(|r| r["name"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(resolve(&["--retry", &left[0], "--forget", &left[1]]).0, Some(0));
+    let (code, told) = resolve(&["--retry", &left[0], "--forget", &left[1]]);
+    assert_eq!(code, Some(0));
+    for settled in [
+        format!("sent again\t{}\t", left[0]),
+        format!("forgotten\t{}\t", left[1]),
+    ] {
+        assert!(told.contains(&settled), "{told}");
+    }
     assert_eq!(
         run("run"),
         Some(6),

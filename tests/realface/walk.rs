@@ -196,19 +196,25 @@ async fn the_codes_are_in_a_folder_and_on_a_page_as_long_as_they_can_be_used() {
 async fn the_samples_actors_go_through_in_the_sandbox() {
     let set = Set::new().await;
     let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
-    let actors = std::fs::read_to_string(samples.join("actors.csv")).unwrap();
-    std::fs::write(set.path("cast.csv"), actors).unwrap();
-    std::fs::create_dir(set.path("cast")).unwrap();
-    for picture in ["nadia_volkova.jpg", "tomas_reed.jpg", "kestrel_oduya.png"] {
-        std::fs::copy(samples.join("cast").join(picture), set.path("cast").join(picture)).unwrap();
+    // As the README says it: the cast first, in the same folder and ledger.
+    for (csv, folder) in [("cast.csv", "cast"), ("actors.csv", "actors")] {
+        std::fs::copy(samples.join(csv), set.path("cast.csv")).unwrap();
+        std::fs::create_dir(set.path(folder)).unwrap();
+        for picture in std::fs::read_dir(samples.join(folder)).unwrap() {
+            let picture = picture.unwrap();
+            std::fs::copy(picture.path(), set.path(folder).join(picture.file_name())).unwrap();
+        }
+        if folder == "cast" {
+            assert_eq!(set.run(&["run", "--sandbox"]).0, Some(0));
+        }
     }
     let (code, events, stderr) = set.run(&[
         "realface",
         "--sandbox",
         "--skip",
-        "Tomas Reed",
+        "Imre Halloran",
         "--skip",
-        "Kestrel Oduya",
+        "Salome Adeyemi",
     ]);
     assert_eq!((code, of(&events, "enrolled").len()), (Some(0), 1), "{stderr}");
     assert!(

@@ -8,13 +8,14 @@ mod work;
 use std::collections::HashSet;
 
 use super::context::{Flags, Names, cast_flags, cast_options, pay_flags, settings};
+use super::made::Made;
 use super::wallet::quote;
 use super::{Context, UsageError, exit_code};
 use crate::cast::{self, Cast, NameKey};
 use crate::cli::{Common, RunArgs};
 use crate::enroll::PaymentMode;
 use crate::exit::ExitCode;
-use crate::ledger::{LedgerView, State};
+use crate::ledger::{LedgerView, Record};
 use crate::plan::Policy;
 
 use agree::{NEEDS_YES, agree, as_planned, within_plan};
@@ -28,7 +29,7 @@ pub(super) use work::Work;
 pub(super) enum Which {
     /// All of them.
     All,
-    /// Those that an earlier run began and could not finish, or that the API refused.
+    /// Those that failed in an earlier run, or that the API refused.
     Failed,
 }
 
@@ -61,7 +62,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     }
     let mut context = Context::with(common, "run", Some(&args.cast), settings)?;
     if let Some(out) = &report {
-        context.outputs.claim("--report", out)?;
+        context.outputs.claim("--report", out, Made::Report)?;
     }
     let ask = !common.sandbox && !yes && saved.is_none();
     if ask && !can_ask() {
@@ -119,14 +120,13 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     Ok(exit)
 }
 
-/// Keeps those whom an earlier run began and could not finish, or whom the API refused; and those in doubt, who are
-/// not sent again but told of.
+/// Keeps those with whom something went wrong: whom the API refused, or who failed; and those in doubt, who are not sent
+/// again but told of. Whom a budget or Ctrl-C left is for `castline run`.
 fn only_failed(cast: &mut Cast, view: Option<LedgerView>) -> anyhow::Result<()> {
-    use State::{InDoubt, Intent, Prepared, Published, Refused};
     let records = view.map(|view| view.all()).transpose()?.unwrap_or_default();
     let failed: HashSet<NameKey> = records
         .into_iter()
-        .filter(|record| matches!(record.state, Refused | Prepared | Published | Intent | InDoubt))
+        .filter(Record::has_failed)
         .map(|record| record.name.key())
         .collect();
     cast.characters

@@ -28,7 +28,7 @@ CREATE TABLE attempts (
     started_at     TEXT NOT NULL,
     ended_at       TEXT,
     outcome        TEXT,                 -- NULL: intent; enrolled, refused, released, set_aside, in_doubt, forgotten
-    code           TEXT,                 -- why; enrolled: 'priced' if the API told the price, 'adopted' by a person
+    code           TEXT,                 -- why; enrolled: 'priced' if the API told the price, 'adopted' by a person, 'imported' from a manifest
     message        TEXT,
     asset_id       TEXT,
     payment        TEXT,                 -- wallet mode: the signed authorization, to be sent again as it is

@@ -14,6 +14,15 @@ pub use card::{Card, Standing};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
+/// By which a page says that it is ours.
+const GENERATOR: &str = concat!("castline ", env!("CARGO_PKG_VERSION"));
+
+/// Whether a file that begins so is a report of some castline: its head says so before anything that a cast brings.
+pub fn is_one(start: &[u8]) -> bool {
+    let start = String::from_utf8_lossy(start);
+    start.starts_with("<!DOCTYPE html>") && start.contains(r#"<meta name="generator" content="castline "#)
+}
+
 /// One report.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -47,6 +56,7 @@ pub fn render(page: &Page) -> String {
             head {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="generator" content=(GENERATOR);
                 meta name="referrer" content="no-referrer";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
@@ -109,6 +119,15 @@ fn data(page: &Page) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_is_known_by_its_head() {
+        let page = render(&Page::default());
+        assert!(is_one(&page.as_bytes()[..1 << 10]));
+        assert!(!is_one(
+            b"<!DOCTYPE html><html><head><title>castline </title></head></html>"
+        ));
+    }
 
     #[test]
     fn script_and_style_do_not_end_their_own_elements() {

@@ -202,8 +202,9 @@ impl State {
                 action: Action::Hold,
                 ..
             } => {
-                let mend = "the picture changed after it was enrolled; pay again with --re-enroll changed";
-                self.open(2, "held: picture changed", mend, name);
+                let mend =
+                    "its picture or kind changed after it was enrolled; pay again with --re-enroll changed";
+                self.open(2, "held: picture or kind changed", mend, name);
             }
             Event::Planned {
                 name,

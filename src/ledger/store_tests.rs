@@ -1,0 +1,74 @@
+//! What a ledger leaves behind.
+
+use super::*;
+use crate::cast::Kind;
+
+/// An id of a manifest, and what it says was paid.
+fn import(id: &str, price: Option<Usd>) -> Transition {
+    Transition::Import {
+        kind: Kind::Portrait,
+        source: "a.png".to_owned(),
+        sha256: Some("00".to_owned()),
+        asset_id: id.to_owned(),
+        price,
+        at: None,
+        url: None,
+        extra: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn what_a_manifest_says_was_paid_counts_as_spent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = Ledger::open(&path, OpenOptions::new("sandbox", true, "adopt")).unwrap();
+    let cent = Usd::from_micros(10_000);
+    for (name, price) in [("Ada", Some(cent)), ("Bo", Some(cent)), ("Cy", None)] {
+        ledger
+            .write(&Name::new(name).unwrap(), [import(&format!("ta_{name}"), price)])
+            .await
+            .unwrap();
+    }
+    assert_eq!(ledger.view().spend(None).unwrap().enrolled, cent * 2);
+    assert_eq!(
+        ledger.view().told_price().unwrap(),
+        None,
+        "what it costs today is not known"
+    );
+    drop(ledger);
+
+    let ledger = Ledger::open(&path, OpenOptions::new("sandbox", true, "run")).unwrap();
+    assert_eq!(ledger.spend().unwrap(), Spend::default(), "not by this run");
+    let all = totals::spent(&ledger_connection(&path), None).unwrap();
+    assert_eq!(all, cent * 2, "by the life of the ledger");
+}
+
+/// As the one that writes sums up.
+fn ledger_connection(path: &Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    totals::begin(&connection).unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_ledger_that_was_closed_is_whole_in_its_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = Ledger::open(&path, OpenOptions::new("sandbox", true, "test")).unwrap();
+    let see = Transition::See {
+        kind: Kind::Portrait,
+        source: "a.png".to_owned(),
+        sha256: "00".to_owned(),
+        extra: Vec::new(),
+    };
+    ledger.write(&Name::new("Ada").unwrap(), [see]).await.unwrap();
+    // Somebody else looks on, as `castline status` does.
+    let onlooker = LedgerView::open(&path).unwrap().unwrap();
+    drop(ledger);
+
+    let elsewhere = folder.path().join("copied.db");
+    std::fs::copy(&path, &elsewhere).unwrap();
+    let copied = LedgerView::open(&elsewhere).unwrap().unwrap();
+    assert_eq!(copied.all().unwrap(), onlooker.all().unwrap());
+    assert_eq!(copied.all().unwrap().len(), 1);
+}
