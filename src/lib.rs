@@ -34,4 +34,5 @@ pub(crate) mod page;
 pub mod pipeline;
 pub mod plan;
 pub mod settings;
+pub(crate) mod shell;
 pub mod tls;

@@ -335,6 +335,8 @@ fn a_plan_is_no_cast_for_any_command() {
         &["status", "plan.json"][..],
         &["check", "plan.json"],
         &["plan", "plan.json"],
+        &["retry", "plan.json", "--sandbox"],
+        &["realface", "plan.json", "--sandbox"],
     ] {
         let ended = castline(&cast, args);
         ended.exits_with(2);

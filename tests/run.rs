@@ -25,6 +25,41 @@ fn a_saved_plan_says_which_command_does_it() {
 }
 
 #[test]
+fn secrets_in_settings_are_shown_nowhere() {
+    let cast = sample_cast();
+    let hook = "notify.url=https://hooks.example/T0/HUSH";
+    let plan = Castline::on(&cast).run(&["plan", "--sandbox", "--out", "plan.json", "--set", hook]);
+    plan.exits_with(0);
+    assert!(
+        plan.stdout
+            .contains("--set 'notify.url=https://hooks.example/***'"),
+        "{}",
+        plan.stdout
+    );
+    let config = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
+        .args(["config", "show", "--set", hook])
+        .args(["--set", "realface.webhook_url=https://studio.example/HUSH"])
+        .env("CASTLINE_WALLET_KEY", "HUSH")
+        .env_remove("CASTLINE_NOTIFY_SECRET")
+        .current_dir(cast.folder.path())
+        .output()
+        .expect("castline starts");
+    let shown = String::from_utf8_lossy(&config.stdout).into_owned();
+    for part in [
+        "url = \"https://hooks.example/***\"",
+        "webhook_url = \"https://studio.example/***\"",
+        "# CASTLINE_WALLET_KEY is ***",
+        "# CASTLINE_NOTIFY_SECRET is not set",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let saved = std::fs::read_to_string(cast.folder.path().join("plan.json")).expect("a plan");
+    for text in [plan.stdout, plan.stderr, shown, saved] {
+        assert!(!text.contains("HUSH"), "{text}");
+    }
+}
+
+#[test]
 fn a_cast_goes_in_and_a_manifest_comes_out() {
     let cast = sample_cast();
     let run = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
@@ -190,7 +225,7 @@ fn a_manifest_that_can_not_be_written_takes_nothing_of_the_end_with_it() {
     assert_eq!(run.wait().expect("an end").code(), Some(1));
     let told: Vec<&str> = events
         .iter()
-        .filter(|event| event["code"] == "unwritten")
+        .filter(|event| event["type"] == "unwritten")
         .filter_map(|event| event["message"].as_str())
         .collect();
     assert_eq!(told.len(), 2, "{told:?}");
@@ -293,6 +328,102 @@ fn a_new_name_with_an_enrolled_picture_is_a_case_for_review() {
     std::fs::write(&cast.csv, format!("{header}\n{newcomer}\n")).expect("a cast");
     let alone = Castline::on(&cast).run(&["check", "--json"]);
     alone.exits_with(0);
+}
+
+/// A ledger of the sandbox that has one character in doubt, as a restored backup may.
+async fn ledger_in_doubt(path: &std::path::Path, name: &str) {
+    use castline::cast::{Character, Kind, Name, Source};
+    use castline::inspect::Verdict;
+    use castline::ledger::{Budget, Ledger, OpenOptions, Transition};
+    use castline::money::Usd;
+
+    let ledger = Ledger::open(path, OpenOptions::new("sandbox", true, "test")).expect("a ledger");
+    let character = Character {
+        name: Name::new(name).expect("a name"),
+        source: Source::file("mira.png", "mira.png"),
+        kind: Kind::Portrait,
+        approved: false,
+        consent: false,
+        note: None,
+        extra: Vec::new(),
+        line: None,
+    };
+    let steps = [
+        Transition::see(&character, "aa"),
+        Transition::Judge {
+            verdict: Verdict::Suitable,
+            goes_on: true,
+            code: None,
+            message: None,
+        },
+        Transition::Publish {
+            object_key: "k".to_owned(),
+            url: "https://example.com/k".to_owned(),
+        },
+        Transition::Intend {
+            request_digest: "d".to_owned(),
+            price: Usd::from_micros(10_000),
+            budget: Budget::default(),
+            payment: None,
+        },
+        Transition::Doubt {
+            code: "timeout".to_owned(),
+            message: "no reply".to_owned(),
+        },
+    ];
+    ledger.write(&character.name, steps).await.expect("a write");
+}
+
+#[tokio::test]
+async fn adopting_a_manifest_settles_doubts_and_brings_all_ids_or_none() {
+    use castline::ledger::{LedgerView, State};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(".castline/sandbox.db");
+    ledger_in_doubt(&path, "Mira").await;
+    let adopt = |ids: &[(&str, &str)]| {
+        let characters: Vec<_> = ids
+            .iter()
+            .map(|(name, id)| serde_json::json!({ "name": name, "asset_id": id }))
+            .collect();
+        let manifest = serde_json::json!({
+            "schema": 1, "castline": "0", "generated_at": "", "run": 1, "provider": "sandbox", "sandbox": true,
+            "characters": characters,
+        });
+        let file = folder.path().join("manifest.json");
+        std::fs::write(&file, manifest.to_string()).expect("a manifest");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
+            .args(["adopt", "--sandbox"])
+            .arg(file)
+            .output()
+            .expect("castline starts");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let known = || LedgerView::open(&path).unwrap().expect("a ledger").all().unwrap();
+
+    let (code, told) = adopt(&[("Ada", "ta_1"), ("Mira", "ta_2"), ("Bo", "ta_1")]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(
+        told.contains("ta_1 is the id of Ada, and can't be that of Bo"),
+        "{told}"
+    );
+    assert_eq!(known().len(), 1, "nothing of it was brought");
+
+    let (code, told) = adopt(&[("Ada", "ta_1"), ("Mira", "ta_2")]);
+    assert_eq!(code, Some(0), "{told}");
+    for (record, (name, id)) in known().iter().zip([("Mira", "ta_2"), ("Ada", "ta_1")]) {
+        assert_eq!((record.name.as_str(), record.state), (name, State::Enrolled));
+        assert_eq!(record.asset_id.as_deref(), Some(id));
+    }
+    let mira = &known()[0];
+    assert_eq!(
+        mira.enrolled_sha256.as_deref(),
+        Some("aa"),
+        "the picture that was sent"
+    );
 }
 
 #[test]

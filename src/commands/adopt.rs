@@ -118,10 +118,7 @@ fn brought(record: Option<&Record>, entry: &ManifestEntry) -> Result<Vec<Transit
     };
     let mut steps = Vec::new();
     if open.state == State::Intent {
-        steps.push(Transition::Doubt {
-            code: "interrupted".to_owned(),
-            message: "castline ended while this call was under way; it may have been charged".to_owned(),
-        });
+        steps.push(Transition::interrupted());
     }
     if answered(open) {
         let at = entry.enrolled_at.clone().unwrap_or_else(now);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::Common;
 use crate::settings::keys;
+use crate::shell::quoted;
 
 /// What follows `castline COMMAND` so that it works on the same cast and ledger: ` cast.csv --sandbox`.
 pub(super) fn again(common: &Common, cast: Option<&Path>) -> String {
@@ -22,6 +23,11 @@ pub(super) fn again(common: &Common, cast: Option<&Path>) -> String {
     words.iter().map(|word| format!(" {}", quoted(word))).collect()
 }
 
+/// The same; where no cast was given, CAST stands in its place.
+pub(super) fn again_on(common: &Common, cast: Option<&Path>) -> String {
+    again(common, cast.or(Some(Path::new("CAST"))))
+}
+
 /// `KEY=VALUE` without what is secret in it: messages end up in logs.
 fn shown(set: &str) -> String {
     match set.split_once('=') {
@@ -30,15 +36,6 @@ fn shown(set: &str) -> String {
             None => set.to_owned(),
         },
         None => set.to_owned(),
-    }
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

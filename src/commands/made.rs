@@ -40,11 +40,17 @@ impl Made {
         }
         match self {
             Self::Report => start(path).is_some_and(|start| start.is_empty() || html::is_one(&start)),
-            Self::Log => start(path).is_some_and(|start| start.is_empty() || start.starts_with(b"{\"")),
+            Self::Log => start(path).is_some_and(|start| start.is_empty() || is_log(&start)),
             Self::Plan => whole(path).is_some_and(|bytes| bytes.is_empty() || is_plan(&bytes)),
             Self::Manifest => whole(path).is_some_and(|bytes| bytes.is_empty() || manifest::is_one(&bytes)),
         }
     }
+}
+
+/// Events: each has its type.
+fn is_log(start: &[u8]) -> bool {
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.starts_with(b"{\"") && line.windows(7).any(|part| part == b"\"type\":")
 }
 
 fn is_plan(bytes: &[u8]) -> bool {

@@ -56,6 +56,9 @@ pub fn main(cli: Cli) -> ExitCode {
     // A blocking read that hangs (a dead network drive) must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     ended.unwrap_or_else(|error| {
+        if error.is::<check::StdoutClosed>() {
+            return ExitCode::Done;
+        }
         let told = folded(&console::Term::stderr(), &format!("castline: {error:#}"), "  ");
         eprintln!("{told}");
         exit_code(&error)

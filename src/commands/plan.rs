@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::Context;
-use super::again::{again, quoted};
+use super::again::again;
 use super::check::println;
 use super::context::{Names, approved_names, cast_flags, pay_flags};
 use super::made::Made;
@@ -18,11 +18,12 @@ use crate::cli::{CastArgs, Common, PayArgs};
 use crate::enroll::PaymentMode;
 use crate::exit::ExitCode;
 use crate::inspect::Inspector;
-use crate::ledger::{Reader, Spend};
+use crate::ledger::{LedgerView, Reader, Spend};
 use crate::pipeline::{Duplicates, tell};
 use crate::plan::{Action, PlanFile, Planned, Policy, Read, Totals};
 use crate::report::Event;
 use crate::settings::{Origin, Settings};
+use crate::shell::quoted;
 
 /// Tells what a run would do and cost.
 pub(super) async fn plan(
@@ -51,6 +52,12 @@ pub(super) async fn plan(
         ..Policy::default()
     };
     let view = ledger_to_read(&context.settings, common.sandbox)?.map(Arc::new);
+    if let Some(view) = view
+        .as_ref()
+        .filter(|_| context.settings.payment.mode == PaymentMode::Key)
+    {
+        price_as_told(&mut context, view)?;
+    }
     let spent = view.as_ref().map(|view| view.spend(None)).transpose()?;
     let ledger = view.map(|view| view as Arc<dyn Reader>);
     let mut sheet = report.map(|out| Sheet::new(out, "Plan", &cast));
@@ -218,6 +225,16 @@ fn held(settings: &Settings, inspector: &Inspector) -> BTreeMap<String, String> 
     let more = [("payment.mode", mode), ("the eye", inspector.fingerprint())];
     let more = more.map(|(key, text)| (key.to_owned(), text.to_owned()));
     HELD.into_iter().map(text).chain(more).collect()
+}
+
+/// A call costs what the API said last, where that is more than the settings say: whoever agrees to a plan agrees to that.
+pub(super) fn price_as_told(context: &mut Context, ledger: &LedgerView) -> anyhow::Result<()> {
+    match ledger.told_price()? {
+        Some(told) if told > context.settings.api.price => {
+            Ok(context.settings.price_is(told, "the API's last reply")?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where the price is said, for people.

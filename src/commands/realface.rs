@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::context::{Flags, Names, cast_flags, cast_options, pay_flags};
+use super::context::{Flags, Names, cast_flags, pay_flags, read};
 use super::run::{Work, can_ask, consent};
 use super::{Context, UsageError};
-use crate::cast::{self, Cast, Character, Kind, Name, NameKey, printable};
+use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::exit::ExitCode;
 use crate::pipeline::{Looked, Pipeline, tell};
@@ -31,7 +31,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     let asking = asking(&context, common.sandbox)?;
     let (page, countdown) = show(&mut context, common, &typed).await?;
 
-    let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
+    let mut cast = read(&args.cast, &context.settings)?;
     let names = Names::of(&cast, args)?;
     let only = named(&cast, &typed.only)?;
     let skip = named(&cast, &typed.skip)?;

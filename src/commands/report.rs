@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::again::again_on;
 use super::made::Made;
 use super::outputs::Outputs;
 use super::run::signal;
@@ -38,8 +39,9 @@ pub(super) fn report(
     Outputs::new(common, &settings, cast).claim("--out", out, Made::Report)?;
     let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
         UsageError(format!(
-            "no ledger at {}: nothing was run yet; for a look at the pictures alone: castline check CAST --report FILE",
-            settings.ledger.display()
+            "no ledger at {}: nothing was run yet; for a look at the pictures alone: castline check{} --report FILE",
+            settings.ledger.display(),
+            again_on(common, cast)
         ))
     })?;
     let sheet = of_ledger(&settings, &view, cast, "Ledger", out, &AtomicBool::new(false))?;
@@ -70,7 +72,7 @@ pub(super) fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path
 
 /// A person did not wait for the report.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted; write it later with `castline report CAST --out FILE`")]
+#[error("interrupted; `castline report` writes it later")]
 pub(super) struct Interrupted;
 
 /// Tells where a report was written. Only when no bars are drawn any more: they would tear the line.

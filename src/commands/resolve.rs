@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::again::quoted;
 use super::check::println;
 use super::servers::{api, start_sandbox};
 use super::{Context, UsageError};
@@ -11,7 +10,10 @@ use crate::cast::{Name, printable};
 use crate::cli::Common;
 use crate::enroll::{Client, Match, find_listed};
 use crate::exit::ExitCode;
-use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, Record, Resolution, State, Transition, now};
+use crate::ledger::{
+    INTERRUPTED, Ledger, LedgerView, OpenOptions, Reader, Record, Resolution, State, Transition, now,
+};
+use crate::shell::quoted;
 
 /// What is asked about doubts.
 pub(super) struct Asked {
@@ -48,7 +50,7 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
     for (name, _) in &settled {
         let name_shown = name.as_str();
         match ledger.get(&name.key())?.map(|record| record.state) {
-            Some(State::InDoubt) => {}
+            Some(State::InDoubt | State::Intent) => {}
             Some(state) => {
                 let told = format!("{name_shown} is {state}, not in doubt; nothing was changed");
                 return Err(UsageError(told).into());
@@ -64,10 +66,13 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
         Resolution::Forget | Resolution::Retry => None,
     });
     only_free_ids(&ledger, adopted)?;
-    let transitions = settled
-        .iter()
-        .map(|(name, resolution)| (name.clone(), Transition::Resolve(resolution.clone())));
-    ledger.write_all(transitions.collect()).await?;
+    let mut transitions = Vec::new();
+    for (name, resolution) in &settled {
+        let record = ledger.get(&name.key())?;
+        let steps = settling(record.map(|record| record.state), resolution.clone());
+        transitions.extend(steps.into_iter().map(|step| (name.clone(), step)));
+    }
+    ledger.write_all(transitions).await?;
     for (name, resolution) in &settled {
         let name = printable(name.as_str());
         println(&match resolution {
@@ -84,8 +89,16 @@ pub(super) async fn resolve(common: &Common, cast: Option<&Path>, asked: Asked) 
         eprintln!("nothing is in doubt");
     }
     for record in &left {
-        let code = record.code.as_deref().unwrap_or_default();
-        let message = record.message.as_deref().unwrap_or_default();
+        let code = match record.state {
+            State::Intent => INTERRUPTED,
+            _ => record.code.as_deref().unwrap_or_default(),
+        };
+        let message = match record.state {
+            State::Intent => {
+                "castline ended while this call was under way; the next run sends its payment again"
+            }
+            _ => record.message.as_deref().unwrap_or_default(),
+        };
         let name = printable(record.name.as_str());
         let asked = ledger.view().last_call(&record.name.key())?.unwrap_or_default();
         let url = printable(record.url.as_deref().unwrap_or_default());
@@ -139,9 +152,20 @@ fn next_steps(again: &str, name: &Name, left: usize, lists: bool) -> String {
     told
 }
 
+/// Those whose outcome is unknown: also where the next run can send the same payment again.
 fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<Record>> {
     let all = ledger.view().all()?;
-    Ok(all.into_iter().filter(|r| r.state == State::InDoubt).collect())
+    let open = |record: &Record| matches!(record.state, State::Intent | State::InDoubt);
+    Ok(all.into_iter().filter(open).collect())
+}
+
+/// What settles a call. One that was left open comes into doubt first.
+fn settling(state: Option<State>, resolution: Resolution) -> Vec<Transition> {
+    let doubt = (state == Some(State::Intent)).then(Transition::interrupted);
+    doubt
+        .into_iter()
+        .chain([Transition::Resolve(resolution)])
+        .collect()
 }
 
 fn settled_by_a_person(asked: &Asked) -> Result<Vec<(Name, Resolution)>, UsageError> {
@@ -246,7 +270,9 @@ async fn reconcile(context: &Context, ledger: &Ledger, address: &str, sandbox: b
                     asset_id: asset.asset_id.clone(),
                     at: now(),
                 };
-                ledger.write(&record.name, [Transition::Resolve(adopt)]).await?;
+                ledger
+                    .write(&record.name, settling(Some(record.state), adopt))
+                    .await?;
                 println(&format!("found\t{shown}\t{}", printable(&asset.asset_id)))?;
                 taken.insert(asset.asset_id);
             }

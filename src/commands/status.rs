@@ -6,6 +6,7 @@ use std::path::Path;
 use console::{Alignment, Term, measure_text_width, pad_str};
 use serde_json::json;
 
+use super::again::again_on;
 use super::check::println;
 use super::context;
 use crate::cast::{Kind, Name, NameKey, printable};
@@ -33,21 +34,29 @@ const IN_DOUBT: &str = "in doubt";
 /// A character of the cast that no run has seen.
 const NOT_RUN: &str = "not run";
 
-/// Where a character stands, for people.
-fn standing(view: &LedgerView, record: &Record) -> Result<&'static str, LedgerError> {
+/// Where a character stands, for people; `approved` is what its row says of the picture.
+fn standing(view: &LedgerView, record: &Record, approved: bool) -> Result<&'static str, LedgerError> {
+    let passed = || {
+        if record.kind == Kind::RealFace {
+            WAITING
+        } else {
+            LEFT
+        }
+    };
     Ok(match record.state {
         State::Seen if record.verdict == Some(Verdict::Review) => {
             let picture = record.source_sha256.as_deref().unwrap_or_default();
             match view.approval(&record.name.key(), picture)? {
-                Approval::None => TO_REVIEW,
-                Approval::Approved => LEFT,
+                Approval::None if !approved => TO_REVIEW,
+                Approval::None | Approval::Approved => passed(),
                 Approval::Rejected => UNSUITABLE,
             }
         }
-        State::Seen | State::Prepared | State::Published if record.code.is_some() => FAILED,
+        State::Prepared | State::Published if record.has_failed() => FAILED,
+        State::Seen if record.code.is_some() => FAILED,
         State::Seen if record.asset_id.is_some() => HELD,
-        State::Seen if record.kind == Kind::RealFace => WAITING,
-        State::Seen | State::Prepared | State::Published => LEFT,
+        State::Seen => passed(),
+        State::Prepared | State::Published => LEFT,
         State::Unsuitable => UNSUITABLE,
         State::Enrolled => ENROLLED,
         State::Refused => REFUSED,
@@ -72,6 +81,8 @@ pub(super) fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<Exi
     // In the order of the cast; then those whom only the ledger knows.
     let known: HashMap<NameKey, &Record> = records.iter().map(|r| (r.name.key(), r)).collect();
     let characters = cast.as_ref().map_or(&[][..], |cast| &cast.characters);
+    let approved = characters.iter().filter(|c| c.approved).map(|c| c.name.key());
+    let approved: HashSet<NameKey> = approved.collect();
     let in_cast: HashSet<NameKey> = characters.iter().map(|c| c.name.key()).collect();
     let of_cast = characters
         .iter()
@@ -87,7 +98,7 @@ pub(super) fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<Exi
     for (name, record) in rows {
         let code = record.map_or("not_run", |record| record.state.as_str());
         let told = match (&view, record) {
-            (Some(view), Some(record)) => standing(view, record)?,
+            (Some(view), Some(record)) => standing(view, record, approved.contains(&name.key()))?,
             _ => NOT_RUN,
         };
         *counts.entry(told).or_default() += 1;
@@ -132,8 +143,8 @@ pub(super) fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<Exi
             }
         }
         if counts.contains_key(TO_REVIEW) {
-            let cast = given.map_or("CAST".into(), |cast| cast.to_string_lossy());
-            eprintln!("decide what is to review with `castline review {cast}`");
+            let again = again_on(common, given);
+            eprintln!("decide what is to review with `castline review{again}`");
         }
         let bad = cast.as_ref().map_or(0, |cast| cast.bad_rows.len());
         if bad > 0 {

@@ -6,7 +6,7 @@ use crate::ledger::OpenOptions;
 use crate::money::Usd;
 use crate::pipeline::Way;
 use crate::sandbox::{Sandbox, SandboxOptions};
-use crate::settings::{Origin, Settings};
+use crate::settings::Settings;
 
 /// How calls are paid, by the settings. At the sandbox, from a wallet of its own, never from a real one.
 pub(super) fn way(settings: &Settings, sandbox: Option<&Sandbox>) -> anyhow::Result<Way> {
@@ -23,12 +23,7 @@ pub(super) async fn quote(context: &mut Context, sandbox: bool) -> anyhow::Resul
         return Err(UsageError(told.to_owned()).into());
     }
     let price = quoted(context, sandbox).await?;
-    let plain = price.to_string().trim_start_matches('$').to_owned();
-    let settings = &mut context.settings;
-    settings.api.price = price;
-    let said = Origin::Flag("the API's quote".to_owned());
-    settings.layers.set("api.price_usd", plain, said)?;
-    Ok(())
+    Ok(context.settings.price_is(price, "the API's quote")?)
 }
 
 /// An interrupted call from a wallet stays open while its payment can be sent again.
@@ -36,7 +31,9 @@ pub(super) async fn quote(context: &mut Context, sandbox: bool) -> anyhow::Resul
 pub(super) fn keeping(options: OpenOptions, settings: &Settings) -> OpenOptions {
     match settings.payment.mode {
         PaymentMode::Key => options,
-        PaymentMode::Wallet => options.keeping(crate::pipeline::can_be_sent_again),
+        PaymentMode::Wallet => {
+            options.keeping(crate::pipeline::can_be_sent_again, crate::pipeline::has_expired)
+        }
     }
 }
 

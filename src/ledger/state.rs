@@ -8,6 +8,9 @@ use crate::cast::{Character, Kind, Name};
 use crate::inspect::{Inspection, Verdict};
 use crate::money::Usd;
 
+/// The code of a call that was left when its run ended, by no fault of its own.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// Where a character stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,7 +127,9 @@ impl Record {
     pub fn has_failed(&self) -> bool {
         match self.state {
             State::Refused | State::Intent | State::InDoubt => true,
-            State::Prepared | State::Published => self.code.is_some(),
+            State::Prepared | State::Published => {
+                self.code.as_deref().is_some_and(|code| code != INTERRUPTED)
+            }
             State::Seen | State::Unsuitable | State::Enrolled => false,
         }
     }
@@ -216,6 +221,8 @@ pub enum Transition {
         code: String,
         /// For people.
         message: String,
+        /// Whether what was signed for the call could still be charged: it counts as spent as long as that.
+        valid: bool,
     },
     /// The call provably never left, or was turned away unpaid: it may be made again.
     Release {
@@ -288,6 +295,14 @@ pub struct IllegalTransition {
 }
 
 impl Transition {
+    /// The doubt of a call that castline did not live to see the end of.
+    pub fn interrupted() -> Self {
+        Self::Doubt {
+            code: INTERRUPTED.to_owned(),
+            message: "castline ended while this call was under way; it may have been charged".to_owned(),
+        }
+    }
+
     /// It stands in the cast, with this picture.
     pub fn see(character: &Character, sha256: &str) -> Self {
         Self::See {
@@ -366,6 +381,10 @@ pub fn apply(
             },
         ) => {
             let changed = record.source_sha256.as_ref() != Some(sha256);
+            if record.asset_id.is_some() {
+                // A ledger of before it was kept: as the cast said until now.
+                record.enrolled_kind.get_or_insert(record.kind);
+            }
             // Of a call in doubt the kind is the one that was asked for.
             if state != InDoubt {
                 record.kind = *kind;
@@ -442,7 +461,7 @@ pub fn apply(
             enrolled(&mut record, asset_id, Some(*price), at);
             record.settlement.clone_from(settlement);
         }
-        (Intent, Transition::Refuse { code, message }) => told(&mut record, Refused, code, message),
+        (Intent, Transition::Refuse { code, message, .. }) => told(&mut record, Refused, code, message),
         (Intent, Transition::Release { code, message } | Transition::SetAside { code, message }) => {
             told(&mut record, Published, code, message);
         }

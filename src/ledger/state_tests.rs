@@ -59,7 +59,11 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         settlement: None,
         at: String::new(),
     });
-    let refuse = Just(why()).prop_map(|(code, message)| Transition::Refuse { code, message });
+    let refuse = (Just(why()), any::<bool>()).prop_map(|((code, message), valid)| Transition::Refuse {
+        code,
+        message,
+        valid,
+    });
     let release = Just(why()).prop_map(|(code, message)| Transition::Release { code, message });
     let set_aside = Just(why()).prop_map(|(code, message)| Transition::SetAside { code, message });
     let fail = Just(why()).prop_map(|(code, message)| Transition::Fail { code, message });
@@ -256,4 +260,31 @@ fn why_something_failed_stays_until_it_is_tried_again() {
         assert_eq!(next.has_failed(), failed, "{transition:?}");
         record = Some(next);
     }
+}
+
+#[test]
+fn how_somebody_was_enrolled_is_known_from_an_older_ledger_too() {
+    let import = Transition::Import {
+        kind: Kind::Portrait,
+        source: "a.png".into(),
+        sha256: Some("aa".into()),
+        asset_id: "ta_1".into(),
+        price: None,
+        at: None,
+        url: None,
+        extra: vec![],
+    };
+    let older = Record {
+        enrolled_kind: None,
+        ..apply(&name(), None, &import).unwrap()
+    };
+    let see = Transition::See {
+        kind: Kind::RealFace,
+        source: "a.png".into(),
+        sha256: "aa".into(),
+        extra: vec![],
+    };
+    let seen = apply(&name(), Some(&older), &see).unwrap();
+    assert!(seen.is_enrolled_as(Kind::Portrait, "aa"));
+    assert!(!seen.is_enrolled_as(Kind::RealFace, "aa"));
 }

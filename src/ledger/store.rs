@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 
 use super::faults::Faults;
 use super::lock::Lock;
-use super::view::{self, LedgerView, Reader};
-use super::{Budget, LedgerError, Record, Resolution, Spend, Transition, apply, schema, totals};
+use super::step::{recover, release_expired, step};
+use super::view::{LedgerView, Reader};
+use super::{LedgerError, Record, Spend, Transition, schema, totals};
 use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
-use crate::money::Usd;
 use crate::plan::Approval;
 
 /// So many waiting writes share one commit at most.
@@ -27,6 +27,7 @@ pub struct OpenOptions {
     sandbox: bool,
     command: String,
     keep: fn(&str) -> bool,
+    expired: fn(&str) -> bool,
 }
 
 impl OpenOptions {
@@ -37,13 +38,14 @@ impl OpenOptions {
             sandbox,
             command: command.to_owned(),
             keep: |_| false,
+            expired: |_| false,
         }
     }
 
     /// Leaves a paid call that was interrupted open when `keep` says of its payment that it can be sent again,
     /// instead of bringing it into doubt: see [`Ledger::interrupted`].
-    pub fn keeping(mut self, keep: fn(&str) -> bool) -> Self {
-        self.keep = keep;
+    pub fn keeping(mut self, keep: fn(&str) -> bool, expired: fn(&str) -> bool) -> Self {
+        (self.keep, self.expired) = (keep, expired);
         self
     }
 }
@@ -124,6 +126,7 @@ impl Ledger {
         faults.limit(&connection)?;
         let key_secret = connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?;
         let (recovered, interrupted) = recover(&mut connection, path, options.keep)?;
+        release_expired(&connection, options.expired)?;
         totals::begin(&connection)?;
         connection.execute(
             "INSERT INTO runs (command, started_at) VALUES (?1, ?2)",
@@ -238,7 +241,7 @@ impl Ledger {
         Ok(record)
     }
 
-    /// Makes one transition of each of these characters, all in one commit or none; returns once they are durable.
+    /// Makes these transitions in order, all in one commit or none; returns once they are durable.
     ///
     /// # Errors
     /// As [`Ledger::write`]; nothing is written then.
@@ -442,195 +445,9 @@ fn savepoint<T>(
     made
 }
 
-/// One transition of one character, with what it means for its attempts.
-fn step(
-    connection: &Connection,
-    path: &Path,
-    run: i64,
-    name: &Name,
-    transition: &Transition,
-) -> Result<Record, LedgerError> {
-    let key = name.key();
-    let before = view::get(connection, path, &key)?;
-    let record = apply(name, before.as_ref(), transition)?;
-    if let Some(before) = &before
-        && before.asset_id != record.asset_id
-        && let Some(old) = &before.asset_id
-    {
-        connection
-            .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
-            .execute((key.as_str(), old, &before.enrolled_sha256, now()))?;
-    }
-    attempt(connection, run, &key, transition)?;
-    put(connection, &key, &record)?;
-    Ok(record)
-}
-
-fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), LedgerError> {
-    let text = serde_json::to_string(record).expect("a record is plain data");
-    let digest = view::digest(&text);
-    connection
-        .prepare_cached(
-            "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (key) DO UPDATE SET state = ?2, record = ?3, digest = ?4",
-        )?
-        .execute((key.as_str(), record.state.as_str(), text, digest))?;
-    Ok(())
-}
-
-/// What a transition means for the attempts at paying.
-fn attempt(
-    connection: &Connection,
-    run: i64,
-    key: &NameKey,
-    transition: &Transition,
-) -> Result<(), LedgerError> {
-    let open = "(SELECT max(id) FROM attempts WHERE key = ?1)";
-    let end = |outcome: &str, code: &str, message: &str| {
-        connection
-            .prepare_cached(&format!(
-                "UPDATE attempts SET outcome = ?2, code = ?3, message = ?4, ended_at = ?5 WHERE id = {open}"
-            ))?
-            .execute((key.as_str(), outcome, code, message, now()))
-    };
-    match transition {
-        Transition::Intend {
-            request_digest,
-            price,
-            budget,
-            payment,
-        } => {
-            // What was set aside expired since, or is what this call is made with.
-            connection
-                .prepare_cached(
-                    "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND outcome = 'set_aside'",
-                )?
-                .execute([key.as_str()])?;
-            within(connection, run, *price, *budget)?;
-            connection
-                .prepare_cached(
-                    "INSERT INTO attempts (key, run, request_digest, price, started_at, payment) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute((key.as_str(), run, request_digest, money(*price), now(), payment))?;
-        }
-        Transition::Enrolled {
-            asset_id,
-            price,
-            told,
-            settlement,
-            ..
-        } => {
-            end("enrolled", if *told { "priced" } else { "" }, "")?;
-            connection
-                .prepare_cached(&format!(
-                    "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = {open}"
-                ))?
-                .execute((key.as_str(), asset_id, money(*price), settlement))?;
-        }
-        Transition::Refuse { code, message } => _ = end("refused", code, message)?,
-        Transition::Release { code, message } => _ = end("released", code, message)?,
-        Transition::SetAside { code, message } => _ = end("set_aside", code, message)?,
-        Transition::Doubt { code, message } => _ = end("in_doubt", code, message)?,
-        Transition::Resolve(Resolution::Adopt { asset_id, .. }) => {
-            end("enrolled", "adopted", "a person found the id")?;
-            connection
-                .prepare_cached(&format!("UPDATE attempts SET asset_id = ?2 WHERE id = {open}"))?
-                .execute((key.as_str(), asset_id))?;
-        }
-        Transition::Resolve(Resolution::Forget) => {
-            _ = end("forgotten", "forgotten", "a person says it was not charged")?
-        }
-        // The doubt stays as it is, counted as spent.
-        Transition::Resolve(Resolution::Retry) => {}
-        Transition::See { .. }
-        | Transition::Judge { .. }
-        | Transition::Publish { .. }
-        | Transition::Fail { .. } => {}
-        // A ledger that is built again counts what was paid before, or its budget would begin anew.
-        Transition::Import {
-            asset_id,
-            price: Some(price),
-            at,
-            ..
-        } => {
-            let now = now();
-            let at = at.as_ref().unwrap_or(&now);
-            connection
-                .prepare_cached(
-                    "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message, asset_id)
-                     VALUES (?1, ?2, '', ?3, ?4, ?4, 'enrolled', 'imported', 'from a manifest', ?5)",
-                )?
-                .execute((key.as_str(), run, money(*price), at, asset_id))?;
-        }
-        Transition::Import { price: None, .. } => {}
-    }
-    Ok(())
-}
-
-/// Whether one more call at `price` stays within the budget; in the transaction that writes the intent,
-/// so that calls under way at once can't exceed it together.
-fn within(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
-    let caps = [
-        (budget.run, Some(run), "--max-cost"),
-        (budget.life, None, "api.max_total_cost_usd"),
-    ];
-    for (cap, run, name) in caps {
-        let Some(cap) = cap else { continue };
-        let spent = totals::spent(connection, run)?;
-        if spent + price > cap {
-            let message = format!(
-                "the budget is reached: {spent} of {cap} is spent or in doubt, and the next call costs {price}; \
-                 raise {name} to go on"
-            );
-            return Err(LedgerError::BudgetReached { cap, spent, message });
-        }
-    }
-    Ok(())
-}
-
-/// Intents without outcome come into doubt, but for those that `keep` keeps open.
-fn recover(
-    connection: &mut Connection,
-    path: &Path,
-    keep: fn(&str) -> bool,
-) -> Result<(usize, Vec<Interrupted>), LedgerError> {
-    let transaction = connection.transaction()?;
-    let keys: Vec<String> = transaction
-        .prepare("SELECT key FROM characters WHERE state = 'intent'")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let mut kept = Vec::new();
-    for key in &keys {
-        let payment: Option<String> = transaction.query_row(
-            "SELECT payment FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1",
-            [key],
-            |row| row.get(0),
-        )?;
-        let key = NameKey::from_stored(key.clone());
-        let record = view::get(&transaction, path, &key)?.expect("it was just listed");
-        if let Some(payment) = payment.filter(|payment| keep(payment)) {
-            let name = record.name;
-            kept.push(Interrupted { name, payment });
-            continue;
-        }
-        let doubt = Transition::Doubt {
-            code: "interrupted".to_owned(),
-            message: "castline ended while this call was under way; it may have been charged".to_owned(),
-        };
-        step(&transaction, path, 0, &record.name, &doubt)?;
-    }
-    transaction.commit()?;
-    Ok((keys.len() - kept.len(), kept))
-}
-
 /// Now, RFC 3339 in UTC.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// SQLite's integers are signed; no price comes near their end.
-fn money(amount: Usd) -> i64 {
-    i64::try_from(amount.micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::cast::Kind;
+use crate::ledger::{Budget, State};
+use crate::money::Usd;
 
 /// An id of a manifest, and what it says was paid.
 fn import(id: &str, price: Option<Usd>) -> Transition {
@@ -71,4 +73,58 @@ async fn a_ledger_that_was_closed_is_whole_in_its_one_file() {
     let copied = LedgerView::open(&elsewhere).unwrap().unwrap();
     assert_eq!(copied.all().unwrap(), onlooker.all().unwrap());
     assert_eq!(copied.all().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_payment_that_was_turned_away_counts_until_nobody_can_charge_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let name = Name::new("Ada").unwrap();
+    let cent = Usd::from_micros(10_000);
+    let open = |expired: fn(&str) -> bool| {
+        let options = OpenOptions::new("sandbox", true, "run").keeping(|_| false, expired);
+        Ledger::open(&path, options).unwrap()
+    };
+    let ledger = open(|_| false);
+    let steps = [
+        Transition::See {
+            kind: Kind::Portrait,
+            source: "a.png".to_owned(),
+            sha256: "00".to_owned(),
+            extra: Vec::new(),
+        },
+        Transition::Judge {
+            verdict: crate::inspect::Verdict::Suitable,
+            goes_on: true,
+            code: None,
+            message: None,
+        },
+        Transition::Publish {
+            object_key: "k".to_owned(),
+            url: "https://example.com/k".to_owned(),
+        },
+        Transition::Intend {
+            request_digest: "d".to_owned(),
+            price: cent,
+            budget: Budget::default(),
+            payment: Some("signed".to_owned()),
+        },
+        Transition::Refuse {
+            code: "invalid_image".to_owned(),
+            message: "no face".to_owned(),
+            valid: true,
+        },
+    ];
+    ledger.write(&name, steps).await.unwrap();
+    assert_eq!(ledger.view().spend(None).unwrap().total(), cent);
+    assert_eq!(
+        ledger.view().set_aside(&name.key()).unwrap().as_deref(),
+        Some("signed")
+    );
+    drop(ledger);
+    assert_eq!(open(|_| false).view().spend(None).unwrap().total(), cent);
+    let ledger = open(|payment| payment == "signed");
+    assert_eq!(ledger.view().spend(None).unwrap(), Spend::default());
+    assert_eq!(ledger.view().set_aside(&name.key()).unwrap(), None);
+    assert_eq!(ledger.get(&name.key()).unwrap().unwrap().state, State::Refused);
 }

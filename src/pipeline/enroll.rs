@@ -16,6 +16,7 @@ use crate::ledger::{Budget, Ledger, LedgerError, Transition};
 use crate::money::Usd;
 use crate::publish::Publisher;
 use crate::report::{Event, Reporters, Stage};
+use crate::shell::quoted;
 
 /// The third station.
 pub struct Enroll {
@@ -32,6 +33,8 @@ pub struct Enroll {
     pub ledger: Ledger,
     /// Where events go.
     pub reporters: Arc<Reporters>,
+    /// What follows the name of another command in a message, so that it works on the same cast.
+    pub again: String,
     /// The switch.
     pub stop: Stop,
     /// What one enrollment costs, as far as known.
@@ -142,7 +145,7 @@ impl Enroll {
                 turn = turn => turn,
             };
             if let Err((code, message)) = self.sign_address(&mut request, &object_key).await {
-                return failed(&self.reporters, &character.name, Stage::Publish, code, message);
+                return self.not_signed(&character.name, code, message).await;
             }
             let next = self.call(&character.name, &request, group_id.as_deref()).await;
             drop(turn);
@@ -160,6 +163,18 @@ impl Enroll {
         }
         let (code, message) = last;
         failed(&self.reporters, &character.name, Stage::Enroll, &code, message);
+    }
+
+    /// An address that could not be signed, before anything was paid.
+    pub(super) async fn not_signed(&self, name: &Name, code: &str, message: String) {
+        let fail = Transition::Fail {
+            code: code.to_owned(),
+            message: message.clone(),
+        };
+        match self.ledger.write(name, [fail]).await {
+            Ok(_) => failed(&self.reporters, name, Stage::Publish, code, message),
+            Err(error) => ledger_broke(&self.stop, &error),
+        }
     }
 
     /// Signs the address anew, where addresses are signed.
@@ -264,23 +279,19 @@ impl Enroll {
                 Next::Done
             }
             Outcome::Refused { code, message } => {
-                if self
-                    .write(
-                        character,
-                        Transition::Refuse {
-                            code: code.clone(),
-                            message: message.clone(),
-                        },
-                    )
-                    .await
-                {
+                let refuse = Transition::Refuse {
+                    code: code.clone(),
+                    message: message.clone(),
+                    valid,
+                };
+                if self.write(character, refuse, price).await {
                     failed(&self.reporters, character, Stage::Enroll, &code, message);
                 }
                 Next::Done
             }
             Outcome::Retry { code, message, after } => {
                 let released = unpaid(code.clone(), message.clone(), valid);
-                if !self.write(character, released).await {
+                if !self.write(character, released, price).await {
                     return Next::Done;
                 }
                 if let Some(after) = after {
@@ -294,7 +305,7 @@ impl Enroll {
             }
             Outcome::Stop { kind, code, message } => {
                 let released = unpaid(code.clone(), message.clone(), valid);
-                self.write(character, released).await;
+                self.write(character, released, price).await;
                 let told = format!("{code}: {message}; {}", kind.mend());
                 self.stop.throw(exit_of(kind), kind.reason(), told);
                 Next::Done
@@ -305,7 +316,9 @@ impl Enroll {
                     message: message.clone(),
                 };
                 // Written or not: the intent stands in the ledger, and is in doubt at the next start.
-                self.write(character, doubt).await;
+                if let Err(error) = self.ledger.write(character, [doubt]).await {
+                    ledger_broke(&self.stop, &error);
+                }
                 self.reporters.tell(Event::InDoubt {
                     name,
                     code,
@@ -344,8 +357,8 @@ impl Enroll {
         } = dearer;
         if than_agreed {
             let message = format!(
-                "the API asks {told} a call, and not {planned} as was agreed to; nothing more is paid. Set api.price_usd, \
-                 and look at the plan again"
+                "the API asks {told} a call, and not {planned} as was agreed to; nothing more is paid. A new plan has \
+                 that price"
             );
             self.stop.throw(ExitCode::StalePlan, "price_rose", message);
         } else {
@@ -358,11 +371,12 @@ impl Enroll {
     /// An id that was paid for, and that the ledger does not take: the one thing that must not be lost is told, with
     /// the command that brings it into the ledger. There, its intent stands, and is in doubt at the next start.
     fn not_written(&self, name: String, asset_id: String, cost_usd: Usd, error: &LedgerError) {
-        let quoted = crate::cast::printable(&name).replace('\'', r"'\''");
+        let adopted = quoted(&format!("{}={asset_id}", crate::cast::printable(&name)));
         let message = format!(
             "{asset_id} is the id of {}, and was paid for, but is not in the ledger ({error}); once that can be written, \
-             run `castline resolve CAST --adopt '{quoted}={asset_id}'`",
+             run `castline resolve{} --adopt {adopted}`",
             crate::cast::printable(&name),
+            self.again,
         );
         self.reporters.tell(Event::InDoubt {
             name,
@@ -374,11 +388,18 @@ impl Enroll {
         ledger_broke(&self.stop, error);
     }
 
-    /// Writes an outcome; tells whether it is durable.
-    pub(super) async fn write(&self, character: &Name, outcome: Transition) -> bool {
+    /// Writes an outcome that cost nothing; tells whether it is durable. What is not is in doubt at the next start.
+    pub(super) async fn write(&self, character: &Name, outcome: Transition, price: Usd) -> bool {
         match self.ledger.write(character, [outcome]).await {
             Ok(_) => true,
             Err(error) => {
+                self.reporters.tell(Event::InDoubt {
+                    name: character.as_str().to_owned(),
+                    code: "outcome_not_written".to_owned(),
+                    message: format!("nothing was charged, but that is not in the ledger ({error})"),
+                    cost_usd: price,
+                    asset_id: None,
+                });
                 ledger_broke(&self.stop, &error);
                 false
             }

@@ -33,7 +33,7 @@ use look::Unseen;
 pub use look::{Look, Looked, Seen, read as read_source};
 pub use once::OncePerPicture;
 #[cfg(feature = "wallet")]
-pub use pay::{Payer, can_be_sent_again};
+pub use pay::{Payer, can_be_sent_again, has_expired};
 pub use price::Price;
 pub use publish::Publish;
 pub use stop::{Reason as StopReason, Stop};
@@ -289,7 +289,7 @@ impl Duplicates {
 
     /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
     pub fn judge(&mut self, looked: &mut Looked) {
-        let name = looked.character.name.as_str();
+        let (name, own) = (looked.character.name.as_str(), looked.character.name.key());
         let Some(inspection) = &mut looked.inspection else {
             // Not looked at again; the next one who has its picture is its twin all the same.
             if !looked.sha256.is_empty() {
@@ -306,7 +306,7 @@ impl Duplicates {
         };
         // A picture that changed a little is still its own character's.
         let twin = |accept: &dyn Fn(&String) -> bool| {
-            let accept = |other: &String| other != name && accept(other);
+            let accept = |other: &String| key_of(other).as_ref() != Some(&own) && accept(other);
             let same = || self.known.get(&looked.sha256).filter(|other| accept(other));
             self.seen.first_near(&likeness, accept).or_else(same)
         };
@@ -326,8 +326,7 @@ impl Duplicates {
 
     /// Whether that name is not in the cast any more: its character was removed, or renamed.
     fn is_gone(&self, name: &str) -> bool {
-        let key = Name::new(name).ok().map(|name| name.key());
-        match (&self.look, key) {
+        match (&self.look, key_of(name)) {
             (Some(look), Some(key)) => !look.cast.contains(&key),
             _ => false,
         }
@@ -347,6 +346,11 @@ impl Duplicates {
         };
         !look.approved.contains(&key) && !look.ledger.as_ref().is_some_and(decided)
     }
+}
+
+/// By which a name is known, however it is spelt.
+fn key_of(name: &str) -> Option<NameKey> {
+    Name::new(name).ok().map(|name| name.key())
 }
 
 /// A ledger that can't be written stops all spending at once.

@@ -11,7 +11,7 @@ use super::{failed, ledger_broke};
 use crate::cast::{Name, NameKey};
 use crate::enroll::payment::{Policy, Quote, SignedPayment, Step, Wallet, step, unix_now};
 use crate::enroll::{EnrollRequest, Outcome, StopKind, backoff, is_about_session};
-use crate::ledger::{Interrupted, Reader, Transition};
+use crate::ledger::{INTERRUPTED, Interrupted, Reader, Transition};
 use crate::money::Usd;
 use crate::publish::PublicUrl;
 use crate::report::{Event, Stage};
@@ -46,6 +46,11 @@ pub fn can_be_sent_again(payment: &str) -> bool {
     serde_json::from_str(payment).is_ok_and(|kept: Durable| kept.payment.is_alive(unix_now()))
 }
 
+/// Whether nobody can charge any more what was signed for a call, as the ledger keeps it.
+pub fn has_expired(payment: &str) -> bool {
+    serde_json::from_str(payment).is_ok_and(|kept: Durable| kept.payment.has_expired(unix_now()))
+}
+
 impl Enroll {
     /// Calls until the outcome is known, unknown, or the tries are used up, as [`one`](Self::one) does by key.
     ///
@@ -64,13 +69,13 @@ impl Enroll {
         loop {
             let turn = tokio::select! {
                 biased;
-                () = self.stop.wait() => return self.give_up(name, open, "interrupted", "the run stopped").await,
+                () = self.stop.wait() => return self.give_up(name, open, INTERRUPTED, "the run stopped").await,
                 turn = self.pace.turn() => turn,
             };
             if let Err((code, message)) = self.sign_address(&mut request, object_key).await {
                 return match open {
                     Some(open) => self.give_up(name, Some(open), code, &message).await,
-                    None => failed(&self.reporters, name, Stage::Publish, code, message),
+                    None => self.not_signed(name, code, message).await,
                 };
             }
             let mut current = match open.take() {
@@ -87,10 +92,10 @@ impl Enroll {
                     if let Some(signed) = expired {
                         if !self.outlive(&signed.payment).await {
                             return self
-                                .give_up(name, Some(signed), "interrupted", "the run stopped")
+                                .give_up(name, Some(signed), INTERRUPTED, "the run stopped")
                                 .await;
                         }
-                        if !self.write(name, released()).await {
+                        if !self.write(name, released(), signed.payment.price()).await {
                             return;
                         }
                     }
@@ -278,7 +283,7 @@ impl Enroll {
                 let (code, message) = (code.to_owned(), message.to_owned());
                 let valid = !payment.has_expired(unix_now());
                 let ended = unpaid(code.clone(), message.clone(), valid);
-                if self.write(name, ended).await && !self.stop.thrown() {
+                if self.write(name, ended, payment.price()).await && !self.stop.thrown() {
                     failed(&self.reporters, name, Stage::Enroll, &code, message);
                 }
             }

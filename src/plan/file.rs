@@ -196,8 +196,13 @@ impl PlanFile {
             ));
         }
         if self.price_usd != now.price_usd {
+            let quoted = self
+                .settings
+                .get("payment.mode")
+                .is_some_and(|mode| mode == "wallet");
+            let mend = if quoted { " (plan --quote asks for it)" } else { "" };
             moved.push(format!(
-                "the price was {}, it is {} now",
+                "the price was {}, it is {} now{mend}",
                 self.price_usd, now.price_usd
             ));
         }

@@ -144,7 +144,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// The run stops before its end, or can't leave behind what it should at its end.
+    /// The run stops before its end.
     Stopping {
         /// A fixed code.
         code: String,

@@ -137,6 +137,18 @@ pub struct RealFace {
 }
 
 impl Settings {
+    /// The price of a call is known better than it was set.
+    ///
+    /// # Errors
+    /// None that a price could give.
+    pub(crate) fn price_is(&mut self, price: Usd, said_by: &str) -> Result<(), SettingsError> {
+        let plain = price.to_string().trim_start_matches('$').to_owned();
+        let origin = Origin::Flag(said_by.to_owned());
+        self.layers.set("api.price_usd", plain, origin)?;
+        self.api.price = price;
+        Ok(())
+    }
+
     /// Lays defaults, file, environment and flags over one another, and reads the values.
     ///
     /// `root` is the cast's folder. `file` is a file that must be there; without it, `castline.toml`

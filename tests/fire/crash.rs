@@ -111,7 +111,8 @@ fn an_id_that_can_not_be_written_is_told_and_can_be_adopted() {
         resolve.arg("resolve").arg(&cast.csv);
         for charge in &lost {
             let mend = format!(
-                "castline resolve CAST --adopt '{}={}'",
+                "castline resolve {} --adopt '{}={}'",
+                cast.csv.display(),
                 charge.name.replace('\'', r"'\''"),
                 charge.asset_id
             );

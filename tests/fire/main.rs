@@ -152,6 +152,7 @@ impl Stage {
             pace: Pace::new(run.rate.parse().unwrap(), run.in_flight),
             ledger: ledger.clone(),
             reporters: Arc::clone(&reporters),
+            again: " cast.csv".to_owned(),
             stop: stop.clone(),
             price: Price::new(Usd::from_micros(10_000), ledger.view().told_price().unwrap()),
             budget: run.budget,

@@ -65,7 +65,21 @@ fn a_plan_ends_at_the_first_reply_that_tells_a_higher_price() {
     );
     assert_eq!(server.charges().len(), 1);
     // Whoever says yes to whatever it costs is warned.
-    let (code, told) = castline(&["run", "--yes", "--rate", "1000/s"], &cast.csv);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = castline(
+        &["run", "--yes", "--rate", "1000/s", "--max-cost", "0.09"],
+        &cast.csv,
+    );
+    assert_eq!(code, Some(5), "{told}");
     assert_eq!(told.matches("api.price_usd says").count(), 1, "{told}");
+    assert_eq!(server.charges().len(), 4);
+    // A new plan says what the API asks, and is done.
+    let (code, told) = castline(&["plan", "--out", plan.to_str().unwrap()], &cast.csv);
+    assert_eq!(code, Some(0), "{told}");
+    let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
+    assert_eq!(
+        (&saved["price_usd"], &saved["cost_usd"]),
+        (&0.03.into(), &0.27.into())
+    );
+    let (code, told) = castline(&["run", "--rate", "1000/s"], &plan);
+    assert_eq!((code, server.charges().len()), (Some(0), 13), "{told}");
 }

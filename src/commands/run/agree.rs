@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
 use super::super::UsageError;
 use super::super::context::{Context, Names};
 use super::super::plan::survey;
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerView};
 use crate::plan::{Agreed, PlanFile, Policy, length};
 use crate::report::folded;
 use crate::settings::Settings;
@@ -85,7 +87,7 @@ pub(super) async fn agree(
 ) -> anyhow::Result<Option<Agreed>> {
     let before = context.aside("plan", common);
     let spent = ledger.view().spend(None)?;
-    let reader = Arc::new(ledger.clone());
+    let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger is gone")?);
     before.begin(cast, "plan");
     let survey = survey(
         &before,

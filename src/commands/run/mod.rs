@@ -7,11 +7,12 @@ mod work;
 
 use std::collections::HashSet;
 
-use super::context::{Flags, Names, cast_flags, cast_options, pay_flags, settings};
+use super::context::{Flags, Names, cast_flags, pay_flags, read, settings};
 use super::made::Made;
+use super::plan::price_as_told;
 use super::wallet::quote;
 use super::{Context, UsageError, exit_code};
-use crate::cast::{self, Cast, NameKey};
+use crate::cast::{Cast, NameKey};
 use crate::cli::{Common, RunArgs};
 use crate::enroll::PaymentMode;
 use crate::exit::ExitCode;
@@ -68,16 +69,19 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     if ask && !can_ask() {
         return Err(UsageError(NEEDS_YES.to_owned()).into());
     }
-    let mut cast = cast::read(&args.cast, &cast_options(&context.settings))?;
+    let mut cast = read(&args.cast, &context.settings)?;
     let names = Names::of(&cast, &args)?;
     if which == Which::Failed {
-        only_failed(&mut cast, ledger_to_read(&context.settings, common.sandbox)?)?;
+        only_failed(&mut cast, LedgerView::open(&context.settings.ledger)?)?;
     }
     context.open_cast(&cast, &args, "run")?;
     if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {
         quote(&mut context, common.sandbox).await?;
     }
     let work = Work::open(&mut context, "run", common.sandbox).await?;
+    if context.settings.payment.mode == PaymentMode::Key && (ask || saved.is_some()) {
+        price_as_told(&mut context, work.ledger.view())?;
+    }
     let policy = Policy {
         re_enroll_changed: pay.re_enroll.is_some(),
         retry_refused: which == Which::Failed,

@@ -1,8 +1,10 @@
 //! What the commands that pay share: the ledger and the servers opened, the stations joined, and the end told.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
 
 use super::super::context::{Context, Names};
 use super::super::notify::notify;
@@ -12,7 +14,7 @@ use super::ledger::{ledger_to_read, manifest_path, provider};
 use super::signal::drain_on_signal;
 use crate::enroll::{Client, KeyError, Pace};
 use crate::exit::ExitCode;
-use crate::ledger::{Budget, Ledger, OpenOptions};
+use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions};
 use crate::manifest::{self, ManifestFormat};
 use crate::pipeline::{Checkpoint, Enroll, Look, Pipeline, Price, Publish, Stop, Way};
 use crate::plan::Policy;
@@ -114,6 +116,7 @@ impl Work {
         let checkpoint = Arc::new(ManifestFile {
             ledger: ledger.clone(),
             path: self.manifest,
+            writing: Mutex::new(()),
         });
         let manifest = checkpoint.clone();
         let pipeline = assemble(context, names, policy, &ledger, servers, &stop, manifest)?;
@@ -129,8 +132,7 @@ impl Work {
 }
 
 impl Ending {
-    /// Writes the manifest, tells why the command stopped and what it did, and gives the exit code. What can't be
-    /// written is told, and keeps nothing else from being told.
+    /// Writes the manifest, tells why the command stopped and what it did, and gives the exit code.
     pub(in crate::commands) async fn end(self, context: &Context) -> anyhow::Result<ExitCode> {
         let Self {
             ledger,
@@ -196,10 +198,7 @@ impl Ending {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "this is the one place that joins all stations"
-)]
+/// Joins all stations.
 fn assemble(
     context: &Context,
     names: Names,
@@ -212,7 +211,8 @@ fn assemble(
     let settings = &context.settings;
     let Servers { parts, publisher } = servers;
     let reporters = Arc::clone(&context.reporters);
-    let reader = Arc::new(ledger.clone());
+    // Not the ledger itself: a picture that is still looked at when a run stops would hold it open.
+    let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger is gone")?);
     let look: Arc<Look> =
         Arc::new(context.look(names, policy, true, Some(reader), parts.ca_pem.as_deref())?);
     let prefix = parts.publish.prefix;
@@ -236,6 +236,7 @@ fn assemble(
         pace: Pace::new(settings.api.rate, settings.api.in_flight),
         ledger: ledger.clone(),
         reporters: Arc::clone(&reporters),
+        again: context.again.clone(),
         stop: stop.clone(),
         price: Price::new(settings.api.price, ledger.view().told_price()?),
         budget: Budget {
@@ -265,10 +266,13 @@ fn assemble(
 struct ManifestFile {
     ledger: Ledger,
     path: PathBuf,
+    /// One at a time: an earlier view must not be written over a later one.
+    writing: Mutex<()>,
 }
 
 impl Checkpoint for ManifestFile {
     fn write(&self) -> anyhow::Result<Option<PathBuf>> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = super::super::manifest::from_ledger(self.ledger.view())?;
         if manifest.characters.is_empty() && !self.path.exists() {
             return Ok(None);

@@ -1,0 +1,207 @@
+//! A transition of a character in the database, and what it means for the attempts at paying for it.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::store::{Interrupted, now};
+use super::{Budget, LedgerError, Record, Resolution, Transition, apply, totals, view};
+use crate::cast::{Name, NameKey};
+use crate::money::Usd;
+
+/// One transition of one character, with what it means for its attempts.
+pub(super) fn step(
+    connection: &Connection,
+    path: &Path,
+    run: i64,
+    name: &Name,
+    transition: &Transition,
+) -> Result<Record, LedgerError> {
+    let key = name.key();
+    let before = view::get(connection, path, &key)?;
+    let record = apply(name, before.as_ref(), transition)?;
+    if let Some(before) = &before
+        && before.asset_id != record.asset_id
+        && let Some(old) = &before.asset_id
+    {
+        connection
+            .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
+            .execute((key.as_str(), old, &before.enrolled_sha256, now()))?;
+    }
+    attempt(connection, run, &key, transition)?;
+    put(connection, &key, &record)?;
+    Ok(record)
+}
+
+fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), LedgerError> {
+    let text = serde_json::to_string(record).expect("a record is plain data");
+    let digest = view::digest(&text);
+    connection
+        .prepare_cached(
+            "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (key) DO UPDATE SET state = ?2, record = ?3, digest = ?4",
+        )?
+        .execute((key.as_str(), record.state.as_str(), text, digest))?;
+    Ok(())
+}
+
+/// What a transition means for the attempts at paying.
+fn attempt(
+    connection: &Connection,
+    run: i64,
+    key: &NameKey,
+    transition: &Transition,
+) -> Result<(), LedgerError> {
+    let open = "(SELECT max(id) FROM attempts WHERE key = ?1)";
+    let end = |outcome: &str, code: &str, message: &str| {
+        connection
+            .prepare_cached(&format!(
+                "UPDATE attempts SET outcome = ?2, code = ?3, message = ?4, ended_at = ?5 WHERE id = {open}"
+            ))?
+            .execute((key.as_str(), outcome, code, message, now()))
+    };
+    match transition {
+        Transition::Intend {
+            request_digest,
+            price,
+            budget,
+            payment,
+        } => {
+            // What was set aside expired since, or is what this call is made with.
+            connection
+                .prepare_cached(
+                    "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND outcome = 'set_aside'",
+                )?
+                .execute([key.as_str()])?;
+            within(connection, run, *price, *budget)?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempts (key, run, request_digest, price, started_at, payment) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute((key.as_str(), run, request_digest, money(*price), now(), payment))?;
+        }
+        Transition::Enrolled {
+            asset_id,
+            price,
+            told,
+            settlement,
+            ..
+        } => {
+            end("enrolled", if *told { "priced" } else { "" }, "")?;
+            connection
+                .prepare_cached(&format!(
+                    "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = {open}"
+                ))?
+                .execute((key.as_str(), asset_id, money(*price), settlement))?;
+        }
+        Transition::Refuse { code, message, valid } => {
+            let outcome = if *valid { "set_aside" } else { "refused" };
+            end(outcome, code, message)?;
+        }
+        Transition::Release { code, message } => _ = end("released", code, message)?,
+        Transition::SetAside { code, message } => _ = end("set_aside", code, message)?,
+        Transition::Doubt { code, message } => _ = end("in_doubt", code, message)?,
+        Transition::Resolve(Resolution::Adopt { asset_id, .. }) => {
+            end("enrolled", "adopted", "a person found the id")?;
+            connection
+                .prepare_cached(&format!("UPDATE attempts SET asset_id = ?2 WHERE id = {open}"))?
+                .execute((key.as_str(), asset_id))?;
+        }
+        Transition::Resolve(Resolution::Forget) => {
+            _ = end("forgotten", "forgotten", "a person says it was not charged")?
+        }
+        // The doubt stays as it is, counted as spent.
+        Transition::Resolve(Resolution::Retry) => {}
+        Transition::See { .. }
+        | Transition::Judge { .. }
+        | Transition::Publish { .. }
+        | Transition::Fail { .. } => {}
+        // A ledger that is built again counts what was paid before, or its budget would begin anew.
+        Transition::Import {
+            asset_id,
+            price: Some(price),
+            at,
+            ..
+        } => {
+            let now = now();
+            let at = at.as_ref().unwrap_or(&now);
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message, asset_id)
+                     VALUES (?1, ?2, '', ?3, ?4, ?4, 'enrolled', 'imported', 'from a manifest', ?5)",
+                )?
+                .execute((key.as_str(), run, money(*price), at, asset_id))?;
+        }
+        Transition::Import { price: None, .. } => {}
+    }
+    Ok(())
+}
+
+/// Whether one more call at `price` stays within the budget; in the transaction that writes the intent,
+/// so that calls under way at once can't exceed it together.
+fn within(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
+    let caps = [
+        (budget.run, Some(run), "--max-cost"),
+        (budget.life, None, "api.max_total_cost_usd"),
+    ];
+    for (cap, run, name) in caps {
+        let Some(cap) = cap else { continue };
+        let spent = totals::spent(connection, run)?;
+        if spent + price > cap {
+            let message = format!(
+                "the budget is reached: {spent} of {cap} is spent or in doubt, and the next call costs {price}; \
+                 raise {name} to go on"
+            );
+            return Err(LedgerError::BudgetReached { cap, spent, message });
+        }
+    }
+    Ok(())
+}
+
+/// Intents without outcome come into doubt, but for those that `keep` keeps open.
+pub(super) fn recover(
+    connection: &mut Connection,
+    path: &Path,
+    keep: fn(&str) -> bool,
+) -> Result<(usize, Vec<Interrupted>), LedgerError> {
+    let transaction = connection.transaction()?;
+    let keys: Vec<String> = transaction
+        .prepare("SELECT key FROM characters WHERE state = 'intent'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut kept = Vec::new();
+    for key in &keys {
+        let payment: Option<String> = transaction.query_row(
+            "SELECT payment FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1",
+            [key],
+            |row| row.get(0),
+        )?;
+        let key = NameKey::from_stored(key.clone());
+        let record = view::get(&transaction, path, &key)?.expect("it was just listed");
+        if let Some(payment) = payment.filter(|payment| keep(payment)) {
+            let name = record.name;
+            kept.push(Interrupted { name, payment });
+            continue;
+        }
+        step(&transaction, path, 0, &record.name, &Transition::interrupted())?;
+    }
+    transaction.commit()?;
+    Ok((keys.len() - kept.len(), kept))
+}
+
+/// What was set aside counts as spent until nobody can charge it any more, also of whom no later call is made for.
+pub(super) fn release_expired(connection: &Connection, expired: fn(&str) -> bool) -> Result<(), LedgerError> {
+    let set_aside: Vec<(i64, String)> = connection
+        .prepare("SELECT id, payment FROM attempts WHERE outcome = 'set_aside' AND payment IS NOT NULL")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, _) in set_aside.iter().filter(|(_, payment)| expired(payment)) {
+        connection.execute("UPDATE attempts SET outcome = 'released' WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}
+
+/// SQLite's integers are signed; no price comes near their end.
+fn money(amount: Usd) -> i64 {
+    i64::try_from(amount.micros()).unwrap_or(i64::MAX)
+}
