@@ -9,11 +9,13 @@ mod state;
 mod step;
 mod store;
 mod totals;
+mod transition;
 mod view;
 
 pub use error::LedgerError;
 pub use lock::Holder;
 pub use sessions::{Consent, INIT_WINDOW, Session, SessionState};
-pub use state::{Budget, INTERRUPTED, IllegalTransition, Record, Resolution, State, Transition, apply};
+pub use state::{IllegalTransition, Record, State, apply};
 pub use store::{Interrupted, Ledger, OpenOptions, now};
+pub use transition::{Budget, INTERRUPTED, Resolution, Transition};
 pub use view::{LedgerView, Reader, Spend};

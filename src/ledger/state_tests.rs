@@ -1,5 +1,6 @@
 //! The promises, held against random sequences of everything that can happen to a character.
 
+use crate::ledger::Budget;
 use proptest::prelude::*;
 
 use super::*;
