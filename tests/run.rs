@@ -330,6 +330,29 @@ fn a_new_name_with_an_enrolled_picture_is_a_case_for_review() {
     alone.exits_with(0);
 }
 
+#[test]
+fn an_approval_of_the_row_pays_for_nobody_twice_who_was_only_renamed() {
+    let cast = sample_cast();
+    let csv = std::fs::read_to_string(&cast.csv).expect("the cast");
+    let picture = csv
+        .lines()
+        .nth(1)
+        .and_then(|row| row.split(',').nth(1))
+        .expect("an image");
+    let row = |name: &str| std::fs::write(&cast.csv, format!("name,image,approve\n{name},{picture},yes\n"));
+    row("Ada").expect("a cast");
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    row("Ada of the Lake").expect("a cast");
+    let renamed = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    renamed.exits_with(3);
+    assert!(renamed.events("enrolled").is_empty());
+    // Somebody looked at just that.
+    let approve = ["run", "--sandbox", "--json", "--approve", "Ada of the Lake"];
+    let approved = Castline::on(&cast).run(&approve);
+    approved.exits_with(0);
+    assert_eq!(approved.events("enrolled").len(), 1);
+}
+
 /// A ledger of the sandbox that has one character in doubt, as a restored backup may.
 async fn ledger_in_doubt(path: &std::path::Path, name: &str) {
     use castline::cast::{Character, Kind, Name, Source};
