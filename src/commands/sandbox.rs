@@ -18,7 +18,7 @@ pub(super) async fn sandbox(_common: &Common, args: SandboxArgs) -> anyhow::Resu
         .map_err(|e| usage(format!("--dialect: {e}")))?;
     options.price = args.price.parse().map_err(|e| usage(format!("--price: {e}")))?;
     if args.wallet {
-        super::wallet::be_paid_from_wallets(&mut options)?;
+        super::wallet::be_paid_from_wallets(&mut options);
     }
     if let Some(file) = &args.faults {
         options.faults = Faults::load(file).map_err(|e| usage(format!("--faults: {e}")))?;

@@ -27,7 +27,6 @@ pub(super) async fn quote(context: &mut Context, sandbox: bool) -> anyhow::Resul
 }
 
 /// An interrupted call from a wallet stays open while its payment can be sent again.
-#[cfg(feature = "wallet")]
 pub(super) fn keeping(options: OpenOptions, settings: &Settings) -> OpenOptions {
     match settings.payment.mode {
         PaymentMode::Key => options,
@@ -37,39 +36,19 @@ pub(super) fn keeping(options: OpenOptions, settings: &Settings) -> OpenOptions 
     }
 }
 
-/// Without wallets, nothing can be sent again.
-#[cfg(not(feature = "wallet"))]
-pub(super) fn keeping(options: OpenOptions, _settings: &Settings) -> OpenOptions {
-    options
-}
-
 /// Lets a sandbox be paid as the settings say.
-#[cfg(feature = "wallet")]
 pub(super) fn take_wallets(options: &mut SandboxOptions, settings: &Settings) {
     if settings.payment.mode == PaymentMode::Wallet {
         options.wallet = Some(crate::sandbox::x402::WalletOptions::on(settings.payment.network));
     }
 }
 
-#[cfg(not(feature = "wallet"))]
-pub(super) fn take_wallets(_options: &mut SandboxOptions, _settings: &Settings) {}
-
 /// Lets a sandbox be paid from wallets, at Base.
-#[cfg(feature = "wallet")]
-#[expect(clippy::unnecessary_wraps, reason = "without wallets it can't be done")]
-pub(super) fn be_paid_from_wallets(options: &mut SandboxOptions) -> anyhow::Result<()> {
+pub(super) fn be_paid_from_wallets(options: &mut SandboxOptions) {
     options.wallet = Some(crate::sandbox::x402::WalletOptions::default());
-    Ok(())
-}
-
-/// Can't be done by this build.
-#[cfg(not(feature = "wallet"))]
-pub(super) fn be_paid_from_wallets(_options: &mut SandboxOptions) -> anyhow::Result<()> {
-    Err(UsageError(WITHOUT.to_owned()).into())
 }
 
 /// The wallet's own address, where there is a wallet.
-#[cfg(feature = "wallet")]
 pub(super) fn address(settings: &Settings) -> Option<String> {
     let file = settings.payment.key_file.as_deref();
     let wallet = match settings.payment.mode {
@@ -79,12 +58,6 @@ pub(super) fn address(settings: &Settings) -> Option<String> {
     wallet.map(|wallet| wallet.address().to_string())
 }
 
-#[cfg(not(feature = "wallet"))]
-pub(super) fn address(_settings: &Settings) -> Option<String> {
-    None
-}
-
-#[cfg(feature = "wallet")]
 fn from_wallet(settings: &Settings, sandbox: Option<&Sandbox>) -> anyhow::Result<Way> {
     use crate::enroll::payment::Wallet;
     let wallet = match sandbox {
@@ -98,7 +71,6 @@ fn from_wallet(settings: &Settings, sandbox: Option<&Sandbox>) -> anyhow::Result
     })))
 }
 
-#[cfg(feature = "wallet")]
 fn policy(settings: &Settings, sandbox: bool) -> anyhow::Result<crate::enroll::payment::Policy> {
     let payment = &settings.payment;
     let payee = payment.payee.as_deref().map(str::parse).transpose();
@@ -119,7 +91,6 @@ pub(super) async fn examine(context: &Context, sandbox: Option<&Sandbox>) -> Opt
     Some(asked_of_wallet(context, sandbox).await.map_err(|e| e.to_string()))
 }
 
-#[cfg(feature = "wallet")]
 async fn asked_of_wallet(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<String> {
     let Way::Wallet(payer) = way(&context.settings, sandbox)? else {
         return Ok(String::new());
@@ -131,12 +102,6 @@ async fn asked_of_wallet(context: &Context, sandbox: Option<&Sandbox>) -> anyhow
     ))
 }
 
-#[cfg(not(feature = "wallet"))]
-async fn asked_of_wallet(_context: &Context, _sandbox: Option<&Sandbox>) -> anyhow::Result<String> {
-    Err(UsageError(WITHOUT.to_owned()).into())
-}
-
-#[cfg(feature = "wallet")]
 async fn quoted(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
     let sandbox = match sandbox {
         true => Some(super::servers::start_sandbox(&context.settings).await?),
@@ -150,7 +115,6 @@ async fn quoted(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
 }
 
 /// The price of one portrait that may be signed.
-#[cfg(feature = "wallet")]
 async fn asked(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Usd> {
     use crate::enroll::payment::Quote;
     use crate::enroll::{Client, EnrollRequest};
@@ -181,16 +145,3 @@ async fn asked(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<U
     }
 }
 
-#[cfg(not(feature = "wallet"))]
-const WITHOUT: &str = "payment.mode = wallet: this castline was built without wallets. Build it with `cargo build \
-                       --release --features wallet`, or set payment.mode = key";
-
-#[cfg(not(feature = "wallet"))]
-fn from_wallet(_settings: &Settings, _sandbox: Option<&Sandbox>) -> anyhow::Result<Way> {
-    Err(UsageError(WITHOUT.to_owned()).into())
-}
-
-#[cfg(not(feature = "wallet"))]
-async fn quoted(_context: &Context, _sandbox: bool) -> anyhow::Result<Usd> {
-    Err(UsageError(WITHOUT.to_owned()).into())
-}

@@ -17,7 +17,6 @@ mod listing;
 mod network;
 mod outcome;
 mod pace;
-#[cfg(feature = "wallet")]
 pub mod payment;
 mod portrait;
 mod provider;

@@ -65,7 +65,6 @@ pub enum Way {
     /// By the client's key, from an account.
     Key,
     /// From a wallet, call by call.
-    #[cfg(feature = "wallet")]
     Wallet(Box<super::Payer>),
 }
 
@@ -122,7 +121,6 @@ impl Enroll {
             name: character.name.as_str().to_owned(),
             image_url: url,
         };
-        #[cfg(feature = "wallet")]
         if let Way::Wallet(payer) = &self.way {
             return self
                 .pay_from_wallet(
@@ -343,7 +341,6 @@ impl Enroll {
     pub async fn resume(&self) -> HashSet<NameKey> {
         match &self.way {
             Way::Key => HashSet::new(),
-            #[cfg(feature = "wallet")]
             Way::Wallet(payer) => self.resume_from_wallet(payer).await,
         }
     }

@@ -5,7 +5,6 @@
 mod enroll;
 mod look;
 mod once;
-#[cfg(feature = "wallet")]
 mod pay;
 mod price;
 mod publish;
@@ -32,7 +31,6 @@ pub use enroll::{Enroll, Way, exit_of};
 use look::Unseen;
 pub use look::{Look, Looked, Seen, read as read_source};
 pub use once::OncePerPicture;
-#[cfg(feature = "wallet")]
 pub use pay::{Payer, can_be_sent_again, has_expired};
 pub use price::Price;
 pub use publish::Publish;

@@ -67,7 +67,6 @@ impl Price {
     }
 
     /// Whether `price` is more than was agreed to.
-    #[cfg(feature = "wallet")]
     pub(super) fn exceeds_agreed(&self, price: Usd) -> Option<Dearer> {
         let than_agreed = self.agreed.load(Ordering::Relaxed);
         (than_agreed && price > self.planned).then_some(Dearer {

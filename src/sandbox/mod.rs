@@ -24,7 +24,6 @@ mod picture;
 mod s3;
 mod serve;
 mod tls;
-#[cfg(feature = "wallet")]
 pub mod x402;
 
 use std::path::{Path, PathBuf};
@@ -62,7 +61,6 @@ pub struct Sandbox {
     secret_key: String,
     ca_pem: String,
     ca_file: PathBuf,
-    #[cfg(feature = "wallet")]
     wallet_key: String,
     servers: JoinSet<()>,
 }
@@ -104,7 +102,6 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
             .map_err(|(addr, source)| SandboxError::Listen { addr, source })
     };
     let (api_sockets, s3_sockets) = (listen(options.api_port).await?, listen(options.s3_port).await?);
-    #[cfg(feature = "wallet")]
     let bank = options
         .wallet
         .clone()
@@ -121,7 +118,6 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
         sessions: Mutex::new(liveness::Sessions::new(options.liveness.clone())),
         fetcher: picture::Fetcher::new(&ca_pem).map_err(|e| SandboxError::Tls(e.to_string()))?,
         turn: AtomicUsize::new(0),
-        #[cfg(feature = "wallet")]
         bank,
         options,
     });
@@ -174,7 +170,6 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
         secret_key,
         ca_pem,
         ca_file,
-        #[cfg(feature = "wallet")]
         wallet_key: format!("0x{}", random_hex::<32>()),
         servers,
     })
@@ -236,17 +231,13 @@ impl Sandbox {
     }
 
     /// The private key of a wallet, made for this start. It holds what every wallet holds here.
-    #[cfg(feature = "wallet")]
     pub fn wallet_key(&self) -> &str {
         &self.wallet_key
     }
 
     /// Whether it is paid from wallets rather than by key.
     pub fn takes_wallets(&self) -> bool {
-        #[cfg(feature = "wallet")]
         return self.shared.bank.is_some();
-        #[cfg(not(feature = "wallet"))]
-        false
     }
 
     /// The authority to trust, PEM.
@@ -270,7 +261,6 @@ impl Sandbox {
     }
 
     /// What an address still holds; nothing where no wallets are taken.
-    #[cfg(feature = "wallet")]
     pub fn balance(&self, address: alloy_primitives::Address) -> crate::money::Usd {
         self.shared
             .bank

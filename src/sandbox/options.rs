@@ -105,7 +105,6 @@ pub struct SandboxOptions {
     /// The API key to expect; a random one when `None`.
     pub api_key: Option<String>,
     /// Payment from a wallet instead of an API key.
-    #[cfg(feature = "wallet")]
     pub wallet: Option<super::x402::WalletOptions>,
 }
 
@@ -124,7 +123,6 @@ impl SandboxOptions {
             faults: Faults::default(),
             log: None,
             api_key: None,
-            #[cfg(feature = "wallet")]
             wallet: None,
         }
     }

@@ -67,10 +67,6 @@ fn print(text: &str) -> std::io::Result<()> {
 impl Sandbox {
     /// The environment that points castline, and any AWS client, to this sandbox.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        #[cfg_attr(
-            not(feature = "wallet"),
-            expect(unused_mut, reason = "only a wallet adds to it")
-        )]
         let mut settings = vec![
             ("CASTLINE_API_BASE_URL", self.api_base_url().into()),
             ("CASTLINE_API_KEY", self.api_key().into()),
@@ -86,7 +82,6 @@ impl Sandbox {
             ),
             ("CASTLINE_PUBLISH_ALLOW_PRIVATE_HOSTS", "true".into()),
         ];
-        #[cfg(feature = "wallet")]
         if self.takes_wallets() {
             settings.push(("CASTLINE_PAYMENT_MODE", "wallet".into()));
             settings.push(("CASTLINE_WALLET_KEY", self.wallet_key().into()));

@@ -119,7 +119,6 @@ impl SmallCast {
     }
 
     /// The names in that state.
-    #[cfg(feature = "wallet")]
     pub(super) fn in_state(&self, state: &str) -> BTreeSet<String> {
         let records = self.records().into_iter().filter(|r| r["state"] == state);
         records.map(|r| r["name"].as_str().unwrap().to_owned()).collect()

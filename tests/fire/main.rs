@@ -13,7 +13,6 @@ mod price;
 mod rates;
 mod reconcile;
 mod twins;
-#[cfg(feature = "wallet")]
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -45,7 +44,6 @@ struct Stage {
     folder: TempDir,
     picture: PublicUrl,
     /// Who pays; without it, the key does.
-    #[cfg(feature = "wallet")]
     wallet: Option<castline::enroll::payment::Wallet>,
 }
 
@@ -106,14 +104,12 @@ impl Stage {
             sandbox,
             folder,
             picture,
-            #[cfg(feature = "wallet")]
             wallet: None,
         }
     }
 
     /// How calls are paid.
     fn way(&self) -> Way {
-        #[cfg(feature = "wallet")]
         if let Some(wallet) = &self.wallet {
             return wallet::way(wallet);
         }

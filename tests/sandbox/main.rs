@@ -5,7 +5,6 @@ mod api;
 mod faults;
 mod realface;
 mod s3;
-#[cfg(feature = "wallet")]
 mod wallet;
 
 use std::io::Cursor;

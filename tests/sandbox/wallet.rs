@@ -1,12 +1,11 @@
-use alloy_primitives::{Address, B256, U256};
-use alloy_signer::SignerSync;
-use alloy_signer_local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, Signature, U256};
 use alloy_sol_types::{SolStruct, eip712_domain};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use castline::money::Usd;
 use castline::sandbox::x402::{Challenge, Replay, WalletOptions};
 use castline::sandbox::{self, FaultKind, Faults, SandboxOptions};
+use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
 
 use crate::{Bench, read};
@@ -24,17 +23,21 @@ mod typed {
     }
 }
 
-fn key(byte: u8) -> PrivateKeySigner {
-    PrivateKeySigner::from_bytes(&B256::repeat_byte(byte)).unwrap()
+fn key(byte: u8) -> SigningKey {
+    SigningKey::from_slice(&[byte; 32]).unwrap()
+}
+
+fn address_of(key: &SigningKey) -> Address {
+    Address::from_private_key(key)
 }
 
 /// A signed payment as version 2 sends it, for an offer of version 2.
-fn pay(key: &PrivateKeySigner, offer: &Value, nonce: u64) -> String {
+fn pay(key: &SigningKey, offer: &Value, nonce: u64) -> String {
     let now = jiff::Timestamp::now().as_second() as u64;
     let number = |name: &str| offer[name].as_str().unwrap().parse::<U256>().unwrap();
     let address = |name: &str| offer[name].as_str().unwrap().parse::<Address>().unwrap();
     let transfer = typed::TransferWithAuthorization {
-        from: key.address(),
+        from: address_of(key),
         to: address("payTo"),
         value: number("amount"),
         validAfter: U256::from(now - 600),
@@ -47,9 +50,8 @@ fn pay(key: &PrivateKeySigner, offer: &Value, nonce: u64) -> String {
         chain_id: 8453,
         verifying_contract: address("asset"),
     };
-    let signature = key
-        .sign_hash_sync(&transfer.eip712_signing_hash(&domain))
-        .unwrap();
+    let hash = transfer.eip712_signing_hash(&domain);
+    let signature = Signature::from(key.sign_prehash_recoverable(hash.as_slice()).unwrap());
     let payload = json!({
         "x402Version": 2,
         "accepted": offer,
@@ -123,10 +125,10 @@ async fn a_quote_costs_nothing_and_a_signed_payment_enrolls_once() {
     assert_eq!(body["asset_id"], charge.asset_id.as_str());
     assert_eq!(body["settlement"]["tx_hash"], receipt["transaction"]);
     assert_eq!(receipt["transaction"].as_str(), charge.tx_hash.as_deref());
-    assert_eq!(bench.sandbox.balance(payer.address()), Usd::from_micros(15_000));
+    assert_eq!(bench.sandbox.balance(address_of(&payer)), Usd::from_micros(15_000));
     let again = send(&bench, "Ada", &url, Some(&payment)).await;
     assert_eq!(code(again).await, (402, "PAYMENT_REPLAY".into()));
-    assert_eq!(bench.sandbox.balance(payer.address()), Usd::from_micros(15_000));
+    assert_eq!(bench.sandbox.balance(address_of(&payer)), Usd::from_micros(15_000));
     assert_eq!(
         send(&bench, "Bo", &url, Some(&pay(&payer, &offer, 2)))
             .await
@@ -137,15 +139,15 @@ async fn a_quote_costs_nothing_and_a_signed_payment_enrolls_once() {
     let third = send(&bench, "Cy", &url, Some(&pay(&payer, &offer, 3))).await;
     assert_eq!(code(third).await, (402, "PAYMENT_UNFUNDED".into()));
     let (_, listed) = bench
-        .get(&format!("/api/v1/wallet/{}/portraits", payer.address()))
+        .get(&format!("/api/v1/wallet/{}/portraits", address_of(&payer)))
         .await;
     assert_eq!(listed["portraits"].as_array().unwrap().len(), 2);
     let (_, other) = bench
-        .get(&format!("/api/v1/wallet/{}/portraits", key(2).address()))
+        .get(&format!("/api/v1/wallet/{}/portraits", address_of(&key(2))))
         .await;
     assert_eq!(other["portraits"], json!([]));
     let (_, balance) = bench
-        .get(&format!("/_sandbox/balances/{}", payer.address()))
+        .get(&format!("/_sandbox/balances/{}", address_of(&payer)))
         .await;
     assert_eq!(balance, json!({ "balance_usd": 0.005 }));
 }
@@ -217,7 +219,7 @@ async fn a_sandbox_that_goes_on_in_its_folder_still_knows_what_was_settled() {
     let mut options = SandboxOptions::new(dir.path());
     options.wallet = Some(wallet);
     let sandbox = sandbox::start(options).await.unwrap();
-    assert_eq!(sandbox.balance(key(1).address()), Usd::ZERO);
+    assert_eq!(sandbox.balance(address_of(&key(1))), Usd::ZERO);
     let http = crate::client(&sandbox);
     let bench = Bench {
         sandbox,

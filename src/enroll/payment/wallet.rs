@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use alloy_primitives::{Address, B256};
-use alloy_signer::SignerSync;
-use alloy_signer_local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, Signature};
+use k256::ecdsa::SigningKey;
 
 use super::payload::{Authorization, SignedPayment};
 use super::policy::Accepted;
@@ -21,7 +20,7 @@ const BACKDATED: Duration = Duration::from_secs(600);
 
 /// A private key. `Debug` shows its address alone.
 #[derive(Clone)]
-pub struct Wallet(PrivateKeySigner);
+pub struct Wallet(SigningKey);
 
 /// There is no usable private key.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +78,7 @@ impl Wallet {
         // The libraries' own errors may quote what they were given.
         let key = hex::decode_to_slice(digits, bytes.as_mut_slice())
             .ok()
-            .and_then(|()| PrivateKeySigner::from_bytes(&bytes).ok());
+            .and_then(|()| SigningKey::from_slice(bytes.as_slice()).ok());
         bytes.fill(0);
         key.map(Self)
             .ok_or_else(|| WalletError::Malformed(origin.to_owned()))
@@ -87,7 +86,7 @@ impl Wallet {
 
     /// Who pays.
     pub fn address(&self) -> Address {
-        self.0.address()
+        Address::from_private_key(&self.0)
     }
 
     /// Signs a payment with a fresh nonce, valid from now. Make it durable before it is sent.
@@ -107,7 +106,9 @@ impl Wallet {
             nonce,
         };
         let hash = signing_hash(&accepted.domain, accepted.network, &authorization);
-        let signature = self.0.sign_hash_sync(&hash).expect("32 bytes can be signed");
+        // RFC 6979, with the lower half of `s`, as the token contract demands.
+        let signed = self.0.sign_prehash_recoverable(hash.as_slice());
+        let signature = Signature::from(signed.expect("32 bytes can be signed"));
         SignedPayment {
             version: accepted.version,
             resource: accepted.resource.clone(),

@@ -1,5 +1,8 @@
 //! Dense convolutions: for a block of pixels, the sums of a panel of output channels stay in registers.
 //!
+//! Plain loops and `#[inline(always)]` throughout: what is called inside must become part of the function that is
+//! compiled for the processor at hand, and a closure that is not inlined there keeps its vectors in memory.
+//!
 //! General matrix products (`matrixmultiply`) are slower here: they copy the pixels into panels of their own, which
 //! costs as much as these networks' few channels take to compute.
 
@@ -70,22 +73,16 @@ impl Convolution<'_> {
             let count = LANES.min(channels - from);
             let mut bias = [0.0; LANES];
             bias[..count].copy_from_slice(&self.bias[from..from + count]);
-            let mut put = |pixel: usize, sums: [f32; LANES]| {
-                let to = &mut out[pixel * channels + from..][..count];
-                match to.as_mut_array() {
-                    Some(to) => *to = sums,
-                    None => to.copy_from_slice(&sums[..count]),
-                }
-            };
             for (block, corners) in blocks.iter().enumerate() {
                 let sums = self.sums::<S, PIXELS, VECTORS>(simd, *corners, panel, &bias);
-                for (ahead, sums) in sums.into_iter().enumerate() {
-                    put(block * PIXELS + ahead, sums);
+                for ahead in 0..PIXELS {
+                    let to = &mut out[(block * PIXELS + ahead) * channels + from..][..count];
+                    put(to, &sums[ahead]);
                 }
             }
             for (pixel, corner) in (blocks.len() * PIXELS..).zip(rest) {
                 let [sums] = self.sums::<S, 1, VECTORS>(simd, [*corner], panel, &bias);
-                put(pixel, sums);
+                put(&mut out[pixel * channels + from..][..count], &sums);
             }
         }
     }
@@ -101,7 +98,8 @@ impl Convolution<'_> {
     ) -> [[f32; LANES]; PIXELS] {
         let (panel, _) = S::as_simd_f32s(panel);
         let (bias, _) = S::as_simd_f32s(bias);
-        let mut sums: [[S::f32s; VECTORS]; PIXELS] = [std::array::from_fn(|at| bias[at]); PIXELS];
+        let bias: &[S::f32s; VECTORS] = bias.first_chunk().expect("a panel is VECTORS wide");
+        let mut sums = [*bias; PIXELS];
         for (dy, panel) in panel.chunks_exact(self.line * VECTORS).enumerate() {
             let (weights, _) = panel.as_chunks::<VECTORS>();
             // Slices that the compiler sees to be as long as the weights: checks of bounds would take a third longer.
@@ -119,14 +117,23 @@ impl Convolution<'_> {
             }
         }
         let least = simd.splat_f32s(if self.relu { 0.0 } else { f32::NEG_INFINITY });
-        sums.map(|sums| {
-            let mut out = [0.0; LANES];
-            let (vectors, _) = S::as_mut_simd_f32s(&mut out);
-            for (to, sum) in vectors.iter_mut().zip(sums) {
-                *to = simd.max_f32s(sum, least);
+        let mut out = [[0.0; LANES]; PIXELS];
+        for (out, sums) in out.iter_mut().zip(&sums) {
+            let (vectors, _) = S::as_mut_simd_f32s(out);
+            for at in 0..VECTORS {
+                vectors[at] = simd.max_f32s(sums[at], least);
             }
-            out
-        })
+        }
+        out
+    }
+}
+
+/// Puts the sums of one pixel where they belong; the last panel may be wider than what is left.
+#[inline(always)]
+fn put(to: &mut [f32], sums: &[f32; LANES]) {
+    match to.as_mut_array() {
+        Some(to) => *to = *sums,
+        None => to.copy_from_slice(&sums[..to.len()]),
     }
 }
 

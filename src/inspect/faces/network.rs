@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use pulp::{Simd, WithSimd};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -225,7 +226,7 @@ impl Step {
                 let other = other.expect("a sum has two terms");
                 let mut out = like(x);
                 let relu = self.raw.relu;
-                arch.dispatch(|| add(&x.data, &other.data, &mut out.data, relu));
+                arch.dispatch(Add(&x.data, &other.data, &mut out.data, relu));
                 out
             }
             Op::Relu => map(x, |v| v.max(0.0)),
@@ -295,8 +296,8 @@ impl Step {
         match arch {
             pulp::Arch::Scalar => self.filters::<4, false>(&padded, &mut out),
             #[cfg(target_arch = "x86_64")]
-            pulp::Arch::V4(_) => arch.dispatch(|| self.filters::<16, true>(&padded, &mut out)),
-            _ => arch.dispatch(|| self.filters::<8, true>(&padded, &mut out)),
+            pulp::Arch::V4(_) => arch.dispatch(Depthwise::<16>(self, &padded, &mut out)),
+            _ => arch.dispatch(Depthwise::<8>(self, &padded, &mut out)),
         }
         give_back(padded.data);
         out
@@ -322,10 +323,11 @@ impl Step {
         let RawStep { stride, relu, .. } = self.raw;
         let channels = out.channels;
         let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-        let block =
-            |values: &[f32], at: usize| *values[at..].first_chunk::<N>().expect("a block of channels");
-        let bias = block(&self.bias, from);
-        let weights: [[f32; N]; 9] = std::array::from_fn(|tap| block(&self.weights, tap * channels + from));
+        let bias = block::<N>(&self.bias, from);
+        let mut weights = [[0.0; N]; 9];
+        for (tap, weights) in weights.iter_mut().enumerate() {
+            *weights = block(&self.weights, tap * channels + from);
+        }
         let reach = 2 * channels + N;
         for (y, line) in out.data.chunks_exact_mut(out.width * channels).enumerate() {
             for (x, pixel) in line.chunks_exact_mut(channels).enumerate() {
@@ -334,15 +336,50 @@ impl Step {
                     let at = ((y * stride + dy) * padded.width + x * stride) * channels + from;
                     let three = &padded.data[at..at + reach];
                     for dx in 0..3 {
-                        let (value, weight) = (block(three, dx * channels), &weights[dy * 3 + dx]);
+                        let (value, weight) = (block::<N>(three, dx * channels), &weights[dy * 3 + dx]);
                         for lane in 0..N {
                             sum[lane] = add_product::<FUSED>(sum[lane], value[lane], weight[lane]);
                         }
                     }
                 }
-                pixel[from..from + N].copy_from_slice(&sum.map(|v| at_least(v, least)));
+                for (to, sum) in pixel[from..from + N].iter_mut().zip(sum) {
+                    *to = at_least(sum, least);
+                }
             }
         }
+    }
+}
+
+/// `N` values from `at` on.
+#[inline(always)]
+fn block<const N: usize>(values: &[f32], at: usize) -> [f32; N] {
+    *values[at..].first_chunk::<N>().expect("a block of channels")
+}
+
+/// A depthwise convolution, `N` channels at a time. A type rather than a closure: a closure is inlined into the code
+/// for the processor at hand only if the compiler likes to, and runs without its vector instructions if not.
+struct Depthwise<'a, const N: usize>(&'a Step, &'a Tensor, &'a mut Tensor);
+
+impl<const N: usize> WithSimd for Depthwise<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self(step, padded, out) = self;
+        step.filters::<N, true>(padded, out);
+    }
+}
+
+/// The sum of two tensors, rectified where the last value says so; a type for the same reason.
+struct Add<'a>(&'a [f32], &'a [f32], &'a mut [f32], bool);
+
+impl WithSimd for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self(a, b, out, relu) = self;
+        add(a, b, out, relu);
     }
 }
 

@@ -20,7 +20,6 @@ use crate::sandbox::log::RequestRecord;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     let routes = Router::new();
-    #[cfg(feature = "wallet")]
     let routes = routes.route("/balances/{address}", get(balance));
     routes
         .route("/", get(index))
@@ -31,7 +30,6 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 }
 
 /// What an address still holds, in wallet mode.
-#[cfg(feature = "wallet")]
 async fn balance(
     State(shared): State<Arc<Shared>>,
     Path(address): Path<alloy_primitives::Address>,

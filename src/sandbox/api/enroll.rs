@@ -92,7 +92,6 @@ impl Shared {
         if let Err(error) = self.authorize(headers) {
             return free(self.error(&error));
         }
-        #[cfg(feature = "wallet")]
         if let Some(quote) = self
             .bank
             .as_ref()
@@ -210,12 +209,9 @@ impl Shared {
             // Of a stall it is known later.
             reply_lost: !matches!(fault, FaultKind::None | FaultKind::StallCharged),
         };
-        #[cfg(feature = "wallet")]
         if let Some(bank) = &self.bank {
             return bank.settle(headers, charge, &self.book);
         }
-        #[cfg(not(feature = "wallet"))]
-        let _ = headers;
         self.book
             .add(charge)
             .map_err(|e| ApiError::new(500, "internal", e.to_string()))
@@ -243,19 +239,13 @@ impl Shared {
                 }
             }
         }
-        #[cfg_attr(
-            not(feature = "wallet"),
-            expect(unused_mut, reason = "only a wallet has receipts")
-        )]
         let mut reply = json_reply(StatusCode::OK, &body);
-        #[cfg(feature = "wallet")]
         if let Some(bank) = &self.bank {
             bank.receipt(charge, &mut reply);
         }
         reply
     }
 
-    #[cfg(feature = "wallet")]
     fn resource(&self, paid: Paid) -> String {
         format!("{}v1/marketplace/{}", self.base, paid.path())
     }

@@ -40,7 +40,6 @@ pub(super) struct Shared {
     pub(super) sessions: Mutex<Sessions>,
     pub(super) fetcher: Fetcher,
     pub(super) turn: AtomicUsize,
-    #[cfg(feature = "wallet")]
     pub(super) bank: Option<super::x402::Bank>,
 }
 
@@ -62,7 +61,6 @@ impl Shared {
     }
 
     fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        #[cfg(feature = "wallet")]
         if self.bank.is_some() {
             return Ok(());
         }

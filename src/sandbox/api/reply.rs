@@ -30,7 +30,7 @@ impl ApiError {
         }
     }
 
-    #[cfg(all(test, feature = "wallet"))]
+    #[cfg(test)]
     pub(in crate::sandbox) fn code(&self) -> &'static str {
         self.code
     }

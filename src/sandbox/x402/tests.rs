@@ -1,10 +1,9 @@
-use alloy_primitives::{B256, Bytes};
-use alloy_signer::SignerSync;
-use alloy_signer_local::PrivateKeySigner;
+use alloy_primitives::{B256, Bytes, Signature};
 use alloy_sol_types::{SolStruct, eip712_domain};
 use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use k256::ecdsa::SigningKey;
 use serde_json::Value;
 
 use super::*;
@@ -24,17 +23,21 @@ mod typed {
 
 const NOW: i64 = 1_800_000_000;
 
-fn key(byte: u8) -> PrivateKeySigner {
-    PrivateKeySigner::from_bytes(&B256::repeat_byte(byte)).unwrap()
+fn key(byte: u8) -> SigningKey {
+    SigningKey::from_slice(&[byte; 32]).unwrap()
+}
+
+fn address_of(key: &SigningKey) -> Address {
+    Address::from_private_key(key)
 }
 
 /// A payment of one cent that is valid at [`NOW`], signed by the library that wallets use.
-fn payment(key: &PrivateKeySigner, nonce: u64, change: impl FnOnce(&mut Payment)) -> Payment {
+fn payment(key: &SigningKey, nonce: u64, change: impl FnOnce(&mut Payment)) -> Payment {
     let options = WalletOptions::default();
     let mut payment = Payment {
         scheme: Some("exact".into()),
         network: Some("eip155:8453".into()),
-        from: key.address(),
+        from: address_of(key),
         to: options.pay_to,
         value: U256::from(10_000),
         valid_after: U256::from(NOW as u64 - 600),
@@ -59,7 +62,8 @@ fn payment(key: &PrivateKeySigner, nonce: u64, change: impl FnOnce(&mut Payment)
     };
     let hash = typed.eip712_signing_hash(&domain);
     if payment.signature.is_empty() {
-        payment.signature = key.sign_hash_sync(&hash).unwrap().as_bytes().into();
+        let signed = key.sign_prehash_recoverable(hash.as_slice()).unwrap();
+        payment.signature = Signature::from(signed).as_bytes().into();
     }
     payment
 }
@@ -124,7 +128,7 @@ fn nothing_can_be_changed_after_signing() {
         |p| p.nonce += U256::from(1),
         |p| p.valid_before += U256::from(1),
         |p| p.valid_after -= U256::from(1),
-        |p| p.from = key(2).address(),
+        |p| p.from = address_of(&key(2)),
     ];
     for change in changes {
         let mut payment = payment(&key(1), 1, |_| {});
