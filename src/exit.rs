@@ -11,15 +11,17 @@ pub enum ExitCode {
     /// What was typed or configured is wrong, or the cast can't be read.
     Usage = 2,
     /// Some characters are unsuitable, need review, were refused or failed; the others are done.
-    SomeFailed = 3,
+    Partial = 3,
     /// The budget or a time limit was reached; what was done is kept.
     LimitReached = 5,
     /// At least one paid call has an unknown outcome: see `castline resolve`.
     InDoubt = 6,
     /// The API refused the key, or there are no funds or no quota left.
-    KeyOrFunds = 7,
+    AuthOrPayment = 7,
     /// The plan no longer fits the cast, the ledger or the price.
     StalePlan = 8,
+    /// `plan --detailed-exitcode`: a run would enroll somebody.
+    WorkToDo = 10,
     /// Another run holds the ledger.
     Locked = 11,
     /// Interrupted by Ctrl-C or SIGTERM after draining.
@@ -42,10 +44,11 @@ impl ExitCode {
     fn rank(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::SomeFailed => 1,
+            Self::WorkToDo => 1,
+            Self::Partial => 1,
             Self::LimitReached => 2,
             Self::Interrupted => 3,
-            Self::KeyOrFunds => 4,
+            Self::AuthOrPayment => 4,
             Self::StalePlan => 5,
             Self::Locked => 6,
             Self::Usage => 7,
@@ -61,6 +64,11 @@ impl From<ExitCode> for std::process::ExitCode {
     }
 }
 
+/// What was typed can't be done as typed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +77,7 @@ mod tests {
     fn doubt_outranks_every_other_end() {
         for other in [
             ExitCode::Done,
-            ExitCode::SomeFailed,
+            ExitCode::Partial,
             ExitCode::Internal,
             ExitCode::Interrupted,
         ] {

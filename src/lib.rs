@@ -1,6 +1,9 @@
-//! **castline** takes a cast of game characters — a CSV or a folder of character art — to a manifest
-//! of asset ids for AI video. It looks at every picture before any money moves, publishes it, enrolls
-//! it once, and never pays twice.
+//! The inside of the `castline` command-line tool. **No library API is promised**: the stable interfaces are the
+//! command line, the exit codes, the NDJSON events, the manifest and the ledger's schema (see README). What is `pub`
+//! here is what the binary, the tests and the benches need.
+//!
+//! castline takes a cast of game characters — a CSV or a folder of character art — to a manifest of asset ids for AI
+//! video. It inspects every picture before any money moves, publishes it, enrolls it once, and never pays twice.
 //!
 //! ```text
 //!  cast            inspect                publish           enroll                 manifest
@@ -10,29 +13,32 @@
 //!                         ─────────────  ledger  ─────────────   what was seen, published, intended, paid
 //! ```
 //!
-//! One module per station, in that order. The stations don't know one another: only the pipeline
-//! joins them.
+//! One module per station, in that order. The stations don't know one another: only the pipeline joins them.
 
+// The stations, in the order of a character's way.
 pub mod cast;
-pub mod enroll;
 pub mod inspect;
+pub mod publish;
+pub mod enroll;
 pub mod ledger;
 pub mod manifest;
-pub mod publish;
-pub mod realface;
+
+// What joins, shows, sets, and stands in.
+pub mod event;
+pub mod liveness;
+pub mod pipeline;
+pub mod plan;
 pub mod report;
 pub mod review;
 pub mod sandbox;
+pub mod settings;
 
+// What is typed, and what comes of it.
+mod app;
 pub mod cli;
 pub mod commands;
-pub mod count;
 pub mod exit;
-pub mod files;
-pub mod money;
-pub(crate) mod page;
-pub mod pipeline;
-pub mod plan;
-pub mod settings;
-pub(crate) mod shell;
-pub mod tls;
+
+// The ground floor.
+pub mod net;
+pub mod util;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::header::Header;
-use super::place::Place;
+use super::image_resolver::ImageResolver;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, encoding, unique};
-use crate::count::counted;
+use crate::util::text::pluralize;
 
 /// Larger files are no casts: some 500 bytes a row, a million rows.
 const MAX_CSV_BYTES: u64 = 512 << 20;
@@ -19,11 +19,11 @@ pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError
         error,
     };
     if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_CSV_BYTES {
-        let (what, mend) = ("is larger than 512 MiB", "split it");
+        let (what, hint) = ("is larger than 512 MiB", "split it");
         return Err(CastError::NotCsv {
             path: path.to_owned(),
             what,
-            mend,
+            hint,
         });
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
@@ -31,15 +31,15 @@ pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let place = Place::new(&root, options.allow_outside).map_err(unreadable)?;
+    let resolver = ImageResolver::new(&root, options.allow_outside).map_err(unreadable)?;
     let text = encoding::text(path, &bytes)?;
-    let (characters, bad_rows) = rows(path, text, &place)?;
+    let (characters, bad_rows) = rows(path, text, &resolver)?;
     if characters.is_empty() && bad_rows.is_empty() {
-        let mend = "write one character a line, such as: Ana,ana.png".to_owned();
+        let hint = "write one character a line, such as: Ana,ana.png".to_owned();
         return Err(CastError::Empty {
             path: path.to_owned(),
             what: "no rows below the header",
-            mend,
+            hint,
         });
     }
     Ok(Cast {
@@ -51,21 +51,25 @@ pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError
 }
 
 /// The rows of `text`, good and bad, each in the order of the file.
-fn rows(path: &Path, text: &str, place: &Place) -> Result<(Vec<Character>, Vec<RowError>), CastError> {
+fn rows(
+    path: &Path,
+    text: &str,
+    resolver: &ImageResolver,
+) -> Result<(Vec<Character>, Vec<RowError>), CastError> {
     let mut rows = Rows::new(text);
     let Some((line, first)) = rows.next() else {
-        let mend = "write a header line such as: name,image".to_owned();
+        let hint = "write a header line such as: name,image".to_owned();
         return Err(CastError::Empty {
             path: path.to_owned(),
             what: "the file is empty",
-            mend,
+            hint,
         });
     };
     let header = Header::read(&first).map_err(|bad| CastError::Header {
         path: path.to_owned(),
         line,
         problem: bad.problem,
-        mend: bad.mend,
+        hint: bad.hint,
     })?;
     let (mut characters, mut bad_rows, mut names) = (Vec::new(), Vec::new(), unique::Names::default());
     while let Some((line, row)) = rows.next() {
@@ -88,7 +92,7 @@ fn rows(path: &Path, text: &str, place: &Place) -> Result<(Vec<Character>, Vec<R
                 );
                 None
             }
-            false => reader.character(place, &mut names),
+            false => reader.character(resolver, &mut names),
         };
         let bad = reader.bad;
         match character {
@@ -96,7 +100,7 @@ fn rows(path: &Path, text: &str, place: &Place) -> Result<(Vec<Character>, Vec<R
             _ => bad_rows.extend(bad),
         }
     }
-    unique::hold_back(&names, &mut characters, &mut bad_rows);
+    unique::reject_duplicates(&names, &mut characters, &mut bad_rows);
     Ok((characters, bad_rows))
 }
 
@@ -182,7 +186,7 @@ struct RowReader<'r> {
 }
 
 impl RowReader<'_> {
-    fn bad(&mut self, field: &'static str, problem: impl Into<String>, mend: impl Into<String>) {
+    fn bad(&mut self, field: &'static str, problem: impl Into<String>, hint: impl Into<String>) {
         let name = self.field(Some(self.header.name)).trim();
         let name = (!name.is_empty()).then(|| name.to_owned());
         self.bad.push(RowError {
@@ -190,7 +194,7 @@ impl RowReader<'_> {
             field,
             name,
             problem: problem.into(),
-            mend: mend.into(),
+            hint: hint.into(),
         });
     }
 
@@ -199,7 +203,7 @@ impl RowReader<'_> {
         column.and_then(|column| self.row.get(column)).unwrap_or_default()
     }
 
-    fn character(&mut self, place: &Place, names: &mut unique::Names) -> Option<Character> {
+    fn character(&mut self, resolver: &ImageResolver, names: &mut unique::Names) -> Option<Character> {
         let header = self.header;
         let surplus = self
             .row
@@ -207,16 +211,16 @@ impl RowReader<'_> {
             .skip(header.width)
             .any(|field| !field.trim().is_empty());
         if self.row.len() < header.width || surplus {
-            let fields = counted(self.row.len(), "field");
+            let fields = pluralize(self.row.len(), "field");
             let problem = format!("{fields}, but the header has {}", header.width);
             let (what, empty) = match self.delimiter {
                 b';' => ("semicolons", ";;"),
                 b'\t' => ("tabs", "two tabs"),
                 _ => ("commas", ",,"),
             };
-            let mend =
+            let hint =
                 format!("put fields that hold {what} in quotation marks, and write empty fields as {empty}");
-            self.bad("row", problem, mend);
+            self.bad("row", problem, hint);
             return None;
         }
         if let Some(&column) = header
@@ -233,18 +237,18 @@ impl RowReader<'_> {
         }
         let name = match Name::new(self.field(Some(header.name))) {
             Ok(name) => {
-                names.add(&name, unique::Place::Line(self.line));
+                names.add(&name, unique::Location::Line(self.line));
                 Some(name)
             }
             Err(error) => {
-                self.bad("name", error.to_string(), error.mend());
+                self.bad("name", error.to_string(), error.hint());
                 None
             }
         };
-        let source = match place.find(self.field(Some(header.image))) {
+        let source = match resolver.find(self.field(Some(header.image))) {
             Ok(source) => Some(source),
             Err(wrong) => {
-                self.bad("image", wrong.problem, wrong.mend);
+                self.bad("image", wrong.problem, wrong.hint);
                 None
             }
         };
@@ -292,8 +296,8 @@ impl RowReader<'_> {
             "yes" | "true" | "1" => true,
             "no" | "false" | "0" | "" => false,
             _ => {
-                let mend = "write yes, no, true, false, 1, 0 or nothing";
-                self.bad(field, format!("{text:?} is neither yes nor no"), mend);
+                let hint = "write yes, no, true, false, 1, 0 or nothing";
+                self.bad(field, format!("{text:?} is neither yes nor no"), hint);
                 false
             }
         }

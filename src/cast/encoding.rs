@@ -21,11 +21,11 @@ pub(super) fn text<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, CastErro
         _ if bytes.contains(&0) => Some(("is not text", "give castline a CSV or a folder of pictures")),
         _ => None,
     };
-    if let Some((what, mend)) = not_csv {
+    if let Some((what, hint)) = not_csv {
         return Err(CastError::NotCsv {
             path: path.to_owned(),
             what,
-            mend,
+            hint,
         });
     }
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::text::printable;
+use crate::util::text::printable;
 
 /// The cast as a whole can't be read. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -20,14 +20,14 @@ pub enum CastError {
         error: std::io::Error,
     },
     /// A spreadsheet, a picture or anything else that is no text.
-    #[error("{}: {what}, not a CSV — {mend}", .path.display())]
+    #[error("{}: {what}, not a CSV — {hint}", .path.display())]
     NotCsv {
         /// The file.
         path: PathBuf,
         /// What it seems to be.
         what: &'static str,
         /// What to do.
-        mend: &'static str,
+        hint: &'static str,
     },
     /// Text in another encoding.
     #[error(
@@ -43,7 +43,7 @@ pub enum CastError {
         guess: Option<String>,
     },
     /// The header lacks a column, or holds one twice.
-    #[error("{}: line {line}: {problem} — {mend}", .path.display())]
+    #[error("{}: line {line}: {problem} — {hint}", .path.display())]
     Header {
         /// The file.
         path: PathBuf,
@@ -52,17 +52,17 @@ pub enum CastError {
         /// What is wrong.
         problem: String,
         /// What to do.
-        mend: String,
+        hint: String,
     },
     /// Nobody is in it.
-    #[error("{}: {what} — {mend}", .path.display())]
+    #[error("{}: {what} — {hint}", .path.display())]
     Empty {
         /// The file or folder.
         path: PathBuf,
         /// What is not there.
         what: &'static str,
         /// What to do.
-        mend: String,
+        hint: String,
     },
     /// An include or exclude pattern that is none.
     #[error("{pattern:?} is not a pattern for files: {problem} — write one such as \"*.png\" or \"drafts/\"")]
@@ -87,7 +87,7 @@ pub struct RowError {
     /// What is wrong.
     pub problem: String,
     /// What a person can do about it.
-    pub mend: String,
+    pub hint: String,
 }
 
 impl fmt::Display for RowError {
@@ -100,7 +100,7 @@ impl fmt::Display for RowError {
             "{}: {} — {}",
             self.field,
             printable(&self.problem),
-            printable(&self.mend)
+            printable(&self.hint)
         )
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use walkdir::{DirEntry, WalkDir};
 
-use super::place::Place;
+use super::image_resolver::ImageResolver;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, Source, unique};
 
 /// What a file must be called to be taken for a picture.
@@ -17,9 +17,9 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
         path: root.to_owned(),
         error,
     };
-    let place = Place::new(root, options.allow_outside).map_err(unreadable)?;
+    let resolver = ImageResolver::new(root, options.allow_outside).map_err(unreadable)?;
     let (include, exclude) = (globs(&options.include)?, globs(&options.exclude)?);
-    let (files, mut bad_rows) = pictures(root, &place);
+    let (files, mut bad_rows) = pictures(root, &resolver);
     let wanted = |relative: &&String| {
         (options.include.is_empty() || include.is_match(relative)) && !exclude.is_match(relative)
     };
@@ -27,7 +27,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
     for relative in files.iter().filter(wanted) {
         match Name::new(&name_of(relative)) {
             Ok(name) => {
-                names.add(&name, unique::Place::File(relative.clone()));
+                names.add(&name, unique::Location::File(relative.clone()));
                 characters.push(Character {
                     name,
                     source: Source::file(relative, root.join(relative)),
@@ -42,9 +42,9 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
             Err(error) => bad_rows.push(bad("name", format!("{relative:?}: {error}"), "rename the file")),
         }
     }
-    unique::hold_back(&names, &mut characters, &mut bad_rows);
+    unique::reject_duplicates(&names, &mut characters, &mut bad_rows);
     if characters.is_empty() && bad_rows.is_empty() {
-        let mend = if files.is_empty() {
+        let hint = if files.is_empty() {
             format!("pictures are files that end in {}", PICTURE_EXTENSIONS.join(", "))
         } else {
             format!(
@@ -55,7 +55,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
         return Err(CastError::Empty {
             path: root.to_owned(),
             what: "no pictures in this folder",
-            mend,
+            hint,
         });
     }
     Ok(Cast {
@@ -66,18 +66,18 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
     })
 }
 
-fn bad(field: &'static str, problem: String, mend: &str) -> RowError {
+fn bad(field: &'static str, problem: String, hint: &str) -> RowError {
     RowError {
         line: None,
         field,
         name: None,
         problem,
-        mend: mend.to_owned(),
+        hint: hint.to_owned(),
     }
 }
 
 /// All pictures below `root`, relative to it with `/` between folders, in order; and what can't be read.
-fn pictures(root: &Path, place: &Place) -> (Vec<String>, Vec<RowError>) {
+fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError>) {
     let (mut files, mut bad_rows) = (Vec::new(), Vec::new());
     let relative = |path: &Path| slashed(path.strip_prefix(root).unwrap_or(path));
     let mut walk = WalkDir::new(root).follow_links(true).into_iter();
@@ -113,7 +113,7 @@ fn pictures(root: &Path, place: &Place) -> (Vec<String>, Vec<RowError>) {
         if !is_folder && !is_picture(&entry) {
             continue;
         }
-        if entry.path_is_symlink() && !place.holds(entry.path()) {
+        if entry.path_is_symlink() && !resolver.holds(entry.path()) {
             if is_folder {
                 walk.skip_current_dir();
             }
@@ -131,7 +131,7 @@ fn pictures(root: &Path, place: &Place) -> (Vec<String>, Vec<RowError>) {
             ));
         } else if is_folder {
             // A linked folder inside of the cast is walked where it really is: each picture is found once.
-            if entry.path_is_symlink() && place.is_inside(entry.path()) {
+            if entry.path_is_symlink() && resolver.is_inside(entry.path()) {
                 walk.skip_current_dir();
             }
         } else {

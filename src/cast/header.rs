@@ -2,7 +2,7 @@
 
 use csv::StringRecord;
 
-use super::text::printable;
+use crate::util::text::printable;
 
 /// The columns that castline knows; all others are carried.
 const KNOWN: [&str; 6] = ["name", "image", "kind", "approve", "consent", "note"];
@@ -59,7 +59,7 @@ pub(super) struct Header {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadHeader {
     pub(super) problem: String,
-    pub(super) mend: String,
+    pub(super) hint: String,
 }
 
 /// What two headers have in common when they mean the same: letters without case, spaces or separators.
@@ -98,7 +98,7 @@ impl Header {
                 );
                 return Err(BadHeader {
                     problem,
-                    mend: "rename one of them".to_owned(),
+                    hint: "rename one of them".to_owned(),
                 });
             }
         }
@@ -142,7 +142,7 @@ fn missing(known: &str, headers: &[String], plain: &[String]) -> BadHeader {
         let slips = strsim::damerau_levenshtein(h, known);
         slips <= 2 || also.contains(&h.as_str())
     };
-    let mend = match plain.iter().filter(|h| !KNOWN.contains(&h.as_str())).find(near) {
+    let hint = match plain.iter().filter(|h| !KNOWN.contains(&h.as_str())).find(near) {
         Some(near) => {
             let at = plain.iter().position(|h| h == near).unwrap_or_default();
             format!("call the column {:?} \"{known}\"", printable(&headers[at]))
@@ -156,6 +156,6 @@ fn missing(known: &str, headers: &[String], plain: &[String]) -> BadHeader {
         .collect();
     BadHeader {
         problem: format!("no column is called \"{known}\" (there are {})", named.join(", ")),
-        mend,
+        hint,
     }
 }

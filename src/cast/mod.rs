@@ -14,19 +14,18 @@ mod error;
 mod folder;
 mod header;
 mod name;
-mod place;
+mod image_resolver;
 #[cfg(test)]
 mod tests;
-mod text;
 mod unique;
 
 use std::path::{Path, PathBuf};
 
+pub use crate::util::text::{DisallowedChar, printable};
 pub use character::{Character, Kind, ParseKindError, Source};
 pub use error::{CastError, RowError};
 pub use folder::PICTURE_EXTENSIONS;
 pub use name::{MAX_NAME_CHARS, Name, NameError, NameKey};
-pub use text::{Unfit, printable};
 
 /// A cast that was read.
 #[derive(Debug, Clone)]

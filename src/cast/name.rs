@@ -6,7 +6,7 @@ use caseless::Caseless;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-use super::text::{Unfit, is_joiner_or_selector, unfit};
+use crate::util::text::{DisallowedChar, disallowed, is_joiner_or_selector};
 
 /// The most characters (Unicode scalar values, after NFC) that the API takes in a name.
 pub const MAX_NAME_CHARS: usize = 64;
@@ -35,27 +35,27 @@ pub enum NameError {
         chars: usize,
     },
     /// A character that can't be seen or changes how the others are shown.
-    #[error("the name holds U+{:04X}, {unfit}", *.character as u32)]
-    Unfit {
+    #[error("the name holds U+{:04X}, {disallowed}", *.character as u32)]
+    DisallowedChar {
         /// The first such character.
         character: char,
         /// Why it can't be in a name.
-        unfit: Unfit,
+        disallowed: DisallowedChar,
     },
 }
 
 impl NameError {
     /// What a person can do about it.
-    pub fn mend(&self) -> String {
+    pub fn hint(&self) -> String {
         match self {
             Self::Empty => "give the character a name".to_owned(),
             Self::TooLong { .. } => format!("shorten it to {MAX_NAME_CHARS} characters"),
-            Self::Unfit {
-                unfit: Unfit::Replacement,
+            Self::DisallowedChar {
+                disallowed: DisallowedChar::Replacement,
                 ..
             } => "the text was saved in a wrong encoding: save it again as UTF-8 and put the letter back"
                 .to_owned(),
-            Self::Unfit { .. } => {
+            Self::DisallowedChar { .. } => {
                 "type the name again by hand; it often comes along when text is pasted".to_owned()
             }
         }
@@ -74,8 +74,11 @@ impl Name {
         if name.is_empty() {
             return Err(NameError::Empty);
         }
-        if let Some((character, unfit)) = name.chars().find_map(|c| Some((c, unfit(c)?))) {
-            return Err(NameError::Unfit { character, unfit });
+        if let Some((character, disallowed)) = name.chars().find_map(|c| Some((c, disallowed(c)?))) {
+            return Err(NameError::DisallowedChar {
+                character,
+                disallowed,
+            });
         }
         match name.chars().count() {
             1..=MAX_NAME_CHARS => Ok(Self(name)),
@@ -194,7 +197,10 @@ mod tests {
             "\u{3164}",
         ] {
             let error = Name::new(text).unwrap_err();
-            assert!(matches!(error, NameError::Unfit { .. }), "{text:?}: {error}");
+            assert!(
+                matches!(error, NameError::DisallowedChar { .. }),
+                "{text:?}: {error}"
+            );
             assert!(error.to_string().contains("U+"), "{error}");
         }
     }

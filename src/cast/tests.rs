@@ -116,7 +116,7 @@ mod csv_files {
         )
         .unwrap();
         assert_eq!(names(&cast), ["Ana"]);
-        let told: Vec<_> = cast.bad_rows.iter().map(|b| (b.line.unwrap(), b.field)).collect();
+        let message: Vec<_> = cast.bad_rows.iter().map(|b| (b.line.unwrap(), b.field)).collect();
         let expected = [
             (3, "name"),
             (3, "kind"),
@@ -125,13 +125,13 @@ mod csv_files {
             (5, "row"),
             (6, "image"),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(message, expected);
         assert_eq!(cast.bad_rows[2].name.as_deref(), Some("Cy"));
     }
 
     #[test]
     fn each_mistake_names_its_line_its_field_and_its_mend() {
-        for (row, told) in [
+        for (row, message) in [
             (
                 "Ana,",
                 "line 2, image: no picture is named — write the path of one, relative to the CSV",
@@ -169,7 +169,7 @@ mod csv_files {
                 "line 2, row: 4 fields, but the header has 2 — put fields that hold commas in quotation marks, and write empty fields as ,,",
             ),
         ] {
-            assert_eq!(problem(&format!("name,image\n{row}\n")), told);
+            assert_eq!(problem(&format!("name,image\n{row}\n")), message);
         }
         let long = "x".repeat(65);
         assert_eq!(
@@ -183,26 +183,29 @@ mod csv_files {
         let cast =
             read_csv("name,image\nAna,ana.png\nBo,art/bo.jpg\nANA,cy.webp\nana ,missing.png\n").unwrap();
         assert_eq!(names(&cast), ["Bo"]);
-        let told = bad_rows(&cast);
+        let message = bad_rows(&cast);
         assert!(
-            told[0].starts_with("line 2, name: \"Ana\" is also the name on line 4"),
-            "{told:#?}"
+            message[0].starts_with("line 2, name: \"Ana\" is also the name on line 4"),
+            "{message:#?}"
         );
         assert!(
-            told[1].starts_with("line 4, name: \"ANA\" is also the name on line 2"),
-            "{told:#?}"
+            message[1].starts_with("line 4, name: \"ANA\" is also the name on line 2"),
+            "{message:#?}"
         );
-        assert!(told[2].starts_with("line 5, image: there is no"), "{told:#?}");
         assert!(
-            told[3].starts_with("line 5, name: \"ana\" is also the name on line 2"),
-            "{told:#?}"
+            message[2].starts_with("line 5, image: there is no"),
+            "{message:#?}"
         );
-        assert_eq!(told.len(), 4);
+        assert!(
+            message[3].starts_with("line 5, name: \"ana\" is also the name on line 2"),
+            "{message:#?}"
+        );
+        assert_eq!(message.len(), 4);
     }
 
     #[test]
     fn a_header_that_lacks_a_column_names_the_nearest() {
-        for (header, told) in [
+        for (header, message) in [
             (
                 "name,picture",
                 "line 1: no column is called \"image\" (there are \"name\", \"picture\") — call the column \"picture\" \"image\"",
@@ -227,7 +230,7 @@ mod csv_files {
             let error = read_csv(format!("{header}\nAna,ana.png\n"))
                 .unwrap_err()
                 .to_string();
-            assert!(error.ends_with(told), "{error}");
+            assert!(error.ends_with(message), "{error}");
         }
     }
 
@@ -239,7 +242,7 @@ mod csv_files {
             error.contains("line 3 is not UTF-8 (in Windows-1252 it would read \"Zoë\")"),
             "{error}"
         );
-        for (bytes, told) in [
+        for (bytes, message) in [
             (&b"\xFF\xFEn\0a\0m\0e\0"[..], "is text in UTF-16"),
             (b"PK\x03\x04rest", "is a spreadsheet or an archive"),
             (b"\x89PNG\r\n\x1a\n", "is a picture"),
@@ -248,7 +251,7 @@ mod csv_files {
             (b"name,image\n", "no rows below the header"),
         ] {
             let error = read_csv(bytes).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(message), "{error}");
         }
         let error = read(Path::new("nowhere/cast.csv"), &CastOptions::default()).unwrap_err();
         assert!(matches!(error, CastError::NotFound(_)));
@@ -256,19 +259,19 @@ mod csv_files {
 
     #[test]
     fn a_quotation_mark_that_is_never_closed_does_not_swallow_the_cast_in_silence() {
-        let told = problem("name,image\nAna,ana.png\n\"Bo,art/bo.jpg\nCy,cy.webp\n");
+        let message = problem("name,image\nAna,ana.png\n\"Bo,art/bo.jpg\nCy,cy.webp\n");
         assert!(
-            told.starts_with("line 3, row: a quotation mark is opened and never closed"),
-            "{told}"
+            message.starts_with("line 3, row: a quotation mark is opened and never closed"),
+            "{message}"
         );
     }
 
     #[test]
     fn a_value_in_a_column_without_header_is_not_lost_in_silence() {
-        let told = problem("name,image,\nAna,ana.png,hero\n");
+        let message = problem("name,image,\nAna,ana.png,hero\n");
         assert!(
-            told.starts_with("line 2, row: column 3 holds \"hero\" but has no header"),
-            "{told}"
+            message.starts_with("line 2, row: column 3 holds \"hero\" but has no header"),
+            "{message}"
         );
     }
 
@@ -304,10 +307,10 @@ mod csv_files {
             let csv = dir.path().join("in/cast.csv");
             fs::write(&csv, format!("name,image\nAna,{image}\n")).unwrap();
             let cast = read(&csv, &CastOptions::default()).unwrap();
-            let told = bad_rows(&cast).join("\n");
+            let message = bad_rows(&cast).join("\n");
             assert!(
-                told.contains("lies outside of the cast's folder"),
-                "{image}: {told}"
+                message.contains("lies outside of the cast's folder"),
+                "{image}: {message}"
             );
             let allowed = CastOptions {
                 allow_outside: true,
@@ -348,9 +351,12 @@ mod csv_files {
         std::os::unix::fs::symlink("nowhere.png", root.join("broken.png")).unwrap();
         let cast = read(&root.join("cast.csv"), &CastOptions::default()).unwrap();
         assert_eq!(names(&cast), ["Ana"]);
-        let told = bad_rows(&cast);
-        assert!(told[0].contains("\"out.png\" lies outside"), "{told:#?}");
-        assert!(told[1].contains("\"broken.png\" can't be read"), "{told:#?}");
+        let message = bad_rows(&cast);
+        assert!(message[0].contains("\"out.png\" lies outside"), "{message:#?}");
+        assert!(
+            message[1].contains("\"broken.png\" can't be read"),
+            "{message:#?}"
+        );
     }
 
     fn cell() -> impl Strategy<Value = String> {
@@ -516,11 +522,11 @@ mod folders {
         symlink(dir.path().join("out/bo.png"), root.join("cy.png")).unwrap();
         let cast = read_folder(&root, CastOptions::default());
         assert_eq!(names(&cast), ["Ana"]);
-        let told = bad_rows(&cast);
-        assert_eq!(told.len(), 2, "{told:#?}");
+        let message = bad_rows(&cast);
+        assert_eq!(message.len(), 2, "{message:#?}");
         assert!(
-            told[0].starts_with("image: the link \"cy.png\" leads out"),
-            "{told:#?}"
+            message[0].starts_with("image: the link \"cy.png\" leads out"),
+            "{message:#?}"
         );
         let allowed = CastOptions {
             allow_outside: true,
@@ -548,9 +554,10 @@ mod folders {
 #[test]
 fn the_mend_of_a_row_speaks_of_the_cast_s_own_separator() {
     let dir = folder(&[("cast.csv", b"name;image\nAna;ana.png;x;y\n"), ("ana.png", b"-")]);
-    let told = bad_rows(&read(&dir.path().join("cast.csv"), &CastOptions::default()).unwrap());
+    let message = bad_rows(&read(&dir.path().join("cast.csv"), &CastOptions::default()).unwrap());
     assert!(
-        told[0].ends_with("put fields that hold semicolons in quotation marks, and write empty fields as ;;"),
-        "{told:?}"
+        message[0]
+            .ends_with("put fields that hold semicolons in quotation marks, and write empty fields as ;;"),
+        "{message:?}"
     );
 }

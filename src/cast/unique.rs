@@ -7,14 +7,14 @@ use super::{Character, Name, NameKey, RowError};
 
 /// Where a name stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Location {
     /// On that line of the CSV.
     Line(u64),
     /// It comes from that file's name, relative to the cast's folder.
     File(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => write!(f, "line {line}"),
@@ -25,32 +25,39 @@ impl fmt::Display for Place {
 
 /// Every name of a cast, those of bad rows too, and where it stands.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashMap<NameKey, Vec<(Name, Place)>>);
+pub(super) struct Names(HashMap<NameKey, Vec<(Name, Location)>>);
 
 impl Names {
-    pub(super) fn add(&mut self, name: &Name, place: Place) {
-        self.0.entry(name.key()).or_default().push((name.clone(), place));
+    pub(super) fn add(&mut self, name: &Name, location: Location) {
+        self.0
+            .entry(name.key())
+            .or_default()
+            .push((name.clone(), location));
     }
 }
 
 /// Takes characters whose names are not unique out of `characters` and reports each of their rows.
-pub(super) fn hold_back(names: &Names, characters: &mut Vec<Character>, bad_rows: &mut Vec<RowError>) {
+pub(super) fn reject_duplicates(
+    names: &Names,
+    characters: &mut Vec<Character>,
+    bad_rows: &mut Vec<RowError>,
+) {
     characters.retain(|c| names.0.get(&c.name.key()).is_none_or(|places| places.len() == 1));
     for places in names.0.values().filter(|places| places.len() > 1) {
-        for (i, (name, place)) in places.iter().enumerate() {
+        for (i, (name, location)) in places.iter().enumerate() {
             let (other_name, other) = &places[usize::from(i == 0)];
             let differs = if name == other_name {
                 ""
             } else {
                 " (case, accents' encoding and white space don't count)"
             };
-            let (line, problem, mend) = match place {
-                Place::Line(line) => (
+            let (line, problem, hint) = match location {
+                Location::Line(line) => (
                     Some(*line),
                     format!("{:?} is also the name on {other}{differs}", name.as_str()),
                     "give one of them another name, or remove one",
                 ),
-                Place::File(file) => (
+                Location::File(file) => (
                     None,
                     format!("{file:?} and {other} would both be called {:?}", name.as_str()),
                     "rename one, leave one out with --exclude, or name them in a CSV",
@@ -62,7 +69,7 @@ pub(super) fn hold_back(names: &Names, characters: &mut Vec<Character>, bad_rows
                 field: "name",
                 name,
                 problem,
-                mend: mend.to_owned(),
+                hint: hint.to_owned(),
             });
         }
     }

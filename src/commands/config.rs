@@ -2,16 +2,16 @@
 
 use clap::CommandFactory;
 
-use super::check::{print, println};
-use super::{UsageError, context};
+use crate::app::settings::settings;
+use crate::app::stdout::{print, println};
 use crate::cli::{Cli, Common, ConfigCommand};
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, UsageError};
 use crate::settings::keys::{KEYS, SECRET_VARIABLES};
 
 /// Prints every setting, as it would be written in the file.
 pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { cast, origin } = command;
-    let settings = context::settings(common, cast.as_deref(), Vec::new())?;
+    let settings = settings(common, cast.as_deref(), Vec::new())?;
     let mut section = "";
     for key in KEYS {
         let (its_section, name) = key.parts();

@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::check::println;
-use super::context::{Context, root_of};
-use super::run::{ledger_to_read, provider};
-use super::servers::{Parts, start_sandbox};
+use crate::app::context::Context;
+use crate::app::ledger_guard::{ledger_to_read, provider};
+use crate::app::sandbox::start_sandbox;
+use crate::app::services::{ServiceConfig, api};
+use crate::app::settings::root_of;
+use crate::app::stdout::println;
+use crate::app::{quote, wallet};
 use crate::cast::printable;
 use crate::cli::Common;
-use crate::count::counted;
-use crate::enroll::{Client, Greeting, KeyError};
+use crate::enroll::{Client, KeyError, PingResult};
 use crate::exit::ExitCode;
 use crate::ledger::{Ledger, OpenOptions};
-use crate::plan::length;
 use crate::publish::{Fetcher, Publisher};
-use crate::report::folded;
 use crate::sandbox::Sandbox;
+use crate::util::duration::format_duration;
+use crate::util::text::pluralize;
+use crate::util::wrap::wrap;
 
 /// S3 refuses what was signed by a clock that is further off.
 const CLOCK_MAY_DIFFER: Duration = Duration::from_secs(15 * 60);
@@ -43,7 +46,7 @@ struct Doctor {
 }
 
 impl Doctor {
-    fn tell(&mut self, what: &str, found: Found) -> anyhow::Result<()> {
+    fn report(&mut self, what: &str, found: Found) -> anyhow::Result<()> {
         let (mark, text) = match &found {
             Good(text) => ("ok", text),
             Odd(text) => ("odd", text),
@@ -54,11 +57,11 @@ impl Doctor {
         }
         if self.json {
             let line =
-                json!({"type": "examined", "what": what, "found": mark.to_lowercase(), "message": text});
+                json!({"type": "diagnostic", "what": what, "found": mark.to_lowercase(), "message": text});
             println(&line.to_string())?;
         } else {
-            let told = format!("{mark:<5} {what:<10} {}", printable(text));
-            println(&folded(&console::Term::stdout(), &told, UNDER_TEXT))?;
+            let shown = format!("{mark:<5} {what:<10} {}", printable(text));
+            println(&wrap(&console::Term::stdout(), &shown, UNDER_TEXT))?;
         }
         Ok(())
     }
@@ -76,22 +79,22 @@ pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Resu
         Some(file) => file.clone(),
         None => root_of(cast).join(crate::settings::FILE_NAME),
     };
-    doctor.tell(
+    doctor.report(
         "settings",
         Good(match file.is_file() {
             true => format!("{} and the environment are understood", file.display()),
             false => "no castline.toml; the environment is understood".to_owned(),
         }),
     )?;
-    doctor.tell("ledger", ledger(&context, common.sandbox))?;
-    doctor.tell("disk", disk(&settings.ledger, &settings.manifest))?;
+    doctor.report("ledger", ledger(&context, common.sandbox))?;
+    doctor.report("disk", disk(&settings.ledger, &settings.manifest))?;
 
     let sandbox = match common.sandbox {
         true => Some(start_sandbox(settings).await?),
         false => None,
     };
     if let Err(error) = servers(&mut doctor, &context, sandbox.as_ref()).await {
-        doctor.tell("servers", Bad(format!("{error:#}")))?;
+        doctor.report("servers", Bad(format!("{error:#}")))?;
     }
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
@@ -105,40 +108,40 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
         Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
         None => context.ca_pem()?,
     };
-    let api = super::servers::api(context, sandbox, ca_pem)?;
-    if let Some(payer) = super::wallet::examine(context, sandbox).await {
-        doctor.tell("wallet", payer.map_or_else(Bad, Good))?;
-        let greeting = Client::new(api)?.greet().await;
-        doctor.tell("clock", clock(&greeting))?;
+    let api = api(context, sandbox, ca_pem)?;
+    if let Some(payer) = quote::examine(context, sandbox).await {
+        doctor.report("wallet", payer.map_or_else(Bad, Good))?;
+        let ping = Client::new(api)?.ping().await;
+        doctor.report("clock", clock(&ping))?;
     } else if api.key.is_none() {
-        doctor.tell("api", Bad(KeyError::Missing.to_string()))?;
+        doctor.report("api", Bad(KeyError::Missing.to_string()))?;
     } else {
         let base_url = api.base_url.to_string();
-        let greeting = Client::new(api)?.greet().await;
-        doctor.tell("api", api_found(&greeting, &base_url))?;
-        doctor.tell("clock", clock(&greeting))?;
+        let ping = Client::new(api)?.ping().await;
+        doctor.report("api", api_found(&ping, &base_url))?;
+        doctor.report("clock", clock(&ping))?;
     }
-    let parts = Parts::new(context, sandbox)?;
+    let parts = ServiceConfig::new(context, sandbox)?;
     let allow_private = parts.sandbox || context.settings.publish.allow_private_hosts;
     let fetcher = Fetcher::new(allow_private, parts.ca_pem.as_deref())?;
     match Publisher::new(parts.publish, parts.credentials).await {
-        Err(error) => doctor.tell("s3 setup", Bad(error.to_string()))?,
+        Err(error) => doctor.report("s3 setup", Bad(error.to_string()))?,
         Ok(publisher) => {
             let access = publisher.check_access(&fetcher).await;
             let wrote = || Good("a picture of one pixel was written".to_owned());
-            doctor.tell(
+            doctor.report(
                 "s3 write",
                 access.write.map_or_else(|e| Bad(e.to_string()), |()| wrote()),
             )?;
             if let Some(read) = access.read {
                 let seen = || Good("anybody sees it at its public address".to_owned());
-                doctor.tell("s3 read", read.map_or_else(|e| Bad(e.to_string()), |()| seen()))?;
+                doctor.report("s3 read", read.map_or_else(|e| Bad(e.to_string()), |()| seen()))?;
             }
             if let Some(delete) = access.delete {
                 let gone = || Good("it was deleted again".to_owned());
                 // A run deletes nothing.
                 let left = |e: &dyn std::fmt::Display| Odd(format!("it stays, which harms no run: {e}"));
-                doctor.tell("s3 delete", delete.map_or_else(|e| left(&e), |()| gone()))?;
+                doctor.report("s3 delete", delete.map_or_else(|e| left(&e), |()| gone()))?;
             }
         }
     }
@@ -153,8 +156,8 @@ fn ledger(context: &Context, sandbox: bool) -> Found {
             return Ok(format!("{}: none yet, the first run makes it", path.display()));
         }
         let options = OpenOptions::new(&provider(&context.settings, sandbox), sandbox, "doctor");
-        let ledger = Ledger::open(path, super::wallet::keeping(options, &context.settings))?;
-        let count = counted(ledger.view().all()?.len(), "character");
+        let ledger = Ledger::open(path, wallet::with_resumable_payments(options, &context.settings))?;
+        let count = pluralize(ledger.view().all()?.len(), "character");
         Ok(format!("{}: {count}, undamaged, free", path.display()))
     };
     opened().map_or_else(|error| Bad(format!("{error:#}")), Good)
@@ -183,27 +186,27 @@ fn disk(ledger: &Path, manifest: &Path) -> Found {
     Good("ledger and manifest can be written".to_owned())
 }
 
-fn api_found(greeting: &Greeting, base_url: &str) -> Found {
-    match greeting {
-        Greeting::Unreachable { message } => Bad(format!("{base_url} can't be reached: {message}")),
-        Greeting::KeyRefused { status, .. } => Bad(format!("{base_url} refuses the key (HTTP {status})")),
-        Greeting::Answered { status, .. } if (500..600).contains(status) => Odd(format!(
+fn api_found(ping: &PingResult, base_url: &str) -> Found {
+    match ping {
+        PingResult::Unreachable { message } => Bad(format!("{base_url} can't be reached: {message}")),
+        PingResult::KeyRefused { status, .. } => Bad(format!("{base_url} refuses the key (HTTP {status})")),
+        PingResult::Answered { status, .. } if (500..600).contains(status) => Odd(format!(
             "{base_url} answers a free question with HTTP {status}: it may be in trouble"
         )),
-        Greeting::Answered { .. } => Good(format!("{base_url} answers, and does not refuse the key")),
+        PingResult::Answered { .. } => Good(format!("{base_url} answers, and does not refuse the key")),
     }
 }
 
-fn clock(greeting: &Greeting) -> Found {
-    let Some(off) = greeting.clock_off() else {
+fn clock(ping: &PingResult) -> Found {
+    let Some(off) = ping.clock_off() else {
         return Odd("not compared: the API told no time".to_owned());
     };
-    let told = length(off);
+    let message = format_duration(off);
     if off > CLOCK_MAY_DIFFER {
         Bad(format!(
-            "this machine's clock is {told} off: S3 takes at most 15 minutes"
+            "this machine's clock is {message} off: S3 takes at most 15 minutes"
         ))
     } else {
-        Good(format!("within {told} of the API's"))
+        Good(format!("within {message} of the API's"))
     }
 }

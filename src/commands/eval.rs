@@ -6,11 +6,10 @@ use anyhow::Context as _;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::UsageError;
-use super::check::println;
-use super::context::settings;
+use crate::app::settings::settings;
+use crate::app::stdout::println;
 use crate::cli::{Common, EvalArgs};
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, UsageError};
 use crate::inspect::confusion::{Confusion, Label};
 use crate::inspect::{Inspection, Inspector, Verdict};
 
@@ -34,7 +33,7 @@ pub(super) fn eval(common: &Common, args: &EvalArgs) -> anyhow::Result<ExitCode>
     let judge = |label: &Label| -> anyhow::Result<Inspection> {
         let path = root.join(&label.path);
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-        Ok(if args.all_limits {
+        Ok(if args.check_size {
             inspector.inspect(&bytes)
         } else {
             inspector.inspect_faces(&bytes)

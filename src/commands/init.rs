@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::UsageError;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, UsageError};
 use crate::settings::{FILE_NAME, keys};
 
 /// Writes a commented `castline.toml` into `folder`, never over one that is there unless forced.

@@ -1,18 +1,12 @@
 //! The commands, one file each: thin, they put stations together and tell what happens.
 
-mod adopt;
-mod again;
 mod check;
 mod config;
-mod context;
 mod doctor;
 mod eval;
 mod init;
 mod ledger;
-mod made;
 mod manifest;
-mod notify;
-mod outputs;
 mod plan;
 mod realface;
 mod report;
@@ -20,27 +14,20 @@ mod resolve;
 mod review;
 mod run;
 mod sandbox;
-mod servers;
 mod status;
-mod wallet;
 
+use crate::app::stdout::StdoutClosed;
 use crate::cast::CastError;
 use crate::cli::{Cli, Command};
 use crate::enroll::KeyError;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, UsageError};
 use crate::ledger::LedgerError;
 use crate::manifest::ManifestError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
-use crate::report::folded;
+use crate::report::sheet;
 use crate::settings::SettingsError;
-
-pub use context::Context;
-
-/// What was typed can't be done as typed.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
+use crate::util::wrap::wrap;
 
 /// Runs what was typed, tells errors on stderr, and gives the exit code.
 pub fn main(cli: Cli) -> ExitCode {
@@ -56,11 +43,11 @@ pub fn main(cli: Cli) -> ExitCode {
     // A blocking read that hangs (a dead network drive) must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     ended.unwrap_or_else(|error| {
-        if error.is::<check::StdoutClosed>() {
+        if error.is::<StdoutClosed>() {
             return ExitCode::Done;
         }
-        let told = folded(&console::Term::stderr(), &format!("castline: {error:#}"), "  ");
-        eprintln!("{told}");
+        let message = wrap(&console::Term::stderr(), &format!("castline: {error:#}"), "  ");
+        eprintln!("{message}");
         exit_code(&error)
     })
 }
@@ -110,7 +97,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             retry,
             reconcile,
         } => {
-            let asked = resolve::Asked {
+            let asked = resolve::ResolveRequest {
                 adopt,
                 forget,
                 retry,
@@ -118,14 +105,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             };
             resolve::resolve(&common, cast.as_deref(), asked).await
         }
-        Command::Adopt { manifest } => adopt::adopt(&common, &manifest).await,
-        Command::Ledger(command) => ledger::ledger(&common, command),
+        Command::Ledger(command) => ledger::ledger(&common, command).await,
         Command::Config(command) => config::config(&common, command),
         Command::Completions { shell } => config::completions(shell),
         Command::Man { command } => config::man(&command),
         Command::Doctor { cast } => doctor::doctor(&common, cast.as_deref()).await,
         Command::Status { cast } => status::status(&common, cast.as_deref()),
-        Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), &format, out),
+        Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), format, out),
         Command::Report {
             cast,
             out,
@@ -141,7 +127,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 /// The exit code of an error, from the kind of error that began it.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain() {
-        if cause.is::<report::Interrupted>() {
+        if cause.is::<sheet::Interrupted>() {
             return ExitCode::Interrupted;
         }
         let of_settings = cause.is::<SettingsError>() || cause.is::<KeyError>();
@@ -149,7 +135,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         if cause.is::<UsageError>() || cause.is::<CastError>() || of_settings || of_s3 {
             return ExitCode::Usage;
         }
-        // Names or a file of the user's; what the system says of a file is another matter.
+        // CastNames or a file of the user's; what the system says of a file is another matter.
         if let Some(ManifestError::SameRow { .. } | ManifestError::Invalid { .. }) = cause.downcast_ref() {
             return ExitCode::Usage;
         }
@@ -177,14 +163,14 @@ fn log(verbose: u8, quiet: bool) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CASTLINE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let told = tracing_subscriber::fmt()
+    let message = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(console::colors_enabled_stderr())
         .with_writer(std::io::stderr);
     // Times and places are for whoever asks for more. A second call (in tests) keeps the first subscriber.
     let _ = match verbose {
-        0 => told.without_time().with_target(false).try_init(),
-        _ => told.try_init(),
+        0 => message.without_time().with_target(false).try_init(),
+        _ => message.try_init(),
     };
 }
 
@@ -194,8 +180,8 @@ mod tests {
 
     #[test]
     fn whoever_does_not_wait_for_the_report_is_told_so_and_not_of_a_bug() {
-        let error = anyhow::Error::from(report::Interrupted)
-            .context("the run is done, but its report is not written");
+        let error =
+            anyhow::Error::from(sheet::Interrupted).context("the run is done, but its report is not written");
         assert_eq!(exit_code(&error), ExitCode::Interrupted);
     }
 }

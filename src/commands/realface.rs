@@ -1,21 +1,23 @@
-//! `castline realface`: leads real actors through their liveness check, and enrolls them.
+//! `castline realface`: takes real actors through their liveness check, and enrolls them.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::context::{Flags, Names, cast_flags, pay_flags, read};
-use super::run::{Work, can_ask, consent};
-use super::{Context, UsageError};
+use crate::app::cast_names::CastNames;
+use crate::app::context::Context;
+use crate::app::prepared_run::PreparedRun;
+use crate::app::prompt::{can_ask, consent};
+use crate::app::settings::{Flags, cast_flags, pay_flags, read};
 use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
 use crate::cli::{Common, RealfaceArgs};
-use crate::exit::ExitCode;
-use crate::pipeline::{Looked, Pipeline, tell};
-use crate::plan::{Action, Policy};
-use crate::realface::{Asking, Files, Operator, Page, Screen, Walk};
-use crate::report::{Event, Stage};
+use crate::event::{Event, Stage};
+use crate::exit::{ExitCode, UsageError};
+use crate::liveness::{Files, LivenessFlow, LivenessOptions, Operator, Page, TerminalQr};
+use crate::pipeline::{Inspected, Pipeline, emit_inspected};
+use crate::plan::{Policy, Standing};
 
-/// Leads the real actors of a cast through.
+/// Takes the real actors of a cast through their liveness check.
 pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Result<ExitCode> {
     let args = &typed.cast;
     let mut flags: Flags = cast_flags(args);
@@ -28,11 +30,11 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     if !common.sandbox {
         consent(typed.yes)?;
     }
-    let asking = asking(&context, common.sandbox)?;
+    let options = liveness_options(&context, common.sandbox)?;
     let (page, countdown) = show(&mut context, common, &typed).await?;
 
     let mut cast = read(&args.cast, &context.settings)?;
-    let names = Names::of(&cast, args)?;
+    let names = CastNames::of(&cast, args)?;
     let only = named(&cast, &typed.only)?;
     let skip = named(&cast, &typed.skip)?;
     cast.characters.retain(|character| {
@@ -51,31 +53,31 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         return Ok(context.end(None, None));
     }
     let policy = Policy {
-        re_enroll_changed: typed.pay.re_enroll.is_some(),
+        re_enroll_changed: typed.pay.re_enroll_changed,
         // Whoever is asked for by name is tried again.
         retry_refused: !only.is_empty(),
         realface: true,
     };
-    let work = Work::open(&mut context, "realface", common.sandbox).await?;
-    let (pipeline, ending) = work.start(&context, names, policy).await?;
+    let run = PreparedRun::open(&mut context, "realface", common.sandbox).await?;
+    let (pipeline, finalizer) = run.start(&context, names, policy).await?;
     pipeline.enroll.resume().await;
-    let actors = look(&pipeline, cast).await?;
-    let walk = Walk {
+    let actors = inspect(&pipeline, cast).await?;
+    let flow = LivenessFlow {
         publish: Arc::clone(&pipeline.publish),
         enroll: Arc::clone(&pipeline.enroll),
-        asking,
-        // Asked for by hand, and told of by eye: the operator says when each actor is there.
+        options,
+        // At a terminal, the operator says when each actor is there.
         operator: (!typed.yes && !common.quiet && !common.json && can_ask()).then(Operator::at_terminal),
     };
-    walk.run(actors).await;
+    flow.run(actors).await;
     countdown.abort();
-    let exit = ending.end(&context).await;
+    let exit = finalizer.end(&context).await;
     drop(page);
     exit
 }
 
 /// How checks are asked for, by the settings.
-fn asking(context: &Context, sandbox: bool) -> Result<Asking, UsageError> {
+fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions, UsageError> {
     let of = &context.settings.realface;
     let user = || std::env::var("USER").or_else(|_| std::env::var("USERNAME")).ok();
     let nobody = || {
@@ -88,16 +90,16 @@ fn asking(context: &Context, sandbox: bool) -> Result<Asking, UsageError> {
     let operator = of.operator.clone().or_else(user).unwrap_or_else(nobody);
     let operator = printable(operator.trim());
     if operator.is_empty() {
-        let told = "who records the actors' consent? Say it with --operator NAME";
-        return Err(UsageError(told.to_owned()));
+        let message = "who records the actors' consent? Say it with --operator NAME";
+        return Err(UsageError(message.to_owned()));
     }
-    Ok(Asking {
+    Ok(LivenessOptions {
         operator,
         redirect_url: of.redirect_url.clone(),
         webhook_url: of.webhook_url.clone(),
-        poll: of.poll,
-        per_hour: of.per_hour,
-        links: of.links,
+        poll_interval: of.poll_interval,
+        max_checks_per_hour: of.max_checks_per_hour,
+        max_links_per_actor: of.max_links_per_actor,
     })
 }
 
@@ -108,7 +110,7 @@ async fn show(
     typed: &RealfaceArgs,
 ) -> anyhow::Result<(Option<Page>, tokio::task::JoinHandle<()>)> {
     let reporters = Arc::get_mut(&mut context.reporters).expect("nobody else has them yet");
-    let screen = Screen::new();
+    let screen = TerminalQr::new();
     let countdown = if common.quiet {
         tokio::spawn(async {})
     } else {
@@ -120,11 +122,11 @@ async fn show(
             Files::new(folder).map_err(|e| UsageError(format!("--qr-dir {}: {e}", folder.display())))?;
         reporters.add(Box::new(files));
     }
-    let page = match typed.page {
+    let page = match typed.serve {
         None => None,
         Some(port) => {
             let page = Page::serve(port).await;
-            let page = page.map_err(|e| UsageError(format!("--page={port}: {e}; choose another port")))?;
+            let page = page.map_err(|e| UsageError(format!("--serve={port}: {e}; choose another port")))?;
             reporters.add(page.reporter());
             eprintln!("the page for a tablet, opened once: {}", page.address());
             Some(page)
@@ -166,9 +168,10 @@ fn agreed(context: &Context, cast: &mut Cast) -> bool {
             "{line}consent is not \"yes\". A real person is enrolled only with their consent, since an asset is for \
              ever: once they have agreed, write yes into the column consent"
         );
-        context.reporters.tell(Event::Failed {
+        context.reporters.emit(Event::Failed {
             name: name.to_owned(),
             stage: Stage::Consent,
+            standing: Standing::NeedsConsent,
             code: "consent_missing".to_owned(),
             message,
         });
@@ -176,20 +179,20 @@ fn agreed(context: &Context, cast: &mut Cast) -> bool {
     others.is_empty()
 }
 
-/// Looks at all pictures first, so that no actor waits for one that can't be used.
-async fn look(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Looked>> {
-    let mut seen = pipeline.duplicates(&cast.characters).await?;
-    let mut looked = std::pin::pin!(Arc::clone(&pipeline.look).all(cast.characters));
+/// Inspects all images first, so that no actor waits for one that can't be used.
+async fn inspect(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Inspected>> {
+    let mut duplicates = pipeline.duplicates(&cast.characters).await?;
+    let mut all = std::pin::pin!(Arc::clone(&pipeline.inspect).all(cast.characters));
     let mut actors = Vec::new();
-    while let Some(looked) = looked.next().await {
-        let looked = looked.map(|mut looked| {
-            seen.judge(&mut looked);
-            looked
+    while let Some(inspected) = all.next().await {
+        let inspected = inspected.map(|mut inspected| {
+            duplicates.judge(&mut inspected);
+            inspected
         });
-        let looked = pipeline.note(looked).await?;
-        tell(&pipeline.reporters, &looked, pipeline.price);
-        if looked.action == Action::Enroll {
-            actors.push(looked);
+        let inspected = pipeline.record(inspected).await?;
+        emit_inspected(&pipeline.reporters, &inspected, pipeline.price);
+        if inspected.standing.is_paid_next() {
+            actors.push(inspected);
         }
     }
     Ok(actors)

@@ -1,8 +1,7 @@
 //! `castline sandbox`: the stand-ins, served until Ctrl-C.
 
-use super::UsageError;
 use crate::cli::{Common, SandboxArgs};
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, UsageError};
 use crate::sandbox::{self, Faults, SandboxOptions, ServeOptions, Shell};
 
 /// Serves the stand-ins for the paid API and for S3 until Ctrl-C.
@@ -12,13 +11,10 @@ pub(super) async fn sandbox(_common: &Common, args: SandboxArgs) -> anyhow::Resu
     let mut options = SandboxOptions::new(args.dir.unwrap_or_else(|| temporary.path().to_owned()));
     options.api_port = args.api_port;
     options.s3_port = args.s3_port;
-    options.dialect = args
-        .dialect
-        .parse()
-        .map_err(|e| usage(format!("--dialect: {e}")))?;
-    options.price = args.price.parse().map_err(|e| usage(format!("--price: {e}")))?;
+    options.dialect = args.dialect;
+    options.price = args.price;
     if args.wallet {
-        super::wallet::be_paid_from_wallets(&mut options);
+        crate::app::sandbox::be_paid_from_wallets(&mut options);
     }
     if let Some(file) = &args.faults {
         options.faults = Faults::load(file).map_err(|e| usage(format!("--faults: {e}")))?;

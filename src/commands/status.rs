@@ -1,4 +1,4 @@
-//! `castline status`: where every character stands.
+//! `castline status`: the standing of every character.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -6,69 +6,41 @@ use std::path::Path;
 use console::{Alignment, Term, measure_text_width, pad_str};
 use serde_json::json;
 
-use super::again::again_on;
-use super::check::println;
-use super::context;
-use crate::cast::{Kind, Name, NameKey, printable};
+use crate::app::command_hint::same_arguments_or_cast;
+use crate::app::settings::{read, settings};
+use crate::app::stdout::println;
+use crate::cast::{Character, Name, NameKey, printable};
 use crate::cli::Common;
-use crate::count::counted;
+use crate::event::SCHEMA;
 use crate::exit::ExitCode;
-use crate::inspect::Verdict;
-use crate::ledger::{LedgerError, LedgerView, Reader, Record, State};
-use crate::plan::Approval;
-use crate::report::folded;
+use crate::ledger::{Approval, LedgerError, LedgerView, Reader, Record};
+use crate::plan::{ByStanding, Image, Policy, Row, Standing, standing};
+use crate::util::text::pluralize;
+use crate::util::wrap::wrap;
 
-/// Where a character stands, in the words of the summaries, and in their order.
-const STANDINGS: [&str; 10] = [
-    ENROLLED, LEFT, HELD, TO_REVIEW, UNSUITABLE, WAITING, REFUSED, FAILED, IN_DOUBT, NOT_RUN,
-];
-const ENROLLED: &str = "enrolled";
-const LEFT: &str = "left";
-const HELD: &str = "held";
-const TO_REVIEW: &str = "to review";
-const UNSUITABLE: &str = "unsuitable";
-const WAITING: &str = "waiting";
-const REFUSED: &str = "refused";
-const FAILED: &str = "failed";
-const IN_DOUBT: &str = "in doubt";
-/// A character of the cast that no run has seen.
-const NOT_RUN: &str = "not run";
-
-/// Where a character stands, for people; `approved` is what its row says of the picture.
-fn standing(view: &LedgerView, record: &Record, approved: bool) -> Result<&'static str, LedgerError> {
-    let passed = || {
-        if record.kind == Kind::RealFace {
-            WAITING
-        } else {
-            LEFT
-        }
+/// Where a character stands by what the ledger knows; its image is not read.
+fn stands(
+    view: Option<&LedgerView>,
+    character: Option<&Character>,
+    record: Option<&Record>,
+) -> Result<Standing, LedgerError> {
+    let (Some(view), Some(record)) = (view, record) else {
+        return Ok(Standing::NotSeen);
     };
-    Ok(match record.state {
-        State::Seen if record.verdict == Some(Verdict::Review) => {
-            let picture = record.source_sha256.as_deref().unwrap_or_default();
-            match view.approval(&record.name.key(), picture)? {
-                Approval::None if !approved => TO_REVIEW,
-                Approval::None | Approval::Approved => passed(),
-                Approval::Rejected => UNSUITABLE,
-            }
-        }
-        State::Prepared | State::Published if record.has_failed() => FAILED,
-        State::Seen if record.code.is_some() => FAILED,
-        State::Seen if record.asset_id.is_some() => HELD,
-        State::Seen => passed(),
-        State::Prepared | State::Published => LEFT,
-        State::Unsuitable => UNSUITABLE,
-        State::Enrolled => ENROLLED,
-        State::Refused => REFUSED,
-        State::Intent | State::InDoubt => IN_DOUBT,
-    })
+    let row = character.map_or_else(|| Row::of_record(record), Row::of);
+    let approval = match record.source_sha256.as_deref() {
+        _ if character.is_some_and(|c| c.approved) => Approval::Approved,
+        Some(sha256) => view.approval(&record.name.key(), sha256)?,
+        None => Approval::None,
+    };
+    let of = standing(Some(record), row, approval, Image::LastSeen, Policy::default());
+    Ok(of.expect("what was seen last needs no inspection"))
 }
 
-/// Tells where every character of the cast and of the ledger stands; needs no lock, a run may go on meanwhile.
-pub(super) fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let settings = context::settings(common, cast, Vec::new())?;
-    let given = cast;
-    let cast = given.map(|path| context::read(path, &settings)).transpose()?;
+/// Shows where every character of the cast and of the ledger stands; needs no lock, a run may be under way.
+pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let settings = settings(common, path, Vec::new())?;
+    let cast = path.map(|path| read(path, &settings)).transpose()?;
     let view = LedgerView::open(&settings.ledger)?;
     let records = view
         .as_ref()
@@ -76,35 +48,29 @@ pub(super) fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<Exi
         .transpose()?
         .unwrap_or_default();
     if common.json {
-        println(&json!({"type": "castline", "schema": 1, "command": "status"}).to_string())?;
+        println(&json!({"type": "castline", "schema": SCHEMA, "command": "status"}).to_string())?;
     }
     // In the order of the cast; then those whom only the ledger knows.
     let known: HashMap<NameKey, &Record> = records.iter().map(|r| (r.name.key(), r)).collect();
     let characters = cast.as_ref().map_or(&[][..], |cast| &cast.characters);
-    let approved = characters.iter().filter(|c| c.approved).map(|c| c.name.key());
-    let approved: HashSet<NameKey> = approved.collect();
     let in_cast: HashSet<NameKey> = characters.iter().map(|c| c.name.key()).collect();
     let of_cast = characters
         .iter()
-        .map(|c| (&c.name, known.get(&c.name.key()).copied()));
+        .map(|c| (&c.name, Some(c), known.get(&c.name.key()).copied()));
     let others = records
         .iter()
         .filter(|r| !in_cast.contains(&r.name.key()))
-        .map(|r| (&r.name, Some(r)));
-    let rows: Vec<(&Name, Option<&Record>)> = of_cast.chain(others).collect();
-    let width = Column::of(rows.iter().map(|(name, _)| *name));
-    let mut counts: HashMap<&str, u64> = HashMap::new();
+        .map(|r| (&r.name, None, Some(r)));
+    let rows: Vec<(&Name, Option<&Character>, Option<&Record>)> = of_cast.chain(others).collect();
+    let width = Column::of(rows.iter().map(|(name, ..)| *name));
+    let mut counts = ByStanding::<u64>::default();
     let all = rows.len();
-    for (name, record) in rows {
-        let code = record.map_or("not_run", |record| record.state.as_str());
-        let told = match (&view, record) {
-            (Some(view), Some(record)) => standing(view, record, approved.contains(&name.key()))?,
-            _ => NOT_RUN,
-        };
-        *counts.entry(told).or_default() += 1;
+    for (name, character, record) in rows {
+        let standing = stands(view.as_ref(), character, record)?;
+        counts[standing] += 1;
         let asset_id = record.and_then(|r| r.asset_id.as_deref());
         if common.json {
-            let mut line = json!({"type": "status", "name": name.as_str(), "state": code});
+            let mut line = json!({"type": "status", "name": name.as_str(), "standing": standing});
             if let Some(asset_id) = asset_id {
                 line["asset_id"] = json!(asset_id);
             }
@@ -115,49 +81,53 @@ pub(super) fn status(common: &Common, cast: Option<&Path>) -> anyhow::Result<Exi
         } else {
             let more = asset_id.or(record.and_then(|r| r.message.as_deref()));
             let name = width.padded(&printable(name.as_str()));
-            let row = format!("{told:<11} {name}{}", printable(more.unwrap_or_default()));
-            println(&folded(&Term::stdout(), &row, &width.indent()))?;
+            let row = format!("{standing:<14} {name}{}", printable(more.unwrap_or_default()));
+            println(&wrap(&Term::stdout(), &row, &width.indent()))?;
         }
     }
     if !common.quiet && !common.json {
         match &view {
             None => eprintln!("no ledger yet at {}: nothing was run", settings.ledger.display()),
-            Some(view) => {
-                let spend = view.spend(None)?;
-                let told: Vec<String> = STANDINGS
-                    .iter()
-                    .filter_map(|told| Some(format!("{} {told}", counts.get(told)?)))
-                    .collect();
-                let told = if told.is_empty() {
-                    "nobody yet".to_owned()
-                } else {
-                    told.join(", ")
-                };
-                let told = format!(
-                    "{}: {told} — paid {}, in doubt {}",
-                    counted(all, "character"),
-                    spend.enrolled,
-                    spend.in_doubt
-                );
-                eprintln!("{}", folded(&Term::stderr(), &told, "  "));
-            }
+            Some(view) => eprintln!("{}", wrap(&Term::stderr(), &last_line(view, &counts, all)?, "  ")),
         }
-        if counts.contains_key(TO_REVIEW) {
-            let again = again_on(common, given);
-            eprintln!("decide what is to review with `castline review{again}`");
+        let same_arguments = same_arguments_or_cast(common, path);
+        for standing in [Standing::ToReview, Standing::InDoubt] {
+            if counts[standing] > 0 {
+                eprintln!("{standing}: {}", standing.next_step(&same_arguments));
+            }
         }
         let bad = cast.as_ref().map_or(0, |cast| cast.bad_rows.len());
         if bad > 0 {
             eprintln!(
-                "without {} of the cast: castline check tells why",
-                counted(bad, "bad row")
+                "without {} of the cast: castline check says why",
+                pluralize(bad, "invalid row")
             );
         }
     }
-    Ok(match counts.contains_key(IN_DOUBT) {
-        true => ExitCode::InDoubt,
-        false => ExitCode::Done,
+    Ok(match counts[Standing::InDoubt] {
+        0 => ExitCode::Done,
+        _ => ExitCode::InDoubt,
     })
+}
+
+/// All in one line: `13 characters: 12 enrolled, 1 in doubt — paid $0.12, in doubt $0.01`.
+fn last_line(view: &LedgerView, counts: &ByStanding<u64>, all: usize) -> Result<String, LedgerError> {
+    let spend = view.spend(None)?;
+    let parts: Vec<String> = counts
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(standing, count)| format!("{count} {standing}"))
+        .collect();
+    let parts = match parts.is_empty() {
+        true => "nobody yet".to_owned(),
+        false => parts.join(", "),
+    };
+    Ok(format!(
+        "{}: {parts} — paid {}, in doubt {}",
+        pluralize(all, "character"),
+        spend.enrolled,
+        spend.in_doubt
+    ))
 }
 
 /// The column of the names: a tab behind them for scripts, at a terminal as wide as the longest.
@@ -178,7 +148,7 @@ impl Column {
     /// What stands before the further lines of a message: as much as before the first, if that leaves room.
     fn indent(&self) -> String {
         match self {
-            Self::Padded(width @ ..=28) => " ".repeat(width + 14),
+            Self::Padded(width @ ..=28) => " ".repeat(width + 17),
             _ => "    ".to_owned(),
         }
     }

@@ -7,9 +7,9 @@ use reqwest::RequestBuilder;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use super::answer::{Answer, MAX_REPLY, Reply, reason};
 use super::key::ApiKey;
 use super::provider::Provider;
+use super::transport::{CallResult, MAX_REPLY, Reply, reason};
 
 /// How long the connection and its handshake may take. Nothing has been sent by then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ pub enum ClientError {
     Address(&'static str),
     /// The extra root certificate is none.
     #[error("tls.ca_file: {0}")]
-    Certificate(#[from] crate::tls::CertificateError),
+    Certificate(#[from] crate::net::tls::CertificateError),
     /// The machine's TLS is not usable.
     #[error("the HTTPS client can't be set up: {0}")]
     Setup(String),
@@ -68,7 +68,7 @@ impl Client {
     /// As [`new`](Self::new).
     pub fn with_connect_timeout(settings: ApiSettings, connect: Duration) -> Result<Self, ClientError> {
         let base_url = checked(settings.base_url)?;
-        let http = crate::tls::http(settings.ca_pem.as_deref())?
+        let http = crate::net::tls::http(settings.ca_pem.as_deref())?
             .https_only(true)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
@@ -122,12 +122,17 @@ impl Client {
     }
 
     /// Sends a request once, and forgets what the reply repeats of the key and of `secret`.
-    pub(super) async fn once(&self, request: RequestBuilder, secret: &str) -> Answer {
+    pub(super) async fn once(&self, request: RequestBuilder, secret: &str) -> CallResult {
         self.once_up_to(MAX_REPLY, request, secret).await
     }
 
     /// The same, for replies of up to `longest` bytes.
-    pub(super) async fn once_up_to(&self, longest: usize, request: RequestBuilder, secret: &str) -> Answer {
+    pub(super) async fn once_up_to(
+        &self,
+        longest: usize,
+        request: RequestBuilder,
+        secret: &str,
+    ) -> CallResult {
         match request.send().await {
             Ok(response) => {
                 let mut reply = Reply::read(response, longest).await;
@@ -135,9 +140,9 @@ impl Client {
                 for secret in [key, secret] {
                     forget(&mut reply.body, secret);
                 }
-                Answer::Reply(reply)
+                CallResult::Reply(reply)
             }
-            Err(error) => Answer::failed(&error),
+            Err(error) => CallResult::failed(&error),
         }
     }
 }
@@ -228,7 +233,7 @@ mod tests {
         let answer = client
             .once(client.post("portrait/enroll", &serde_json::json!({})), "")
             .await;
-        assert!(matches!(answer, Answer::NeverSent { .. }), "{answer:?}");
+        assert!(matches!(answer, CallResult::NotSent { .. }), "{answer:?}");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use url::Url;
 
-use super::answer::{Answer, Reply};
 use super::client::Client;
 use super::text::clean;
+use super::transport::{CallResult, Reply};
 
 /// Longer listings are not read: room for some hundred thousand assets.
 const LONGEST: usize = 64 << 20;
@@ -85,8 +85,10 @@ impl Client {
             .listing_of(self.base_url(), address)
             .ok_or_else(none)?;
         match self.once_up_to(LONGEST, self.get_at(url), "").await {
-            Answer::Reply(reply) => read(&reply),
-            Answer::NeverSent { message } | Answer::Lost { message, .. } => Err(ListingError(message)),
+            CallResult::Reply(reply) => read(&reply),
+            CallResult::NotSent { message } | CallResult::ResponseLost { message, .. } => {
+                Err(ListingError(message))
+            }
         }
     }
 }

@@ -6,37 +6,37 @@
 //! - [`Client`] sends a paid call as exactly one HTTP request, on a connection of its own;
 //! - [`classify`] turns whatever came back, or did not, into an [`Outcome`]: one pure function, the API's table
 //!   of errors line by line. What may have been charged is [`Outcome::InDoubt`];
-//! - [`Pace`] lets calls go one by one, never faster than the [`Rate`], and holds all of them when the API asks.
+//! - [`RateLimiter`] lets calls go one by one, never faster than the [`Rate`], and holds all of them when the API asks.
 
-mod answer;
+mod transport;
 mod backoff;
 mod client;
-mod greet;
+mod ping;
 mod key;
 mod listing;
 mod network;
 mod outcome;
-mod pace;
+mod rate_limiter;
 pub mod payment;
 mod portrait;
 mod provider;
 mod rate;
 mod realface;
 mod text;
-mod told;
-mod wait;
+mod error_body;
+mod retry_after;
 
-pub use answer::{Answer, Reply};
 pub use backoff::backoff;
 pub use client::{ApiSettings, Client, ClientError};
-pub use greet::Greeting;
 pub use key::{ApiKey, KeyError, VARIABLE as KEY_VARIABLE};
 pub use listing::{Listed, ListingError, Match, find as find_listed};
 pub use network::{Network, ParseNetworkError};
 pub use outcome::{Outcome, StopKind, classify};
-pub use pace::{Pace, Turn};
+pub use ping::PingResult;
 pub use portrait::EnrollRequest;
 pub use provider::{PaymentMode, Provider, ProviderError};
 pub use rate::{ParseRateError, Rate};
+pub use rate_limiter::{Permit, RateLimiter};
 pub use realface::{InitRequest, Liveness, LivenessSession, is_about_session};
-pub use wait::{LONGEST_WAIT, SHORTEST_WAIT};
+pub use retry_after::{LONGEST_WAIT, SHORTEST_WAIT};
+pub use transport::{CallResult, Reply};

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::answer::{Answer, Reply};
+use super::error_body::{ErrorBody, excerpt};
 use super::provider::Provider;
-use super::told::{Told, excerpt};
-use super::wait::{DEFAULT_WAIT, retry_after};
-use crate::money::Usd;
+use super::retry_after::{DEFAULT_WAIT, retry_after};
+use super::transport::{CallResult, Reply};
+use crate::util::money::Usd;
 
 /// Ids begin so; nothing else about them is promised.
 const ID_PREFIX: &str = "ta_";
@@ -95,7 +95,7 @@ impl StopKind {
     }
 
     /// What a person can do.
-    pub fn mend(self) -> &'static str {
+    pub fn hint(self) -> &'static str {
         match self {
             Self::Key => "check the API key",
             Self::Funds => "top up the account",
@@ -119,18 +119,18 @@ const PAYMENT_WRONG: [&str; 5] = [
 ];
 
 /// What an answer to a paid call means, by API.md's table. Where that says nothing, in doubt.
-pub fn classify(answer: &Answer, provider: &Provider) -> Outcome {
+pub fn classify(answer: &CallResult, provider: &Provider) -> Outcome {
     match answer {
-        Answer::NeverSent { message } => Outcome::Retry {
+        CallResult::NotSent { message } => Outcome::Retry {
             code: "unreachable".to_owned(),
             message: message.clone(),
             after: None,
         },
-        Answer::Lost { timed_out, message } => Outcome::InDoubt {
+        CallResult::ResponseLost { timed_out, message } => Outcome::InDoubt {
             code: if *timed_out { "timeout" } else { "reply_lost" }.to_owned(),
             message: message.clone(),
         },
-        Answer::Reply(reply) => judge(reply, provider, SystemTime::now()),
+        CallResult::Reply(reply) => judge(reply, provider, SystemTime::now()),
     }
 }
 
@@ -140,17 +140,17 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
         Some(_) => None,
     };
     let json = json.as_ref();
-    let (status, told) = (reply.status, Told::new(reply.status, json, &reply.body));
+    let (status, text) = (reply.status, ErrorBody::new(reply.status, json, &reply.body));
     if status.is_success() {
-        return success(reply, json, told);
+        return success(reply, json, text);
     }
     // An id in any other reply means that an asset exists: never refused, never repeated.
     if let Some(id) = json.and_then(asset_id) {
-        return doubt(told.code, format!("{} (the reply names {id})", told.message));
+        return doubt(text.code, format!("{} (the reply names {id})", text.message));
     }
     let wait = retry_after(&reply.headers, json, now);
-    let key = told.key();
-    let Told { code, message } = told;
+    let key = text.key();
+    let ErrorBody { code, message } = text;
     let stop = |kind, code, message| Outcome::Stop { kind, code, message };
     match status.as_u16() {
         402 => payment(reply, json, &key, code, message),
@@ -183,24 +183,24 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
     }
 }
 
-fn success(reply: &Reply, json: Option<&Value>, told: Told) -> Outcome {
+fn success(reply: &Reply, json: Option<&Value>, text: ErrorBody) -> Outcome {
     if let Some(cut) = &reply.cut {
-        let message = format!("the reply breaks off: {cut}; it began: {}", told.message);
+        let message = format!("the reply breaks off: {cut}; it began: {}", text.message);
         return doubt("reply_cut".to_owned(), message);
     }
     let Some((json, asset_id)) = json.and_then(|json| Some((json, asset_id(json)?))) else {
         // An error in a 200 may come from behind a gateway that has settled.
-        let unclear = told.code.starts_with("http_");
+        let unclear = text.code.starts_with("http_");
         let code = if unclear {
             "reply_unclear".to_owned()
         } else {
-            told.code
+            text.code
         };
         let body = excerpt(reply.status, &reply.body);
-        let message = if body.contains(&told.message) {
+        let message = if body.contains(&text.message) {
             body
         } else {
-            format!("{}; {body}", told.message)
+            format!("{}; {body}", text.message)
         };
         return doubt(code, format!("the reply has no asset id: {message}"));
     };
@@ -294,7 +294,7 @@ fn price(value: &Value) -> Option<Usd> {
 
 impl Outcome {
     /// The code and the message of anything but success.
-    pub fn told(&self) -> Option<(&str, &str)> {
+    pub fn code_and_message(&self) -> Option<(&str, &str)> {
         match self {
             Self::Enrolled { .. } => None,
             Self::Refused { code, message }

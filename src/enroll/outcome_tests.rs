@@ -18,7 +18,7 @@ fn reply(status: u16, headers: &[(HeaderName, &str)], body: &str) -> Reply {
 }
 
 fn judged(status: u16, body: &str) -> Outcome {
-    classify(&Answer::Reply(reply(status, &[], body)), &Provider::default())
+    classify(&CallResult::Reply(reply(status, &[], body)), &Provider::default())
 }
 
 /// The kind of an outcome, for tables.
@@ -149,7 +149,10 @@ fn an_asset_that_is_named_in_an_error_exists() {
     for status in [400, 409, 422, 429, 500] {
         let outcome = judged(status, r#"{"error":"duplicate","asset_id":"ta_pt_9"}"#);
         assert_eq!(kind(&outcome), "in doubt", "{status}");
-        assert!(outcome.told().unwrap().1.contains("ta_pt_9"), "{outcome:?}");
+        assert!(
+            outcome.code_and_message().unwrap().1.contains("ta_pt_9"),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -190,7 +193,7 @@ fn a_quota_is_not_a_rate_limit() {
 #[test]
 fn only_what_was_never_sent_may_be_sent_again() {
     let provider = Provider::default();
-    let never = Answer::NeverSent {
+    let never = CallResult::NotSent {
         message: "connection refused".to_owned(),
     };
     assert_eq!(
@@ -202,11 +205,11 @@ fn only_what_was_never_sent_may_be_sent_again() {
         }
     );
     for (timed_out, code) in [(true, "timeout"), (false, "reply_lost")] {
-        let lost = Answer::Lost {
+        let lost = CallResult::ResponseLost {
             timed_out,
             message: String::new(),
         };
-        assert_eq!(classify(&lost, &provider).told(), Some((code, "")));
+        assert_eq!(classify(&lost, &provider).code_and_message(), Some((code, "")));
         assert_eq!(kind(&classify(&lost, &provider)), "in doubt");
     }
 }
@@ -224,11 +227,14 @@ fn a_reply_that_breaks_off_is_judged_by_its_status_where_that_suffices() {
     ] {
         let mut reply = reply(status, &[], r#"{"asset_id":"ta_pt_1","err"#);
         reply.cut = Some("connection reset".to_owned());
-        let outcome = classify(&Answer::Reply(reply), &Provider::default());
+        let outcome = classify(&CallResult::Reply(reply), &Provider::default());
         assert_eq!(kind(&outcome), expected, "{status}: {outcome:?}");
         if status == 200 {
             // What came of it is kept for the person who must resolve the doubt.
-            assert!(outcome.told().unwrap().1.contains("ta_pt_1"), "{outcome:?}");
+            assert!(
+                outcome.code_and_message().unwrap().1.contains("ta_pt_1"),
+                "{outcome:?}"
+            );
         }
     }
 }
@@ -239,7 +245,7 @@ fn a_provider_may_promise_not_to_charge_for_5xx_and_for_nothing_else() {
         uncharged: vec![502, 200, 409],
         ..Provider::default()
     };
-    let judge = |status| kind(&classify(&Answer::Reply(reply(status, &[], "")), &provider));
+    let judge = |status| kind(&classify(&CallResult::Reply(reply(status, &[], "")), &provider));
     assert_eq!(judge(502), "retry");
     assert_eq!(judge(500), "in doubt");
     assert_eq!(judge(200), "in doubt");
@@ -249,7 +255,10 @@ fn a_provider_may_promise_not_to_charge_for_5xx_and_for_nothing_else() {
 #[test]
 fn a_429_always_names_a_wait() {
     let after = |headers: &[(HeaderName, &str)], body: &str| {
-        let outcome = classify(&Answer::Reply(reply(429, headers, body)), &Provider::default());
+        let outcome = classify(
+            &CallResult::Reply(reply(429, headers, body)),
+            &Provider::default(),
+        );
         let Outcome::Retry { after, .. } = outcome else {
             panic!("{outcome:?}");
         };

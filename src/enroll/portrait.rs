@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::Client;
 use super::outcome::{Outcome, classify};
-use crate::publish::PublicUrl;
+use crate::net::public_url::PublicUrl;
 
 /// What is asked of the API for one character.
 #[derive(Debug, Clone)]

@@ -110,8 +110,8 @@ impl Provider {
         };
         let profile: Self = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
         if let Some(status) = profile.uncharged.iter().find(|s| !(500..600).contains(*s)) {
-            let told = format!("uncharged holds {status}: such a promise can only be made for 500–599");
-            return Err(malformed(told));
+            let message = format!("uncharged holds {status}: such a promise can only be made for 500–599");
+            return Err(malformed(message));
         }
         if profile.payments.is_empty() {
             return Err(malformed(
@@ -207,10 +207,10 @@ mod tests {
             ),
             (format!("{base}payments = [\"key\"]\nprise = 1"), "prise"),
         ] {
-            let told = Provider::parse(&text, "x.toml").unwrap_err().to_string();
-            assert!(told.contains(part) && told.contains("x.toml"), "{told}");
+            let message = Provider::parse(&text, "x.toml").unwrap_err().to_string();
+            assert!(message.contains(part) && message.contains("x.toml"), "{message}");
         }
-        let told = Provider::load("jarvis", Path::new(".")).unwrap_err().to_string();
-        assert!(told.contains("jarvisclaw or blockrun"), "{told}");
+        let message = Provider::load("jarvis", Path::new(".")).unwrap_err().to_string();
+        assert!(message.contains("jarvisclaw or blockrun"), "{message}");
     }
 }

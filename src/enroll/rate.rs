@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn rates_are_read_and_told() {
-        for (text, told, interval) in [
+        for (text, message, interval) in [
             ("5/s", "5/s", 200),
             ("3/min", "3/min", 20_000),
             ("100/h", "100/h", 36_000),
@@ -108,7 +108,7 @@ mod tests {
         ] {
             let rate: Rate = text.parse().unwrap();
             assert_eq!(rate.interval(), Duration::from_millis(interval), "{text}");
-            assert_eq!(rate.to_string(), told);
+            assert_eq!(rate.to_string(), message);
             let json = serde_json::to_string(&rate).unwrap();
             assert_eq!(serde_json::from_str::<Rate>(&json).unwrap(), rate);
         }

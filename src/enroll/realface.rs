@@ -7,12 +7,12 @@ use reqwest::header::DATE;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::answer::{Answer, Reply};
 use super::client::Client;
 use super::outcome::{Outcome, StopKind, classify};
 use super::portrait::EnrollRequest;
 use super::provider::Provider;
 use super::text::clean;
+use super::transport::{CallResult, Reply};
 
 /// How long the link of a session lives.
 const LINK_LIFE: Duration = Duration::from_secs(120);
@@ -109,23 +109,25 @@ pub fn is_about_session(code: &str) -> bool {
 }
 
 /// Says of an outcome what it means for the session, and what to do about a photo that does not fit.
-pub(super) fn mended(answer: &Answer, outcome: Outcome) -> Outcome {
+pub(super) fn mended(answer: &CallResult, outcome: Outcome) -> Outcome {
     let again = |code: String, message| Outcome::Retry {
         code,
         message,
         after: None,
     };
     match (answer, outcome) {
-        (Answer::Reply(reply), Outcome::Retry { message, .. }) if reply.status == StatusCode::TOO_EARLY => {
+        (CallResult::Reply(reply), Outcome::Retry { message, .. })
+            if reply.status == StatusCode::TOO_EARLY =>
+        {
             again(INCOMPLETE.to_owned(), message)
         }
         (_, Outcome::Refused { code, message }) if is_about_session(&code.to_ascii_lowercase()) => {
             again(code.to_ascii_lowercase(), message)
         }
         (_, Outcome::Refused { code, message }) if code.eq_ignore_ascii_case("face_match_failed") => {
-            let mend = "the photo does not show the person who did the check: put a recent one into the cast, in \
-                        which their face is seen from the front, or let the right person do the check (--only NAME)";
-            let message = format!("{message}; {mend}");
+            let hint = "the photo does not show the person who did the check: use a recent photo that shows the \
+                        face from the front, or have the right person do the check (--only NAME)";
+            let message = format!("{message}; {hint}");
             Outcome::Refused { code, message }
         }
         (_, outcome) => outcome,
@@ -134,7 +136,7 @@ pub(super) fn mended(answer: &Answer, outcome: Outcome) -> Outcome {
 
 /// Judges the answer to a free call: what would be in doubt may simply be asked again.
 fn free<T>(
-    answer: &Answer,
+    answer: &CallResult,
     provider: &Provider,
     read: impl FnOnce(&Reply, &Value) -> Option<T>,
 ) -> Result<T, Outcome> {
@@ -144,7 +146,7 @@ fn free<T>(
         after: None,
     };
     match answer {
-        Answer::Reply(reply) if reply.status.is_success() && reply.cut.is_none() => {
+        CallResult::Reply(reply) if reply.status.is_success() && reply.cut.is_none() => {
             let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
             json.filter(|json| json.get("error").is_none_or(Value::is_null))
                 .and_then(|json| read(reply, json.get("data").unwrap_or(&json)))

@@ -89,20 +89,20 @@ fn success_has_three_names() {
 
 #[test]
 fn a_free_call_is_never_in_doubt() {
-    let judge = |answer: &Answer| free(answer, &Provider::default(), |_, _| Some(())).unwrap_err();
-    let lost = Answer::Lost {
+    let judge = |answer: &CallResult| free(answer, &Provider::default(), |_, _| Some(())).unwrap_err();
+    let lost = CallResult::ResponseLost {
         timed_out: true,
         message: String::new(),
     };
     assert!(matches!(judge(&lost), Outcome::Retry { .. }));
     for (status, body) in [(500, json!({})), (200, json!({ "error": "oops" }))] {
-        let outcome = judge(&Answer::Reply(reply(status, &body)));
+        let outcome = judge(&CallResult::Reply(reply(status, &body)));
         assert!(
             matches!(outcome, Outcome::Retry { .. }),
             "{status} {body}: {outcome:?}"
         );
     }
-    let refused = judge(&Answer::Reply(reply(401, &json!({}))));
+    let refused = judge(&CallResult::Reply(reply(401, &json!({}))));
     assert!(matches!(
         refused,
         Outcome::Stop {
@@ -115,7 +115,7 @@ fn a_free_call_is_never_in_doubt() {
 #[test]
 fn what_is_about_the_session_may_be_made_again_and_a_wrong_photo_may_not() {
     let judge = |status, body: &Value| {
-        let answer = Answer::Reply(reply(status, body));
+        let answer = CallResult::Reply(reply(status, body));
         let outcome = session_gone(classify(&answer, &Provider::default()));
         mended(&answer, outcome)
     };
@@ -161,7 +161,7 @@ fn a_session_that_is_not_found_is_refused_in_every_shape() {
         json!({ "message": "no such group" }),
         json!(null),
     ] {
-        let answer = Answer::Reply(reply(404, &body));
+        let answer = CallResult::Reply(reply(404, &body));
         let outcome = session_gone(classify(&answer, &Provider::default()));
         let Outcome::Refused { code, .. } = outcome else {
             panic!("{outcome:?}");

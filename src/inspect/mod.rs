@@ -4,7 +4,7 @@ pub mod confusion;
 mod crop;
 mod decode;
 mod faces;
-mod likeness;
+mod near_duplicate;
 mod prepare;
 mod quality;
 mod resize;
@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use self::decode::{Caps, DecodeError, Pixels};
-use self::faces::belief::comparable;
+use self::faces::calibration::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
-pub use likeness::{Likeness, Likenesses};
+pub use near_duplicate::{ImageSignature, SignatureIndex};
 pub use thumbnail::Thumbnail;
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 
@@ -251,7 +251,7 @@ impl Inspector {
                 "as {} it stays over 10 MB; choose another inspect.format",
                 self.settings.format
             );
-            inspection.object(Verdict::Unsuitable, ReasonCode::TooLarge, message);
+            inspection.add_reason(Verdict::Unsuitable, ReasonCode::TooLarge, message);
         }
         (inspection, prepared)
     }
@@ -332,7 +332,7 @@ impl Inspector {
             faces: counted.map(|f| face(*f, scale)).collect(),
             width,
             height,
-            likeness: Some(Likeness::of(picture)),
+            signature: Some(ImageSignature::of(picture)),
         };
         count(&mut inspection, &found, thresholds);
         if inspection.verdict != Verdict::Unsuitable
@@ -350,13 +350,13 @@ fn size(inspection: &mut Inspection) {
     if width.min(height) < MIN_SIDE {
         let message =
             format!("{width} × {height} px; each side needs at least {MIN_SIDE} px: export it larger");
-        inspection.object(Verdict::Unsuitable, ReasonCode::TooSmall, message);
+        inspection.add_reason(Verdict::Unsuitable, ReasonCode::TooSmall, message);
     }
     let ratio = width as f32 / height as f32;
     if !(RATIOS.0..=RATIOS.1).contains(&ratio) {
         let (least, most) = RATIOS;
         let message = format!("width is {ratio:.2} times the height; {least} to {most} is allowed: crop it");
-        inspection.object(Verdict::Unsuitable, ReasonCode::BadRatio, message);
+        inspection.add_reason(Verdict::Unsuitable, ReasonCode::BadRatio, message);
     }
 }
 
@@ -366,17 +366,17 @@ fn count(inspection: &mut Inspection, found: &[Found], thresholds: &Thresholds) 
     let second = second(found);
     if best < thresholds.none {
         let message = "no face was found: use a front or three-quarter view, eyes open".to_owned();
-        inspection.object(Verdict::Unsuitable, ReasonCode::NoFace, message);
+        inspection.add_reason(Verdict::Unsuitable, ReasonCode::NoFace, message);
     } else if best < thresholds.sure {
         let message = "no face is clearly visible: look at it, and approve it if it shows one".to_owned();
-        inspection.object(Verdict::Review, ReasonCode::NoFace, message);
+        inspection.add_reason(Verdict::Review, ReasonCode::NoFace, message);
     }
     if second >= thresholds.several {
         let message = "more than one face was found: crop to one".to_owned();
-        inspection.object(Verdict::Unsuitable, ReasonCode::SeveralFaces, message);
+        inspection.add_reason(Verdict::Unsuitable, ReasonCode::SeveralFaces, message);
     } else if second >= thresholds.second {
         let message = "there may be a second face: look at it, and approve it if there is none".to_owned();
-        inspection.object(Verdict::Review, ReasonCode::SeveralFaces, message);
+        inspection.add_reason(Verdict::Review, ReasonCode::SeveralFaces, message);
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Foun
     let inside = area.right.min(width) - area.left.max(0.0);
     let inside = inside.max(0.0) * (area.bottom.min(height) - area.top.max(0.0)).max(0.0);
     let seen = inside / area.area().max(1.0);
-    let mut review = |code, message: &str| inspection.object(Verdict::Review, code, message.to_owned());
+    let mut review = |code, message: &str| inspection.add_reason(Verdict::Review, code, message.to_owned());
     if seen < thresholds.cut_off {
         review(
             ReasonCode::FaceCutOff,

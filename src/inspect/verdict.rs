@@ -133,7 +133,7 @@ pub struct Inspection {
     /// Height in pixels, as displayed; 0 when unreadable.
     pub height: u32,
     /// By which nearly equal pictures are found; `None` when unreadable.
-    pub likeness: Option<super::Likeness>,
+    pub signature: Option<super::ImageSignature>,
 }
 
 impl Inspection {
@@ -146,12 +146,12 @@ impl Inspection {
             faces: Vec::new(),
             width: 0,
             height: 0,
-            likeness: None,
+            signature: None,
         }
     }
 
     /// Adds a reason, and makes the verdict no better than `verdict`.
-    pub(super) fn object(&mut self, verdict: Verdict, code: ReasonCode, message: String) {
+    pub(super) fn add_reason(&mut self, verdict: Verdict, code: ReasonCode, message: String) {
         self.verdict = self.verdict.worse(verdict);
         self.reasons.push(Reason { code, message });
     }
@@ -181,6 +181,6 @@ impl Inspection {
                  for both; a character that was only renamed keeps its id under the old name"
             )
         };
-        self.object(Verdict::Review, code, message);
+        self.add_reason(Verdict::Review, code, message);
     }
 }

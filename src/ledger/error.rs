@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::lock::Holder;
 use super::state::IllegalTransition;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// What can go wrong with a ledger.
 #[derive(Debug, thiserror::Error)]

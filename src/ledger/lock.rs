@@ -38,7 +38,7 @@ impl Lock {
         let named = ledger;
         let ledger = &place(ledger, MOST_LINKS);
         let path = beside(ledger, "lock");
-        let told = |error| LedgerError::Io {
+        let message = |error| LedgerError::Io {
             path: path.clone(),
             error,
         };
@@ -48,7 +48,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(told)?;
+            .map_err(message)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -57,7 +57,7 @@ impl Lock {
                     holder: holder(&beside(ledger, "holder")),
                 });
             }
-            Err(TryLockError::Error(error)) => return Err(told(error)),
+            Err(TryLockError::Error(error)) => return Err(message(error)),
         }
         // In a file of its own: Windows lets nobody read a locked one.
         let text = format!(
@@ -65,8 +65,8 @@ impl Lock {
             std::process::id(),
             jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")
         );
-        std::fs::write(beside(ledger, "holder"), text).map_err(told)?;
-        file.rewind().and_then(|()| file.flush()).map_err(told)?;
+        std::fs::write(beside(ledger, "holder"), text).map_err(message)?;
+        file.rewind().and_then(|()| file.flush()).map_err(message)?;
         Ok(Self { _file: file })
     }
 }
@@ -106,7 +106,7 @@ fn holder(path: &Path) -> Holder {
 fn ago(text: &str) -> Option<String> {
     let since: jiff::Timestamp = text.rsplit(' ').next()?.parse().ok()?;
     let ago = Duration::try_from(jiff::Timestamp::now().duration_since(since)).ok()?;
-    Some(format!(", {} ago", crate::plan::length(ago)))
+    Some(format!(", {} ago", crate::util::duration::format_duration(ago)))
 }
 
 /// `ledger.db` → `ledger.db.lock`
@@ -131,8 +131,11 @@ mod tests {
             "process 7 (castline run) since {}",
             since.strftime("%Y-%m-%dT%H:%M:%SZ")
         );
-        let told = ago(&text).unwrap();
-        assert!(told.starts_with(", 2 min ") && told.ends_with(" s ago"), "{told}");
+        let message = ago(&text).unwrap();
+        assert!(
+            message.starts_with(", 2 min ") && message.ends_with(" s ago"),
+            "{message}"
+        );
         assert_eq!(ago("another form"), None);
     }
 
@@ -153,10 +156,10 @@ mod tests {
         for _ in 0..2 {
             let lock = Lock::take(&ledger, "run").unwrap();
             for path in &paths {
-                let told = Lock::take(path, "run").unwrap_err();
+                let message = Lock::take(path, "run").unwrap_err();
                 assert!(
-                    matches!(&told, LedgerError::Locked { path: named, .. } if named == path),
-                    "{told}"
+                    matches!(&message, LedgerError::Locked { path: named, .. } if named == path),
+                    "{message}"
                 );
             }
             drop(lock);

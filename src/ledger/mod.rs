@@ -1,8 +1,14 @@
 //! What was seen, published, intended and paid: SQLite, durable, one writer.
 
+mod approval;
+mod backup;
+mod clock;
 mod error;
 mod faults;
+mod integrity;
 mod lock;
+mod records;
+mod resolve;
 mod schema;
 mod sessions;
 mod state;
@@ -12,10 +18,14 @@ mod totals;
 mod transition;
 mod view;
 
+pub use approval::Approval;
+pub use clock::now;
 pub use error::LedgerError;
 pub use lock::Holder;
+pub use resolve::{check_ids_free, in_doubt, settling};
 pub use sessions::{Consent, INIT_WINDOW, Session, SessionState};
 pub use state::{IllegalTransition, Record, State, apply};
-pub use store::{Interrupted, Ledger, OpenOptions, now};
+pub use step::Interrupted;
+pub use store::{Ledger, OpenOptions};
 pub use transition::{Budget, INTERRUPTED, Resolution, Transition};
 pub use view::{LedgerView, Reader, Spend};

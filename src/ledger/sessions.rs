@@ -110,7 +110,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn ask_session(&self, consent: &Consent) -> Result<(), LedgerError> {
+    pub async fn reserve_init(&self, consent: &Consent) -> Result<(), LedgerError> {
         self.mark(consent.0.clone(), SessionState::Asked, true).await
     }
 
@@ -118,7 +118,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn unask_session(&self, consent: &Consent) -> Result<(), LedgerError> {
+    pub async fn release_init(&self, consent: &Consent) -> Result<(), LedgerError> {
         self.mark(consent.0.clone(), SessionState::Consented, false).await
     }
 
@@ -193,7 +193,7 @@ impl LedgerView {
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn inits(&self) -> Result<Vec<Duration>, LedgerError> {
+    pub fn recent_inits(&self) -> Result<Vec<Duration>, LedgerError> {
         let times: Vec<String> = times(&self.connection())?;
         Ok(ages(&times, Timestamp::now()))
     }
@@ -253,15 +253,15 @@ mod tests {
         let ledger = open(&folder);
         let consent = ledger.consent(&key(), "Ora").await.unwrap();
         assert!(
-            ledger.view().inits().unwrap().is_empty(),
+            ledger.view().recent_inits().unwrap().is_empty(),
             "a consent is no session"
         );
-        ledger.ask_session(&consent).await.unwrap();
+        ledger.reserve_init(&consent).await.unwrap();
         drop(ledger);
         let ledger = open(&folder);
-        assert_eq!(ledger.view().inits().unwrap().len(), 1);
-        ledger.unask_session(&consent).await.unwrap();
-        assert!(ledger.view().inits().unwrap().is_empty());
+        assert_eq!(ledger.view().recent_inits().unwrap().len(), 1);
+        ledger.release_init(&consent).await.unwrap();
+        assert!(ledger.view().recent_inits().unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -270,7 +270,7 @@ mod tests {
         let ledger = open(&folder);
         for round in 1..=2 {
             let consent = ledger.consent(&key(), "Ora").await.unwrap();
-            ledger.ask_session(&consent).await.unwrap();
+            ledger.reserve_init(&consent).await.unwrap();
             let lives = Duration::from_secs(120);
             // The second time the provider gives the same group: both count.
             ledger.begin_session(consent, "grp_1", lives).await.unwrap();
@@ -282,7 +282,7 @@ mod tests {
                 (SessionState::Passed, "Ora")
             );
             assert!(last.expires_at > last.started_at && last.consent_at <= last.started_at);
-            assert_eq!(ledger.view().inits().unwrap().len(), round);
+            assert_eq!(ledger.view().recent_inits().unwrap().len(), round);
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{INTERRUPTED, Resolution, Transition};
 use crate::cast::{Character, Kind, Name};
 use crate::inspect::Verdict;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// Where a character stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,6 +132,14 @@ impl Record {
         }
     }
 
+    /// Whether the last try at this image failed at no cost, by no fault of an interruption. Without a SHA-256, the
+    /// image is the one that was seen last.
+    pub fn has_failed_for(&self, sha256: Option<&str>) -> bool {
+        matches!(self.state, State::Prepared | State::Published)
+            && self.has_failed()
+            && sha256.is_none_or(|sha256| self.source_sha256.as_deref() == Some(sha256))
+    }
+
     /// Whether the cast still says of it what it said when it was last seen, with the same picture.
     pub fn is_as_seen(&self, character: &Character, sha256: &str) -> bool {
         self.source_sha256.as_deref() == Some(sha256)
@@ -244,7 +252,7 @@ pub fn apply(
             record.state = Published;
         }
         (state @ (Prepared | Published), Transition::Fail { code, message }) => {
-            told(&mut record, state, code, message);
+            set_state(&mut record, state, code, message);
         }
         (Published, Transition::Intend { price, .. }) => {
             record.attempted_sha256.clone_from(&record.source_sha256);
@@ -260,17 +268,17 @@ pub fn apply(
                 price,
                 settlement,
                 at,
-                told: _,
+                priced: _,
             },
         ) => {
             enrolled(&mut record, asset_id, Some(*price), at);
             record.settlement.clone_from(settlement);
         }
-        (Intent, Transition::Refuse { code, message, .. }) => told(&mut record, Refused, code, message),
+        (Intent, Transition::Refuse { code, message, .. }) => set_state(&mut record, Refused, code, message),
         (Intent, Transition::Release { code, message } | Transition::SetAside { code, message }) => {
-            told(&mut record, Published, code, message);
+            set_state(&mut record, Published, code, message);
         }
-        (Intent, Transition::Doubt { code, message }) => told(&mut record, InDoubt, code, message),
+        (Intent, Transition::Doubt { code, message }) => set_state(&mut record, InDoubt, code, message),
         (InDoubt, Transition::Resolve(Resolution::Adopt { asset_id, at })) => {
             let price = record.attempted_price;
             enrolled(&mut record, asset_id, price, at);
@@ -310,7 +318,7 @@ pub fn apply(
     Ok(record)
 }
 
-fn told(record: &mut Record, state: State, code: &str, message: &str) {
+fn set_state(record: &mut Record, state: State, code: &str, message: &str) {
     record.state = state;
     record.code = Some(code.to_owned());
     record.message = Some(message.to_owned());

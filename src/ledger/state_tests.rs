@@ -56,7 +56,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     let enrolled = id.clone().prop_map(|id| Transition::Enrolled {
         asset_id: id.to_owned(),
         price: Usd::from_micros(10_000),
-        told: true,
+        priced: true,
         settlement: None,
         at: String::new(),
     });
@@ -241,7 +241,7 @@ fn why_something_failed_stays_until_it_is_tried_again() {
     let enrolled = Transition::Enrolled {
         asset_id: "ta_1".into(),
         price: Usd::ZERO,
-        told: true,
+        priced: true,
         settlement: None,
         at: String::new(),
     };

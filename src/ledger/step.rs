@@ -4,10 +4,19 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::store::{Interrupted, now};
-use super::{Budget, LedgerError, Record, Resolution, Transition, apply, totals, view};
+use super::clock::now;
+use super::{Budget, LedgerError, Record, Resolution, Transition, apply, records, totals};
 use crate::cast::{Name, NameKey};
-use crate::money::Usd;
+use crate::util::money::Usd;
+
+/// A paid call that an earlier run began, and whose payment can be sent again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interrupted {
+    /// Whom it is about.
+    pub name: Name,
+    /// What was made durable with its intent.
+    pub payment: String,
+}
 
 /// One transition of one character, with what it means for its attempts.
 pub(super) fn step(
@@ -18,7 +27,7 @@ pub(super) fn step(
     transition: &Transition,
 ) -> Result<Record, LedgerError> {
     let key = name.key();
-    let before = view::get(connection, path, &key)?;
+    let before = records::get(connection, path, &key)?;
     let record = apply(name, before.as_ref(), transition)?;
     if let Some(before) = &before
         && before.asset_id != record.asset_id
@@ -28,14 +37,14 @@ pub(super) fn step(
             .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
             .execute((key.as_str(), old, &before.enrolled_sha256, now()))?;
     }
-    attempt(connection, run, &key, transition)?;
+    record_attempt(connection, run, &key, transition)?;
     put(connection, &key, &record)?;
     Ok(record)
 }
 
 fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), LedgerError> {
     let text = serde_json::to_string(record).expect("a record is plain data");
-    let digest = view::digest(&text);
+    let digest = records::digest(&text);
     connection
         .prepare_cached(
             "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, ?4)
@@ -46,7 +55,7 @@ fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), Le
 }
 
 /// What a transition means for the attempts at paying.
-fn attempt(
+fn record_attempt(
     connection: &Connection,
     run: i64,
     key: &NameKey,
@@ -73,7 +82,7 @@ fn attempt(
                     "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND outcome = 'set_aside'",
                 )?
                 .execute([key.as_str()])?;
-            within(connection, run, *price, *budget)?;
+            check_budget(connection, run, *price, *budget)?;
             connection
                 .prepare_cached(
                     "INSERT INTO attempts (key, run, request_digest, price, started_at, payment) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -83,11 +92,11 @@ fn attempt(
         Transition::Enrolled {
             asset_id,
             price,
-            told,
+            priced,
             settlement,
             ..
         } => {
-            end("enrolled", if *told { "priced" } else { "" }, "")?;
+            end("enrolled", if *priced { "priced" } else { "" }, "")?;
             connection
                 .prepare_cached(&format!(
                     "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = {open}"
@@ -139,7 +148,7 @@ fn attempt(
 
 /// Whether one more call at `price` stays within the budget; in the transaction that writes the intent,
 /// so that calls under way at once can't exceed it together.
-fn within(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
+fn check_budget(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
     let caps = [
         (budget.run, Some(run), "--max-cost"),
         (budget.life, None, "api.max_total_cost_usd"),
@@ -177,7 +186,7 @@ pub(super) fn recover(
             |row| row.get(0),
         )?;
         let key = NameKey::from_stored(key.clone());
-        let record = view::get(&transaction, path, &key)?.expect("it was just listed");
+        let record = records::get(&transaction, path, &key)?.expect("it was just listed");
         if let Some(payment) = payment.filter(|payment| keep(payment)) {
             let name = record.name;
             kept.push(Interrupted { name, payment });

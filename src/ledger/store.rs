@@ -8,14 +8,14 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::clock::now;
 use super::faults::Faults;
 use super::lock::Lock;
-use super::step::{recover, release_expired, step};
+use super::step::{Interrupted, recover, release_expired, step};
 use super::view::{LedgerView, Reader};
-use super::{LedgerError, Record, Spend, Transition, schema, totals};
+use super::{Approval, LedgerError, Record, Spend, Transition, integrity, schema, totals};
 use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
-use crate::plan::Approval;
 
 /// So many waiting writes share one commit at most.
 const GROUP: usize = 256;
@@ -44,19 +44,10 @@ impl OpenOptions {
 
     /// Leaves a paid call that was interrupted open when `keep` says of its payment that it can be sent again,
     /// instead of bringing it into doubt: see [`Ledger::interrupted`].
-    pub fn keeping(mut self, keep: fn(&str) -> bool, expired: fn(&str) -> bool) -> Self {
+    pub fn with_resumable_payments(mut self, keep: fn(&str) -> bool, expired: fn(&str) -> bool) -> Self {
         (self.keep, self.expired) = (keep, expired);
         self
     }
-}
-
-/// A paid call that an earlier run began, and whose payment can be sent again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Interrupted {
-    /// Whom it is about.
-    pub name: Name,
-    /// What was made durable with its intent.
-    pub payment: String,
 }
 
 /// A ledger that this process alone writes. Clones share it.
@@ -79,7 +70,7 @@ struct Shared {
 
 /// The writing thread. It is waited for when the ledger is dropped, so that a process can't end before the file is whole.
 struct Writer {
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<mpsc::Sender<WriteJob>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -94,8 +85,8 @@ impl Drop for Writer {
 }
 
 /// A write: done inside the group's transaction; what it returns is told once that is durable.
-type Job = Box<dyn FnOnce(&Connection) -> Told + Send>;
-type Told = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
+type WriteJob = Box<dyn FnOnce(&Connection) -> Completion + Send>;
+type Completion = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 
 impl Ledger {
     /// Opens the ledger at `path`, or makes a new one; takes its lock. An intent without outcome, which
@@ -118,7 +109,7 @@ impl Ledger {
             sandbox: options.sandbox,
         };
         schema::prepare(&mut connection, path, &identity)?;
-        schema::quick_check(&connection, path)?;
+        integrity::quick_check(&connection, path)?;
         schema::bind(&connection, path, &identity)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -281,7 +272,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn decide(
+    pub async fn set_decision(
         &self,
         key: &NameKey,
         sha256: &str,
@@ -308,7 +299,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn undecide(&self, key: &NameKey, sha256: &str) -> Result<(), LedgerError> {
+    pub async fn clear_decision(&self, key: &NameKey, sha256: &str) -> Result<(), LedgerError> {
         let row = (key.as_str().to_owned(), sha256.to_owned());
         self.transact(move |connection| {
             connection
@@ -340,8 +331,8 @@ impl Ledger {
         &self,
         write: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let (reply, told) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let (reply, message) = oneshot::channel();
+        let job: WriteJob = Box::new(move |connection| {
             let made = savepoint(connection, write);
             Box::new(move |durable| {
                 // Whoever waited may be gone; the write stays.
@@ -351,7 +342,7 @@ impl Ledger {
         let gone = || LedgerError::Poisoned("its thread has ended".to_owned());
         let jobs = self.shared.writer.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(job).map_err(|_| gone())?;
-        told.await.map_err(|_| gone())?
+        message.await.map_err(|_| gone())?
     }
 }
 
@@ -378,7 +369,7 @@ impl Reader for Ledger {
 }
 
 /// The writing thread: groups what waits into one transaction. After a failed write, every later one fails.
-fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>, mut faults: Faults) {
+fn write_all(mut connection: Connection, queue: &mpsc::Receiver<WriteJob>, mut faults: Faults) {
     let poison: OnceLock<String> = OnceLock::new();
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
@@ -390,10 +381,10 @@ fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>, mut faults
             continue;
         }
         match commit(&mut connection, group, &mut faults) {
-            (told, Ok(())) => told.into_iter().for_each(|tell| tell(Ok(()))),
-            (told, Err(error)) => {
+            (message, Ok(())) => message.into_iter().for_each(|tell| tell(Ok(()))),
+            (message, Err(error)) => {
                 let problem = error.to_string();
-                for tell in told {
+                for tell in message {
                     tell(Err(LedgerError::Poisoned(problem.clone())));
                 }
                 let _ = poison.set(problem);
@@ -413,20 +404,20 @@ fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>, mut faults
 
 fn commit(
     connection: &mut Connection,
-    group: Vec<Job>,
+    group: Vec<WriteJob>,
     faults: &mut Faults,
-) -> (Vec<Told>, Result<(), LedgerError>) {
+) -> (Vec<Completion>, Result<(), LedgerError>) {
     let transaction = match connection.transaction() {
         Ok(transaction) => transaction,
         Err(error) => return (Vec::new(), Err(error.into())),
     };
-    let told = group.into_iter().map(|job| job(&transaction)).collect();
+    let message = group.into_iter().map(|job| job(&transaction)).collect();
     let committed = match faults.before_commit() {
         Ok(()) => transaction.commit().map_err(LedgerError::from),
         fault => fault,
     };
     faults.after_commit();
-    (told, committed)
+    (message, committed)
 }
 
 /// A write of its own within the group: one that fails leaves no trace, and no other with it.
@@ -443,11 +434,6 @@ fn savepoint<T>(
     };
     connection.execute_batch(end)?;
     made
-}
-
-/// Now, RFC 3339 in UTC.
-pub fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cast::Kind;
 use crate::ledger::{Budget, State};
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// An id of a manifest, and what it says was paid.
 fn import(id: &str, price: Option<Usd>) -> Transition {
@@ -33,7 +33,7 @@ async fn what_a_manifest_says_was_paid_counts_as_spent() {
     }
     assert_eq!(ledger.view().spend(None).unwrap().enrolled, cent * 2);
     assert_eq!(
-        ledger.view().told_price().unwrap(),
+        ledger.view().reply_price().unwrap(),
         None,
         "what it costs today is not known"
     );
@@ -82,7 +82,7 @@ async fn a_payment_that_was_turned_away_counts_until_nobody_can_charge_it() {
     let name = Name::new("Ada").unwrap();
     let cent = Usd::from_micros(10_000);
     let open = |expired: fn(&str) -> bool| {
-        let options = OpenOptions::new("sandbox", true, "run").keeping(|_| false, expired);
+        let options = OpenOptions::new("sandbox", true, "run").with_resumable_payments(|_| false, expired);
         Ledger::open(&path, options).unwrap()
     };
     let ledger = open(|_| false);

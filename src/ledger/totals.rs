@@ -7,7 +7,7 @@
 use rusqlite::Connection;
 
 use super::LedgerError;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// Counted as [`view::spend`](super::view::spend) does: enrolled, in doubt, set aside, or without outcome.
 const TOTALS: &str = "
@@ -112,7 +112,7 @@ mod tests {
             intend(&connection, 1, i64::MAX);
         }
         assert!(spent(&connection, None).unwrap() >= Usd::from_micros(i64::MAX as u64));
-        let told = crate::ledger::view::spend(&connection, None).unwrap().in_doubt;
-        assert!(told >= Usd::from_micros(i64::MAX as u64));
+        let message = crate::ledger::view::spend(&connection, None).unwrap().in_doubt;
+        assert!(message >= Usd::from_micros(i64::MAX as u64));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cast::{Character, Kind};
 use crate::inspect::{Inspection, Verdict};
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// The code of a call that was left when its run ended, by no fault of its own.
 pub const INTERRUPTED: &str = "interrupted";
@@ -73,7 +73,7 @@ pub enum Transition {
         /// What it cost.
         price: Usd,
         /// Whether the API told so; else it is what was expected.
-        told: bool,
+        priced: bool,
         /// The receipt, in wallet mode.
         settlement: Option<String>,
         /// When, RFC 3339.
@@ -172,12 +172,12 @@ impl Transition {
     pub fn judge(inspection: &Inspection, goes_on: bool) -> Self {
         let codes: Vec<String> = inspection.reasons.iter().map(|r| r.code.to_string()).collect();
         let messages: Vec<&str> = inspection.reasons.iter().map(|r| r.message.as_str()).collect();
-        let told = !goes_on && !codes.is_empty();
+        let text = !goes_on && !codes.is_empty();
         Self::Judge {
             verdict: inspection.verdict,
             goes_on,
-            code: told.then(|| codes.join(",")),
-            message: told.then(|| messages.join("; ")),
+            code: text.then(|| codes.join(",")),
+            message: text.then(|| messages.join("; ")),
         }
     }
 

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
-use sha2::{Digest, Sha256};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{LedgerError, Record, schema};
+use super::{Approval, LedgerError, Record, backup, records, schema};
 use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
-use crate::money::Usd;
-use crate::plan::Approval;
+use crate::util::money::Usd;
 
 /// What stations ask a ledger before they look at a picture.
 pub trait Reader: Send + Sync {
@@ -111,9 +109,9 @@ impl LedgerView {
     ///
     /// # Errors
     /// [`LedgerError::Foreign`], or it can't be read.
-    pub fn belongs_to(&self, provider: &str, sandbox: bool) -> Result<(), LedgerError> {
+    pub fn check_owner(&self, provider: &str, sandbox: bool) -> Result<(), LedgerError> {
         let ours = schema::Identity { provider, sandbox };
-        schema::belongs_to(&self.connection(), &self.path, &ours).map(drop)
+        schema::check_owner(&self.connection(), &self.path, &ours).map(drop)
     }
 
     /// Where it is.
@@ -128,8 +126,8 @@ impl LedgerView {
     pub fn all(&self) -> Result<Vec<Record>, LedgerError> {
         let connection = self.connection();
         let mut query = connection.prepare_cached("SELECT record, digest FROM characters ORDER BY seq")?;
-        let rows = query.query_map([], raw)?;
-        rows.map(|row| checked(&self.path, row?)).collect()
+        let rows = query.query_map([], records::raw)?;
+        rows.map(|row| records::checked(&self.path, row?)).collect()
     }
 
     /// Every asset id that a character has or ever had, with the name of that character.
@@ -170,7 +168,7 @@ impl LedgerView {
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn told_price(&self) -> Result<Option<Usd>, LedgerError> {
+    pub fn reply_price(&self) -> Result<Option<Usd>, LedgerError> {
         let micros: Option<i64> = self.connection().query_row(
             "SELECT max(price) FROM attempts WHERE outcome = 'enrolled' AND code = 'priced' AND run =
              (SELECT run FROM attempts WHERE outcome = 'enrolled' AND code = 'priced' ORDER BY run DESC LIMIT 1)",
@@ -231,13 +229,13 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read, or the copy can't be written or verified.
     pub fn backup(&self, target: &Path) -> Result<(), LedgerError> {
-        copy(&self.connection(), target)
+        backup::copy(&self.connection(), target)
     }
 }
 
 impl Reader for LedgerView {
     fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError> {
-        get(&self.connection(), &self.path, key)
+        records::get(&self.connection(), &self.path, key)
     }
 
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError> {
@@ -303,64 +301,6 @@ const PAID: &str = "SELECT seq, json_extract(record, '$.name') AS name,
     FROM characters WHERE json_extract(record, '$.asset_id') IS NOT NULL
     UNION ALL SELECT seq, json_extract(record, '$.name'), json_extract(record, '$.attempted_sha256')
     FROM characters WHERE state IN ('intent', 'in_doubt')";
-
-/// Copies a ledger, with what stands in its log, over `target`.
-pub(super) fn copy(connection: &Connection, target: &Path) -> Result<(), LedgerError> {
-    let io = |error| LedgerError::Io {
-        path: target.to_owned(),
-        error,
-    };
-    let folder = target.parent().filter(|p| !p.as_os_str().is_empty());
-    let beside = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(io)?;
-    {
-        let mut copy = Connection::open(beside.path())?;
-        rusqlite::backup::Backup::new(connection, &mut copy)?.run_to_completion(
-            1000,
-            std::time::Duration::ZERO,
-            None,
-        )?;
-        copy.pragma_update(None, "journal_mode", "DELETE")?;
-        schema::quick_check(&copy, target)?;
-    }
-    beside.as_file().sync_all().map_err(io)?;
-    beside.persist(target).map_err(|e| io(e.error))?;
-    Ok(())
-}
-
-type Raw = (String, Vec<u8>);
-
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((row.get(0)?, row.get(1)?))
-}
-
-/// The record of a character.
-pub(super) fn get(
-    connection: &Connection,
-    path: &Path,
-    key: &NameKey,
-) -> Result<Option<Record>, LedgerError> {
-    let mut query = connection.prepare_cached("SELECT record, digest FROM characters WHERE key = ?1")?;
-    let row = query.query_row([key.as_str()], raw).optional()?;
-    row.map(|row| checked(path, row)).transpose()
-}
-
-fn checked(path: &Path, (text, digest): Raw) -> Result<Record, LedgerError> {
-    let damaged = |problem: String| LedgerError::Damaged {
-        path: path.to_owned(),
-        problem,
-    };
-    if digest != self::digest(&text) {
-        return Err(damaged("a row does not fit its digest".to_owned()));
-    }
-    serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
-}
-
-/// By which damage of a row is noticed: the first 8 bytes of its SHA-256.
-pub(super) fn digest(record: &str) -> [u8; 8] {
-    *Sha256::digest(record.as_bytes())
-        .first_chunk()
-        .expect("a SHA-256 has 32 bytes")
-}
 
 /// Sums are of floating point, which no price makes overflow, and exact up to billions of dollars. A doubt that was
 /// retried stays counted, and so does a payment that was set aside; what a person forgot, or the API released, does not.

@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn names_that_become_one_row_are_an_error_with_both() {
-        let told = unreal_csv(&manifest(&["Ren-K", "ren k"]))
+        let message = unreal_csv(&manifest(&["Ren-K", "ren k"]))
             .unwrap_err()
             .to_string();
         assert!(
-            told.contains("Ren-K") && told.contains("ren k") && told.contains("rename"),
-            "{told}"
+            message.contains("Ren-K") && message.contains("ren k") && message.contains("rename"),
+            "{message}"
         );
     }
 

@@ -1,18 +1,21 @@
 //! Writes name → asset id, for people and for game engines: a view of the ledger.
 
 mod csv;
+mod from_ledger;
+mod import;
 mod engines;
 mod write;
 
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cast::Kind;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 pub use engines::row_names;
+pub use from_ledger::from_ledger;
+pub use import::{import_steps, names};
 pub use write::write_file;
 
 /// The version of the full JSON form.
@@ -75,41 +78,21 @@ pub struct ManifestEntry {
 }
 
 /// How a manifest is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ManifestFormat {
-    /// Everything.
+    /// Every field of every character
+    #[default]
     Json,
-    /// A row per character, safe for spreadsheets.
+    /// One row per character, safe for spreadsheets
     Csv,
-    /// `{"name":"ta_…"}`.
+    /// A flat object: {"name":"ta_…"}
     Map,
-    /// Unreal's DataTable, CSV.
+    /// Unreal DataTable as CSV
     UnrealCsv,
-    /// Unreal's DataTable, JSON.
+    /// Unreal DataTable as JSON
     UnrealJson,
-    /// For Unity's `JsonUtility`.
+    /// An object that Unity's JsonUtility reads
     UnityJson,
-}
-
-/// What was typed is no format.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no format: write json, csv, map, unreal-csv, unreal-json or unity-json")]
-pub struct ParseFormatError(String);
-
-impl FromStr for ManifestFormat {
-    type Err = ParseFormatError;
-
-    fn from_str(text: &str) -> Result<Self, ParseFormatError> {
-        Ok(match text {
-            "json" => Self::Json,
-            "csv" => Self::Csv,
-            "map" => Self::Map,
-            "unreal-csv" => Self::UnrealCsv,
-            "unreal-json" => Self::UnrealJson,
-            "unity-json" => Self::UnityJson,
-            _ => return Err(ParseFormatError(text.to_owned())),
-        })
-    }
 }
 
 /// What can go wrong with a manifest.

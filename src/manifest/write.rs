@@ -10,7 +10,7 @@ use super::{Manifest, ManifestError, ManifestFormat, render};
 /// The file can't be written; one that was there stays as it was.
 pub fn write_file(path: &Path, manifest: &Manifest, format: ManifestFormat) -> Result<(), ManifestError> {
     let bytes = render(manifest, format)?;
-    crate::files::write_durably(path, &bytes).map_err(|error| ManifestError::Io {
+    crate::util::fs::write_atomic(path, &bytes).map_err(|error| ManifestError::Io {
         path: path.display().to_string(),
         error,
     })

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
+use super::Standing;
 use crate::cast::{Kind, Name, NameKey};
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// The version of the form.
 const SCHEMA: u32 = 1;
@@ -39,7 +39,7 @@ pub struct PlanFile {
     /// Settings that decide where pictures go, who is paid, and how pictures are judged: each with its text.
     pub settings: BTreeMap<String, String>,
     /// How the cast was read.
-    pub read: Read,
+    pub read: ReadOptions,
     /// What is done with whom, in the order of the cast.
     pub characters: Vec<Planned>,
 }
@@ -47,9 +47,9 @@ pub struct PlanFile {
 /// How a cast was read: the flags that decide about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Read {
-    /// `--skip-bad-rows`
-    pub skip_bad_rows: bool,
+pub struct ReadOptions {
+    /// `--skip-invalid`
+    pub skip_invalid: bool,
     /// `--allow-outside`
     pub allow_outside: bool,
     /// `--include`
@@ -70,8 +70,8 @@ pub struct Planned {
     pub kind: Kind,
     /// SHA-256 of its picture, in hex; empty when it can't be read.
     pub sha256: String,
-    /// What is done.
-    pub action: Action,
+    /// Where it stands: a run enrolls those for whom [`Standing::is_paid_next`] holds, and leaves the others.
+    pub standing: Standing,
 }
 
 /// A plan can't be read or written.
@@ -134,7 +134,7 @@ impl PlanFile {
             budget_usd: None,
             re_enroll_changed: false,
             settings: BTreeMap::new(),
-            read: Read::default(),
+            read: ReadOptions::default(),
             characters: Vec::new(),
         }
     }
@@ -178,7 +178,7 @@ impl PlanFile {
         };
         let mut text = serde_json::to_vec_pretty(&named).expect("a plan is plain data");
         text.push(b'\n');
-        crate::files::write_durably(path, &text).map_err(io)
+        crate::util::fs::write_atomic(path, &text).map_err(io)
     }
 
     /// That nothing has moved: `now` is the same plan, made anew.
@@ -200,9 +200,9 @@ impl PlanFile {
                 .settings
                 .get("payment.mode")
                 .is_some_and(|mode| mode == "wallet");
-            let mend = if quoted { " (plan --quote asks for it)" } else { "" };
+            let hint = if quoted { " (plan --quote asks for it)" } else { "" };
             moved.push(format!(
-                "the price was {}, it is {} now{mend}",
+                "the price was {}, it is {} now{hint}",
                 self.price_usd, now.price_usd
             ));
         }
@@ -212,20 +212,16 @@ impl PlanFile {
             let name = crate::cast::printable(then.name.as_str());
             match today.get(&then.name.key()) {
                 None => moved.push(format!("{name} is not in the cast any more")),
-                Some(now) if now.action != then.action => {
-                    if (then.action, now.action) == (Action::Enroll, Action::Keep)
-                        && now.sha256 == then.sha256
-                    {
-                        done += 1;
-                    }
+                Some(now) if now.standing != then.standing => {
+                    let enrolled = then.standing.is_paid_next() && now.standing == Standing::Enrolled;
+                    done += usize::from(enrolled && now.sha256 == then.sha256);
                     moved.push(format!(
-                        "{name} was to {}, and is now to {}",
-                        then.action.told(),
-                        now.action.told()
+                        "{name}: planned \"{}\", now \"{}\"",
+                        then.standing, now.standing
                     ));
                 }
                 Some(now) if now.sha256 != then.sha256 => {
-                    moved.push(format!("the picture of {name} has changed"))
+                    moved.push(format!("the image of {name} has changed"))
                 }
                 Some(now) if now.kind != then.kind => moved.push(format!("the kind of {name} has changed")),
                 Some(_) => {}
@@ -246,7 +242,7 @@ impl PlanFile {
             return Ok(());
         }
         if moved.len() == done {
-            let to_enroll = self.characters.iter().filter(|c| c.action == Action::Enroll);
+            let to_enroll = self.characters.iter().filter(|c| c.standing.is_paid_next());
             return Err(PlanError::Begun {
                 planned: to_enroll.count(),
                 done,
@@ -272,21 +268,21 @@ impl PlanFile {
 
     /// What a run is held to.
     pub fn agreed(&self) -> Agreed {
-        let of = |c: &Planned| (c.name.key(), (c.action, c.sha256.clone()));
+        let of = |c: &Planned| (c.name.key(), (c.standing, c.sha256.clone()));
         Agreed(self.characters.iter().map(of).collect())
     }
 }
 
 /// What was agreed on: a run that meets anything else stops before it pays for it.
 #[derive(Debug, Clone)]
-pub struct Agreed(HashMap<NameKey, (Action, String)>);
+pub struct Agreed(HashMap<NameKey, (Standing, String)>);
 
 impl Agreed {
     /// Whether that was agreed on.
-    pub fn covers(&self, name: &Name, action: Action, sha256: &str) -> bool {
+    pub fn covers(&self, name: &Name, standing: Standing, sha256: &str) -> bool {
         self.0
             .get(&name.key())
-            .is_some_and(|(agreed, picture)| *agreed == action && picture == sha256)
+            .is_some_and(|(agreed, image)| *agreed == standing && image == sha256)
     }
 }
 
@@ -300,7 +296,7 @@ fn folder(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    fn plan(characters: &[(&str, Action, &str)]) -> PlanFile {
+    fn plan(characters: &[(&str, Standing, &str)]) -> PlanFile {
         let mut plan = PlanFile::new(
             Path::new("cast.csv"),
             false,
@@ -309,11 +305,11 @@ mod tests {
         );
         plan.characters = characters
             .iter()
-            .map(|(name, action, sha256)| Planned {
+            .map(|(name, standing, sha256)| Planned {
                 name: Name::new(name).unwrap(),
                 kind: Kind::Portrait,
                 sha256: (*sha256).to_owned(),
-                action: *action,
+                standing: *standing,
             })
             .collect();
         plan
@@ -324,7 +320,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cast = folder.path().join("cast.csv");
         std::fs::write(&cast, "").unwrap();
-        let mut plan = plan(&[("Ada", Action::Enroll, "aa"), ("Bo", Action::Keep, "bb")]);
+        let mut plan = plan(&[
+            ("Ada", Standing::ToEnroll, "aa"),
+            ("Bo", Standing::Enrolled, "bb"),
+        ]);
         plan.cast.clone_from(&cast);
         let path = folder.path().join("plan.json");
         plan.write(&path).unwrap();
@@ -339,7 +338,10 @@ mod tests {
 
     #[test]
     fn whatever_moves_makes_a_plan_stale_and_is_told() {
-        let then = plan(&[("Ada", Action::Enroll, "aa"), ("Bo", Action::Keep, "bb")]);
+        let then = plan(&[
+            ("Ada", Standing::ToEnroll, "aa"),
+            ("Bo", Standing::Enrolled, "bb"),
+        ]);
         let dearer = PlanFile {
             price_usd: Usd::from_micros(11_000),
             ..then.clone()
@@ -350,42 +352,54 @@ mod tests {
         };
         for (now, part) in [
             (
-                plan(&[("Ada", Action::Keep, "aa"), ("Bo", Action::Keep, "bb")]),
+                plan(&[
+                    ("Ada", Standing::Enrolled, "aa"),
+                    ("Bo", Standing::Enrolled, "bb"),
+                ]),
                 "1 of the 1 that this plan enrolls are enrolled already, and nothing was done now: nothing of it is left",
             ),
             (
-                plan(&[("Ada", Action::Review, "aa"), ("Bo", Action::Keep, "bb")]),
-                "Ada was to be enrolled",
+                plan(&[
+                    ("Ada", Standing::ToReview, "aa"),
+                    ("Bo", Standing::Enrolled, "bb"),
+                ]),
+                "Ada: planned \"to enroll\", now \"to review\"",
             ),
-            (
-                plan(&[("Ada", Action::Enroll, "ab"), ("Bo", Action::Keep, "bb")]),
-                "the picture of Ada",
-            ),
-            (plan(&[("Ada", Action::Enroll, "aa")]), "Bo is not in the cast"),
             (
                 plan(&[
-                    ("Ada", Action::Enroll, "aa"),
-                    ("Bo", Action::Keep, "bb"),
-                    ("Cy", Action::Enroll, "cc"),
+                    ("Ada", Standing::ToEnroll, "ab"),
+                    ("Bo", Standing::Enrolled, "bb"),
+                ]),
+                "the image of Ada",
+            ),
+            (
+                plan(&[("Ada", Standing::ToEnroll, "aa")]),
+                "Bo is not in the cast",
+            ),
+            (
+                plan(&[
+                    ("Ada", Standing::ToEnroll, "aa"),
+                    ("Bo", Standing::Enrolled, "bb"),
+                    ("Cy", Standing::ToEnroll, "cc"),
                 ]),
                 "Cy is new",
             ),
             (dearer, "the price was $0.01, it is $0.011 now"),
             (elsewhere, "s3.bucket was \"\", it is \"other\" now"),
         ] {
-            let told = then.still_holds(&now).unwrap_err().to_string();
-            assert!(told.contains(part), "{told}");
+            let message = then.still_holds(&now).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
         }
     }
 
     #[test]
     fn only_what_was_agreed_on_is_covered() {
-        let agreed = plan(&[("Ada", Action::Enroll, "aa")]).agreed();
+        let agreed = plan(&[("Ada", Standing::ToEnroll, "aa")]).agreed();
         let name = |text: &str| Name::new(text).unwrap();
-        assert!(agreed.covers(&name("ada"), Action::Enroll, "aa"));
-        assert!(!agreed.covers(&name("Ada"), Action::Enroll, "ab"));
-        assert!(!agreed.covers(&name("Ada"), Action::Keep, "aa"));
-        assert!(!agreed.covers(&name("Bo"), Action::Enroll, "aa"));
+        assert!(agreed.covers(&name("ada"), Standing::ToEnroll, "aa"));
+        assert!(!agreed.covers(&name("Ada"), Standing::ToEnroll, "ab"));
+        assert!(!agreed.covers(&name("Ada"), Standing::Enrolled, "aa"));
+        assert!(!agreed.covers(&name("Bo"), Standing::ToEnroll, "aa"));
     }
 
     #[test]
@@ -393,7 +407,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("manifest.json");
         std::fs::write(&path, "{\"characters\":[]}").unwrap();
-        let told = PlanFile::read(&path).unwrap_err().to_string();
-        assert!(told.contains("is no plan of castline"), "{told}");
+        let message = PlanFile::read(&path).unwrap_err().to_string();
+        assert!(message.contains("is no plan of castline"), "{message}");
     }
 }

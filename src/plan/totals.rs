@@ -1,13 +1,14 @@
 //! What a run would do, in sum: how many, for how much, in what time.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Action;
+use super::{ByStanding, Standing};
 use crate::enroll::Rate;
-use crate::money::Usd;
+use crate::util::duration::format_duration;
+use crate::util::money::Usd;
 
 /// Characters of one kind, and what they cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -28,37 +29,23 @@ impl Group {
 /// What a run would do, in sum.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Totals {
-    /// Enrolled for the first time.
-    pub new: Group,
-    /// Enrolled again, since their picture has changed.
-    pub re_enrolled: Group,
-    /// Enrolled before, with the same picture.
-    pub kept: Group,
-    /// Enrolled before, with a picture that has changed since.
-    pub changed: Group,
-    /// A person should look.
-    pub in_review: Group,
-    /// Can't be enrolled as they are.
-    pub unsuitable: Group,
-    /// Refused by the API before, unchanged since.
-    pub refused: Group,
-    /// Real actors, who wait for `castline realface`.
-    pub real_actors: Group,
-    /// A paid call of an earlier run has an unknown outcome.
-    pub in_doubt: Group,
-    /// What one enrollment costs.
+    /// The characters by standing, and what the run pays for each group.
+    pub standing: ByStanding<Group>,
+    /// Of those to enroll: how many have an asset id already, and are paid for again because they have changed.
+    pub re_enrolled: u64,
+    /// Price of one enrollment.
     pub price_usd: Usd,
-    /// Where that is said.
+    /// Where the price comes from, for people.
     pub price_from: String,
-    /// What S3 is asked for.
+    /// Requests to S3.
     pub uploads: Uploads,
-    /// Paid calls at most: `5/s`.
+    /// Maximum rate of paid calls: `5/s`.
     pub rate: Rate,
-    /// How long the paid calls take at that rate, at least.
+    /// Least time that the paid calls take at that rate, in seconds.
     pub seconds: f64,
-    /// What the run costs.
+    /// Cost of the run.
     pub cost_usd: Usd,
-    /// The most that it may cost, where a budget is set.
+    /// The most that the run may pay, where a budget is set.
     pub budget_usd: Option<Usd>,
     /// What calls of earlier runs may have cost, as far as in doubt.
     pub in_doubt_usd: Usd,
@@ -76,18 +63,11 @@ pub struct Uploads {
 }
 
 impl Totals {
-    /// Nothing yet, at this price and rate.
+    /// Of no character yet, at this price and rate.
     pub fn new(price_usd: Usd, price_from: String, rate: Rate) -> Self {
         Self {
-            new: Group::default(),
-            re_enrolled: Group::default(),
-            kept: Group::default(),
-            changed: Group::default(),
-            in_review: Group::default(),
-            unsuitable: Group::default(),
-            refused: Group::default(),
-            real_actors: Group::default(),
-            in_doubt: Group::default(),
+            standing: ByStanding::default(),
+            re_enrolled: 0,
             price_usd,
             price_from,
             uploads: Uploads::default(),
@@ -99,40 +79,31 @@ impl Totals {
         }
     }
 
-    /// Counts one character; `again` when it has an id already, `upload` the size of what must be uploaded.
-    pub fn count(&mut self, action: Action, again: bool, upload: Option<usize>) {
-        let cost = match action {
-            Action::Enroll => self.price_usd,
-            _ => Usd::ZERO,
-        };
-        let group = match action {
-            Action::Enroll if again => &mut self.re_enrolled,
-            Action::Enroll => &mut self.new,
-            Action::Keep => &mut self.kept,
-            Action::Hold => &mut self.changed,
-            Action::Review => &mut self.in_review,
-            Action::Unsuitable => &mut self.unsuitable,
-            Action::Refused => &mut self.refused,
-            Action::Waiting => &mut self.real_actors,
-            Action::InDoubt => &mut self.in_doubt,
-        };
-        group.add(cost);
+    /// Counts one character; `is_reenrollment` when it has an id already, `upload` is the size in bytes of what must
+    /// be uploaded for it.
+    pub fn count(&mut self, standing: Standing, is_reenrollment: bool, upload: Option<usize>) {
+        let paid = standing.is_paid_next();
+        let cost = if paid { self.price_usd } else { Usd::ZERO };
+        self.standing[standing].add(cost);
         self.cost_usd = self.cost_usd + cost;
+        self.re_enrolled += u64::from(paid && is_reenrollment);
         if let Some(bytes) = upload {
             self.uploads.put += 1;
             self.uploads.bytes += bytes as u64;
         }
-        if action == Action::Enroll {
-            self.uploads.get += 1;
-        }
+        self.uploads.get += u64::from(paid);
         // The first call leaves at once.
         let calls = self.to_enroll().saturating_sub(1);
         self.seconds = self.rate.interval().as_secs_f64() * calls as f64;
     }
 
-    /// How many a run pays for.
+    /// How many characters a run pays for.
     pub fn to_enroll(&self) -> u64 {
-        self.new.characters + self.re_enrolled.characters
+        let paid = self
+            .standing
+            .iter()
+            .filter(|(standing, _)| standing.is_paid_next());
+        paid.map(|(_, group)| group.characters).sum()
     }
 
     /// The most that a run can cost: what it costs, or what the budget allows.
@@ -158,55 +129,30 @@ impl Totals {
             beyond => format!("{} of {all} for at most {}", all - beyond, self.most()),
         }
     }
-
-    fn groups(&self) -> [(&'static str, Group, &'static str); 9] {
-        [
-            ("new", self.new, ""),
-            (
-                "enrolled again",
-                self.re_enrolled,
-                "their pictures or kinds have changed",
-            ),
-            ("kept", self.kept, "enrolled before, nothing to pay"),
-            (
-                "changed",
-                self.changed,
-                "held; pay again with --re-enroll changed",
-            ),
-            ("to review", self.in_review, "decide with castline review"),
-            ("unsuitable", self.unsuitable, "other pictures are needed"),
-            ("refused before", self.refused, "send again with castline retry"),
-            (
-                "real actors",
-                self.real_actors,
-                "lead them with castline realface",
-            ),
-            ("in doubt", self.in_doubt, "settle with castline resolve"),
-        ]
-    }
 }
 
 /// A table for people, of lines that end with a line feed; at most 80 columns wide.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<16}{:>10}  {:>10}", "", "characters", "cost")?;
-        let groups = self.groups();
-        // New ones are always shown; of the others, those there are.
-        for (n, (name, group, note)) in groups.iter().enumerate() {
-            if n > 0 && group.characters == 0 {
+        for (standing, group) in self.standing.iter() {
+            // Those to enroll are always shown; of the others, those there are.
+            if group.characters == 0 && standing != Standing::ToEnroll {
                 continue;
             }
-            let paid = n < 2;
-            let cost = if paid {
-                group.cost_usd.to_string()
-            } else {
-                "–".to_owned()
+            let cost = match standing.is_paid_next() {
+                true => group.cost_usd.to_string(),
+                false => "–".to_owned(),
             };
-            let mut line = String::new();
-            write!(line, "{name:<16}{:>10}  {cost:>10}  {note}", group.characters)?;
+            let hint = match (standing, self.re_enrolled) {
+                (Standing::ToEnroll, 0) => String::new(),
+                (Standing::ToEnroll, count) => format!("{count} again, since they have changed"),
+                _ => standing.hint(),
+            };
+            let line = format!("{standing:<16}{:>10}  {cost:>10}  {hint}", group.characters);
             writeln!(f, "{}", line.trim_end())?;
         }
-        let all: u64 = groups.iter().map(|(_, group, _)| group.characters).sum();
+        let all: u64 = self.standing.iter().map(|(_, group)| group.characters).sum();
         writeln!(f, "{:<16}{all:>10}  {:>10}", "in all", self.cost_usd.to_string())?;
         writeln!(f)?;
         writeln!(f, "price     {} each ({})", self.price_usd, self.price_from)?;
@@ -216,7 +162,7 @@ impl fmt::Display for Totals {
         writeln!(
             f,
             "time      at least {} for the paid calls, at {}",
-            length(time),
+            format_duration(time),
             self.rate
         )?;
         match self.budget_usd {
@@ -245,17 +191,6 @@ fn size(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
 }
 
-/// `42 s`, `3 min 20 s`, `2 h 5 min`
-pub fn length(time: Duration) -> String {
-    let s = time.as_secs_f64().ceil() as u64;
-    match s {
-        0..60 => format!("{s} s"),
-        60..3600 if s.is_multiple_of(60) => format!("{} min", s / 60),
-        60..3600 => format!("{} min {} s", s / 60, s % 60),
-        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,21 +206,16 @@ mod tests {
     #[test]
     fn only_enrolling_costs() {
         let mut totals = totals();
-        totals.count(Action::Enroll, false, Some(1000));
-        totals.count(Action::Enroll, true, None);
-        for action in [
-            Action::Keep,
-            Action::Hold,
-            Action::Review,
-            Action::Unsuitable,
-            Action::Refused,
-            Action::Waiting,
-            Action::InDoubt,
-        ] {
-            totals.count(action, false, None);
+        totals.count(Standing::ToEnroll, false, Some(1000));
+        totals.count(Standing::Failed, true, None);
+        for standing in Standing::ALL
+            .into_iter()
+            .filter(|standing| !standing.is_paid_next())
+        {
+            totals.count(standing, false, None);
         }
         assert_eq!(totals.cost_usd, Usd::from_micros(20_000));
-        assert_eq!((totals.new.characters, totals.re_enrolled.characters), (1, 1));
+        assert_eq!((totals.to_enroll(), totals.re_enrolled), (2, 1));
         assert_eq!(
             totals.uploads,
             Uploads {
@@ -301,10 +231,10 @@ mod tests {
     fn the_groups_add_up_to_the_cost() {
         let mut totals = totals();
         for n in 0..7 {
-            totals.count(Action::Enroll, n % 2 == 0, None);
-            totals.count(Action::Keep, true, None);
+            totals.count(Standing::ToEnroll, n % 2 == 0, None);
+            totals.count(Standing::Enrolled, true, None);
         }
-        let sum: Usd = totals.groups().iter().map(|(_, group, _)| group.cost_usd).sum();
+        let sum: Usd = totals.standing.iter().map(|(_, group)| group.cost_usd).sum();
         assert_eq!(sum, totals.cost_usd);
     }
 
@@ -312,7 +242,7 @@ mod tests {
     fn a_budget_limits_what_it_can_cost() {
         let mut totals = totals();
         for _ in 0..5 {
-            totals.count(Action::Enroll, false, None);
+            totals.count(Standing::ToEnroll, false, None);
         }
         assert_eq!(totals.most(), Usd::from_micros(50_000));
         totals.budget_usd = Some(Usd::from_micros(30_000));
@@ -328,33 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_told_as_people_say_them() {
-        for (seconds, told) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (200, "3 min 20 s"),
-            (7500, "2 h 5 min"),
-        ] {
-            assert_eq!(length(Duration::from_secs(seconds)), told);
-        }
-    }
-
-    #[test]
     fn the_table_fits_into_80_columns() {
         let mut totals = totals();
         totals.budget_usd = Some(Usd::from_micros(123_456_789));
         totals.in_doubt_usd = Usd::from_micros(1);
-        for action in [
-            Action::Enroll,
-            Action::Hold,
-            Action::Review,
-            Action::InDoubt,
-            Action::Waiting,
-            Action::Refused,
-        ] {
-            totals.count(action, false, Some(123_456));
-            totals.count(action, true, Some(123_456));
+        for standing in Standing::ALL {
+            totals.count(standing, false, Some(123_456));
+            totals.count(standing, true, Some(123_456));
         }
         let table = totals.to_string();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");

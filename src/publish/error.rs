@@ -55,7 +55,7 @@ impl PublishError {
     }
 
     /// What an error of the SDK means for the user of `bucket`, who needed `permission`.
-    pub(super) fn told<E>(bucket: &str, permission: &str, error: &SdkError<E, HttpResponse>) -> Self
+    pub(super) fn from_sdk<E>(bucket: &str, permission: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -93,8 +93,8 @@ impl PublishError {
             ),
             SdkError::ResponseError(response) => {
                 let status = response.raw().status().as_u16();
-                let told = format!("an answer that is not S3's (HTTP {status}): check s3.endpoint");
-                Self::setup("not_s3", told)
+                let text = format!("an answer that is not S3's (HTTP {status}): check s3.endpoint");
+                Self::setup("not_s3", text)
             }
             _ => Self::object("upload_failed", innermost(error)),
         }
@@ -110,22 +110,22 @@ fn refused(bucket: &str, permission: &str, status: u16, code: &str, message: &st
     };
     match (status, code) {
         (_, "NoSuchBucket") | (404, "" | "NotFound") => {
-            let told = format!("there is no bucket {bucket:?}: check s3.bucket and s3.endpoint");
-            PublishError::setup("no_bucket", told)
+            let text = format!("there is no bucket {bucket:?}: check s3.bucket and s3.endpoint");
+            PublishError::setup("no_bucket", text)
         }
         (_, "InvalidBucketName") => PublishError::setup(
             "no_bucket",
             format!("{bucket:?} is not a name of a bucket: check s3.bucket"),
         ),
         (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
-            let told =
+            let text =
                 format!("the AWS credentials have expired ({shown}): renew them, and run again to go on");
-            PublishError::setup("expired_credentials", told)
+            PublishError::setup("expired_credentials", text)
         }
         (_, "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "InvalidToken" | "InvalidSecurity") => {
-            let told =
+            let text =
                 format!("S3 refuses the AWS credentials ({shown}): check the access key and its secret");
-            PublishError::setup("bad_credentials", told)
+            PublishError::setup("bad_credentials", text)
         }
         (_, "RequestTimeTooSkewed") => PublishError::setup(
             "wrong_clock",
@@ -139,15 +139,15 @@ fn refused(bucket: &str, permission: &str, status: u16, code: &str, message: &st
             | "IllegalLocationConstraintException",
         )
         | (301 | 307, _) => {
-            let told = format!("bucket {bucket:?} is in another region ({shown}): set s3.region to it");
-            PublishError::setup("wrong_region", told)
+            let text = format!("bucket {bucket:?} is in another region ({shown}): set s3.region to it");
+            PublishError::setup("wrong_region", text)
         }
         (_, "AccountProblem" | "AllAccessDisabled" | "NotSignedUp" | "QuotaExceeded") => {
             PublishError::setup("account", format!("S3 refuses the account ({shown}): {message}"))
         }
         (401 | 403, _) => {
-            let told = format!("S3 denies access to bucket {bucket:?} ({shown}): {permission} is needed");
-            PublishError::setup("access_denied", told)
+            let text = format!("S3 denies access to bucket {bucket:?} ({shown}): {permission} is needed");
+            PublishError::setup("access_denied", text)
         }
         _ if message.is_empty() => PublishError::object("upload_failed", shown),
         _ => PublishError::object("upload_failed", format!("{shown}: {message}")),
@@ -156,13 +156,13 @@ fn refused(bucket: &str, permission: &str, status: u16, code: &str, message: &st
 
 /// The innermost cause of an error: the outer ones of the SDK say nothing.
 fn innermost(error: &dyn Error) -> String {
-    let mut told = error.to_string();
+    let mut message = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        told = cause.to_string();
+        message = cause.to_string();
         next = cause.source();
     }
-    told
+    message
 }
 
 fn caused_by<E: Error + 'static>(error: &dyn Error) -> bool {
@@ -204,9 +204,9 @@ mod tests {
                 "{status} {code}"
             );
         }
-        let told = refused("cast", "s3:PutObject", 403, "AccessDenied", "").to_string();
+        let message = refused("cast", "s3:PutObject", 403, "AccessDenied", "").to_string();
         assert_eq!(
-            told,
+            message,
             r#"S3 denies access to bucket "cast" (AccessDenied): s3:PutObject is needed"#
         );
     }

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::PublicUrl;
-use super::stranger::{Stranger, Trouble, content_type, trouble};
-use crate::tls::CertificateError;
+use crate::net::anonymous::{AnonymousClient, Trouble, content_type, trouble};
+use crate::net::public_url::PublicUrl;
+use crate::net::tls::CertificateError;
 
 /// The largest picture that is fetched, in bytes. Larger files of art exist, but not as something to show
 /// by a link.
 pub const MAX_SOURCE_BYTES: usize = 64 << 20;
 
 /// The pauses before a second and a third try.
-const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
 /// Why an address gives no picture. The query of the address, which may be a signature, is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ impl FetchError {
 /// Asks for pictures as a stranger would: without credentials.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
-    pub(super) stranger: Stranger,
+    pub(super) stranger: AnonymousClient,
 }
 
 impl Fetcher {
@@ -45,7 +45,7 @@ impl Fetcher {
     /// The extra root certificate is none.
     pub fn new(allow_private: bool, ca_pem: Option<&[u8]>) -> Result<Self, CertificateError> {
         Ok(Self {
-            stranger: Stranger::new(allow_private, ca_pem)?,
+            stranger: AnonymousClient::new(allow_private, ca_pem)?,
         })
     }
 
@@ -56,7 +56,7 @@ impl Fetcher {
     /// [`MAX_SOURCE_BYTES`].
     pub async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
         let url = PublicUrl::new(url.clone());
-        let mut pauses = AGAIN.iter();
+        let mut pauses = RETRY_PAUSES.iter();
         loop {
             let error = match self.once(&url).await {
                 Ok(bytes) => return Ok(bytes),
@@ -64,7 +64,7 @@ impl Fetcher {
             };
             match (error.passing, pauses.next()) {
                 (true, Some(pause)) => tokio::time::sleep(*pause).await,
-                _ => return Err(error.told(&url)),
+                _ => return Err(error.into_fetch_error(&url)),
             }
         }
     }
@@ -119,7 +119,7 @@ impl Failure {
         }
     }
 
-    fn told(self, url: &PublicUrl) -> FetchError {
+    fn into_fetch_error(self, url: &PublicUrl) -> FetchError {
         FetchError {
             code: self.code,
             url: url.unsigned(),

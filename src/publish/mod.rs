@@ -7,12 +7,9 @@
 mod check;
 mod error;
 mod fetch;
-mod hosts;
 mod key;
 mod probe;
 mod s3;
-mod stranger;
-mod url;
 
 pub use self::check::AccessCheck;
 pub use self::error::PublishError;
@@ -20,4 +17,3 @@ pub use self::fetch::{FetchError, Fetcher, MAX_SOURCE_BYTES};
 pub use self::key::object_key;
 pub use self::probe::ProbeError;
 pub use self::s3::{PublishSettings, Publisher, StaticCredentials};
-pub use self::url::PublicUrl;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use super::PublicUrl;
 use super::fetch::Fetcher;
-use super::stranger::{Trouble, content_type, trouble};
+use crate::net::anonymous::{Trouble, content_type, trouble};
+use crate::net::public_url::PublicUrl;
 
 /// The pauses before a second and a third look: a CDN may take a moment to see what is new.
-const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
 /// Why the API could not see a picture. The signature of the address is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,7 @@ impl Fetcher {
     /// # Errors
     /// It does not; the message says what to mend.
     pub async fn probe(&self, url: &PublicUrl) -> Result<(), ProbeError> {
-        let mut pauses = AGAIN.iter();
+        let mut pauses = RETRY_PAUSES.iter();
         loop {
             let error = match self.look(url).await {
                 Ok(()) => return Ok(()),
@@ -50,7 +50,7 @@ impl Fetcher {
                 (Failure::Trouble(trouble), Some(pause)) if trouble.is_passing() => {
                     tokio::time::sleep(*pause).await;
                 }
-                (error, _) => return Err(error.told(url)),
+                (error, _) => return Err(error.into_probe_error(url)),
             }
         }
     }
@@ -87,18 +87,18 @@ impl From<Trouble> for Failure {
 }
 
 impl Failure {
-    fn told(self, url: &PublicUrl) -> ProbeError {
+    fn into_probe_error(self, url: &PublicUrl) -> ProbeError {
         let (code, problem, fatal) = match self {
             Self::Trouble(Trouble::NotPublic(problem)) => ("not_public", problem, true),
             Self::Trouble(Trouble::Unreachable(problem)) => ("unreachable", problem, false),
             Self::Trouble(Trouble::Status(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))) => {
-                let mend = if url.signature().is_empty() {
+                let hint = if url.signature().is_empty() {
                     "let the public read the bucket's objects, name what does as s3.public_base_url, or set \
                      s3.presign_expiry"
                 } else {
                     "the credentials that sign need s3:GetObject, and this machine's clock must be right"
                 };
-                ("access_denied", format!("it answers {status}; {mend}"), true)
+                ("access_denied", format!("it answers {status}; {hint}"), true)
             }
             Self::Trouble(Trouble::Status(status)) => ("http_status", format!("it answers {status}"), false),
             Self::NoPicture(problem) => ("not_a_picture", problem, false),

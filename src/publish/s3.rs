@@ -16,8 +16,8 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::PublicUrl;
 use super::error::PublishError;
+use crate::net::public_url::PublicUrl;
 
 /// The longest that S3 lets a signature live.
 const LONGEST_PRESIGN: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -106,7 +106,7 @@ impl Publisher {
         let mut trust = TrustStore::default();
         if let Some(pem) = &settings.ca_pem {
             // The SDK panics over what is no certificate.
-            crate::tls::extra_roots(pem).map_err(|e| bad_ca(&e))?;
+            crate::net::tls::extra_roots(pem).map_err(|e| bad_ca(&e))?;
             trust.add_pem_certificate(pem.clone());
         }
         let context = TlsContext::builder().with_trust_store(trust).build();
@@ -138,8 +138,8 @@ impl Publisher {
             aws_sdk_s3::config::Builder::from(&config).force_path_style(settings.force_path_style);
         if config.region().is_none() {
             if config.endpoint_url().is_none() {
-                let told = "no region: set s3.region, or export AWS_REGION";
-                return Err(PublishError::setup("no_region", told));
+                let message = "no region: set s3.region, or export AWS_REGION";
+                return Err(PublishError::setup("no_region", message));
             }
             of_s3 = of_s3.region(Region::new("us-east-1"));
         }
@@ -172,8 +172,8 @@ impl Publisher {
                 return self.address(key).await;
             }
             let Some(pause) = pauses.next() else {
-                let told = format!("{key} is being written by somebody else again and again (409)");
-                return Err(PublishError::object("conflict", told));
+                let message = format!("{key} is being written by somebody else again and again (409)");
+                return Err(PublishError::object("conflict", message));
             };
             tokio::time::sleep(*pause).await;
         }
@@ -199,7 +199,7 @@ impl Publisher {
                     return Ok(true);
                 }
                 let sent = self.send(self.client.put_object(), object).await;
-                sent.map_err(|error| self.told("s3:PutObject", &error))?;
+                sent.map_err(|error| self.access_error("s3:PutObject", &error))?;
                 Ok(true)
             }
             (_, "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch") => {
@@ -210,7 +210,7 @@ impl Publisher {
                     "its bytes were changed on the way; try again",
                 ))
             }
-            _ => Err(self.told("s3:PutObject", &error)),
+            _ => Err(self.access_error("s3:PutObject", &error)),
         }
     }
 
@@ -251,7 +251,7 @@ impl Publisher {
                 return match error.raw_response().map(|response| response.status().as_u16()) {
                     Some(404) => Ok(false),
                     Some(403) => Ok(true),
-                    _ => Err(self.told("s3:GetObject", &error)),
+                    _ => Err(self.access_error("s3:GetObject", &error)),
                 };
             }
         };
@@ -265,11 +265,11 @@ impl Publisher {
         if same {
             return Ok(true);
         }
-        let told = format!(
+        let message = format!(
             "something else is already at {}: delete it and run again",
             object.key
         );
-        Err(PublishError::object("other_object_there", told))
+        Err(PublishError::object("other_object_there", message))
     }
 
     /// Where the object `key` is seen; signed afresh where addresses are signed. Nothing is sent.
@@ -288,19 +288,19 @@ impl Publisher {
             (_, Some(expiry)) => self.presigned(key, expiry).await?,
         };
         if url.scheme() != "https" {
-            let told = format!(
+            let message = format!(
                 "objects would be seen at {}://…, but the API takes only https://: set s3.public_base_url",
                 url.scheme()
             );
-            return Err(PublishError::setup("not_https", told));
+            return Err(PublishError::setup("not_https", message));
         }
         if url.as_str().len() >= LONGEST_URL {
-            let told = format!(
+            let message = format!(
                 "the signed address has {} characters, and the API takes fewer than {LONGEST_URL}: sign with \
                  long-lived credentials (temporary ones put their token into the address), or use public addresses",
                 url.as_str().len()
             );
-            return Err(PublishError::setup("url_too_long", told));
+            return Err(PublishError::setup("url_too_long", message));
         }
         Ok(PublicUrl::new(url))
     }
@@ -312,7 +312,7 @@ impl Publisher {
         let presigning = PresigningConfig::expires_in(expiry).map_err(|e| bad(&e))?;
         let get = self.client.get_object().bucket(&self.settings.bucket).key(key);
         let request = get.presigned(presigning).await;
-        let request = request.map_err(|error| self.told("s3:GetObject", &error))?;
+        let request = request.map_err(|error| self.access_error("s3:GetObject", &error))?;
         let url = request.uri().parse();
         url.map_err(|e| {
             PublishError::setup(
@@ -331,11 +331,11 @@ impl Publisher {
         match delete.send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
-            Err(error) => Err(self.told("s3:DeleteObject", &error)),
+            Err(error) => Err(self.access_error("s3:DeleteObject", &error)),
         }
     }
 
-    fn told<E>(
+    fn access_error<E>(
         &self,
         permission: &str,
         error: &aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
@@ -343,7 +343,7 @@ impl Publisher {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        PublishError::told(&self.settings.bucket, permission, error)
+        PublishError::from_sdk(&self.settings.bucket, permission, error)
     }
 }
 

@@ -127,12 +127,12 @@ async fn what_would_fail_for_every_picture_fails_at_once() {
             "tls.ca_file",
         ),
     ];
-    for (change, code, mend) in cases {
+    for (change, code, hint) in cases {
         let error = publisher(change).await.unwrap_err();
         assert!(error.is_fatal());
         assert_eq!(error.code(), code, "{error}");
         assert!(
-            error.to_string().contains(mend) && !error.to_string().contains("canary"),
+            error.to_string().contains(hint) && !error.to_string().contains("canary"),
             "{error}"
         );
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Event, Reporter};
+use crate::event::{Event, Reporter};
 
 /// Writes each event as one line of JSON, flushed, so that a reader sees it at once.
 pub struct Ndjson<W> {
@@ -36,7 +36,7 @@ impl<W: Write + Send> Ndjson<W> {
         if self.stamped
             && let Some(object) = line.as_object_mut()
         {
-            if let Event::Session { .. } = event {
+            if let Event::LivenessLink { .. } = event {
                 object.remove("link");
             }
             object.insert("at".to_owned(), jiff::Timestamp::now().to_string().into());

@@ -1,8 +1,9 @@
 //! The page on which a person looks through unsure pictures: served on loopback, to one browser.
 //!
-//! What stands behind it (the pictures, and where decisions are kept) is the caller's: a [`Desk`].
+//! What stands behind it (the pictures, and where decisions are kept) is the caller's: a [`ReviewBackend`].
 
-mod door;
+mod browser;
+pub mod cast;
 mod page;
 
 use std::future::Future;
@@ -22,7 +23,13 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 
-use self::door::Door;
+pub use browser::open_browser;
+
+use crate::net::loopback_auth::{HostPorts, LoopbackAuth, guard};
+
+/// What a browser that was not let in is shown.
+const CLOSED: &str =
+    "the address of a review works once, in one browser; start `castline review` again for a new one";
 
 /// An unsure picture. Texts must be fit to be shown (`cast::printable`).
 #[derive(Debug, Clone, Serialize)]
@@ -38,12 +45,12 @@ pub struct Item {
     /// Why it is unsure, in sentences.
     pub reasons: Vec<String>,
     /// Whose picture it is to be compared with: that of which it is a double.
-    pub beside: Option<Beside>,
+    pub beside: Option<ComparedImage>,
 }
 
 /// A picture that is shown beside an unsure one. Texts must be fit to be shown.
 #[derive(Debug, Clone, Serialize)]
-pub struct Beside {
+pub struct ComparedImage {
     /// Its character.
     pub name: String,
     /// The picture, as the cast gives it.
@@ -62,7 +69,7 @@ pub enum Decision {
 
 /// What stands behind the page. Items are known by their place in the list.
 #[async_trait]
-pub trait Desk: Send + Sync {
+pub trait ReviewBackend: Send + Sync {
     /// The picture of an item, as a JPEG; or why there is none, for people.
     async fn picture(&self, item: usize) -> Result<Vec<u8>, String>;
     /// The picture to compare it with, of an item that has one.
@@ -73,7 +80,7 @@ pub trait Desk: Send + Sync {
 
 /// How many were approved, rejected, and left open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Tally {
+pub struct ReviewCounts {
     /// To be enrolled.
     pub approved: usize,
     /// To be left out.
@@ -82,7 +89,7 @@ pub struct Tally {
     pub open: usize,
 }
 
-impl Tally {
+impl ReviewCounts {
     fn of(decisions: &[Option<Decision>]) -> Self {
         let count = |what| decisions.iter().filter(|d| **d == what).count();
         Self {
@@ -100,12 +107,12 @@ pub struct Review {
 }
 
 struct Shared {
-    door: Door,
+    auth: Arc<LoopbackAuth>,
     title: String,
     items: Vec<Item>,
     // Held while a decision is written: they are kept in the order in which they were made.
     decisions: Mutex<Vec<Option<Decision>>>,
-    desk: Arc<dyn Desk>,
+    backend: Arc<dyn ReviewBackend>,
     done: watch::Sender<bool>,
 }
 
@@ -118,16 +125,22 @@ impl Review {
         port: u16,
         title: String,
         items: Vec<Item>,
-        desk: Arc<dyn Desk>,
+        backend: Arc<dyn ReviewBackend>,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let door = Door::new(listener.local_addr()?)?;
+        let auth = LoopbackAuth::new(
+            listener.local_addr()?,
+            "review",
+            HostPorts::Own,
+            &page::policy(),
+            CLOSED,
+        )?;
         let shared = Shared {
-            door,
+            auth: Arc::new(auth),
             title,
             decisions: Mutex::new(vec![None; items.len()]),
             items,
-            desk,
+            backend,
             done: watch::Sender::new(false),
         };
         Ok(Self {
@@ -138,14 +151,17 @@ impl Review {
 
     /// Its address, with the token that works once.
     pub fn url(&self) -> String {
-        self.shared.door.url()
+        self.shared.auth.url()
     }
 
     /// Serves until the page says that it is done, or `until` comes to its end.
     ///
     /// # Errors
     /// The listener broke.
-    pub async fn serve(self, until: impl Future<Output = ()> + Send + 'static) -> std::io::Result<Tally> {
+    pub async fn serve(
+        self,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<ReviewCounts> {
         let shared = Arc::clone(&self.shared);
         let mut late = shared.done.subscribe();
         let ending = Arc::clone(&shared);
@@ -164,7 +180,7 @@ impl Review {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             } => {}
         }
-        let tally = Tally::of(&shared.decisions.lock().await);
+        let tally = ReviewCounts::of(&shared.decisions.lock().await);
         Ok(tally)
     }
 }
@@ -176,7 +192,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/beside/{item}", get(beside))
         .route("/decide", post(decide))
         .route("/done", post(done))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), door::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared.auth), guard))
         .with_state(shared)
 }
 
@@ -189,14 +205,14 @@ async fn picture(State(shared): State<Arc<Shared>>, Path(item): Path<usize>) -> 
     if item >= shared.items.len() {
         return StatusCode::NOT_FOUND.into_response();
     }
-    shown(shared.desk.picture(item).await)
+    shown(shared.backend.picture(item).await)
 }
 
 async fn beside(State(shared): State<Arc<Shared>>, Path(item): Path<usize>) -> Response {
     if shared.items.get(item).is_none_or(|item| item.beside.is_none()) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    shown(shared.desk.beside(item).await)
+    shown(shared.backend.beside(item).await)
 }
 
 fn shown(picture: Result<Vec<u8>, String>) -> Response {
@@ -217,14 +233,14 @@ async fn decide(State(shared): State<Arc<Shared>>, Json(said): Json<Said>) -> Re
     let Some(kept) = decisions.get_mut(said.item) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    if let Err(problem) = shared.desk.decide(said.item, said.decision).await {
+    if let Err(problem) = shared.backend.decide(said.item, said.decision).await {
         return (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response();
     }
     *kept = said.decision;
-    Json(Tally::of(&decisions)).into_response()
+    Json(ReviewCounts::of(&decisions)).into_response()
 }
 
-async fn done(State(shared): State<Arc<Shared>>) -> Json<Tally> {
+async fn done(State(shared): State<Arc<Shared>>) -> Json<ReviewCounts> {
     shared.done.send_replace(true);
-    Json(Tally::of(&shared.decisions.lock().await))
+    Json(ReviewCounts::of(&shared.decisions.lock().await))
 }

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::json;
 
 use super::{Decision, Item};
-use crate::page::{hash, inert};
+use crate::util::html::{csp_hash, escape_json_for_script};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -14,8 +14,8 @@ pub(super) fn policy() -> String {
     format!(
         "default-src 'none'; img-src 'self'; connect-src 'self'; style-src {}; script-src {}; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
+        csp_hash(STYLE),
+        csp_hash(SCRIPT)
     )
 }
 
@@ -62,7 +62,7 @@ pub(super) fn render(title: &str, items: &[Item], decisions: &[Option<Decision>]
                     p { "You can close this page. The next " code { "castline run" } " goes by what you decided." }
                 }
                 noscript { p { "This page works with the script inside it; allow scripts on this address." } }
-                script #data type="application/json" { (PreEscaped(inert(&data))) }
+                script #data type="application/json" { (PreEscaped(escape_json_for_script(&data))) }
                 script { (PreEscaped(SCRIPT)) }
             }
         }

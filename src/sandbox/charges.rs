@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// One enrollment that was paid for, and the permanent asset that came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -261,11 +261,11 @@ impl Sandbox {
     }
 
     /// What an address still holds; nothing where no wallets are taken.
-    pub fn balance(&self, address: alloy_primitives::Address) -> crate::money::Usd {
+    pub fn balance(&self, address: alloy_primitives::Address) -> crate::util::money::Usd {
         self.shared
             .bank
             .as_ref()
-            .map_or(crate::money::Usd::ZERO, |bank| bank.balance(address))
+            .map_or(crate::util::money::Usd::ZERO, |bank| bank.balance(address))
     }
 
     /// From now on these faults, with a script and counts that start over.

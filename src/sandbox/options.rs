@@ -7,30 +7,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// Which of the two descriptions of the API the stand-in follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Dialect {
-    /// The 2025 reference: `verification_url`, `expires_at`, `completed`, `liveness_verified`.
+    /// The 2025 reference: verification_url, expires_at, completed, liveness_verified
     #[serde(rename = "2025")]
+    #[value(name = "2025")]
     D2025,
-    /// The 2026 documentation and BlockRun's gateway: `h5_link`, `expires_in_seconds`, `active`, `price`.
+    /// The 2026 documentation and BlockRun's gateway: h5_link, expires_in_seconds, active, price
     #[default]
     #[serde(rename = "2026")]
+    #[value(name = "2026")]
     D2026,
-}
-
-impl std::str::FromStr for Dialect {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "2025" => Ok(Self::D2025),
-            "2026" => Ok(Self::D2026),
-            _ => Err(format!("{text:?} is not a dialect: write 2025 or 2026")),
-        }
-    }
 }
 
 /// How the body of an error reply is built. Gateways differ, and a client must read them all.

@@ -19,6 +19,10 @@ pub enum Origin {
     Environment(String),
     /// On the command line.
     Flag(String),
+    /// In the API's quote to a wallet.
+    Quote,
+    /// In the API's reply to the last paid call.
+    Reply,
 }
 
 impl fmt::Display for Origin {
@@ -28,6 +32,8 @@ impl fmt::Display for Origin {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(variable) => f.write_str(variable),
             Self::Flag(flag) => f.write_str(flag),
+            Self::Quote => f.write_str("the API's quote"),
+            Self::Reply => f.write_str("the API's last reply"),
         }
     }
 }
@@ -176,15 +182,15 @@ impl Layers {
     /// # Errors
     /// The text is no duration, or a negative one.
     pub fn duration(&self, name: &str) -> Result<Option<std::time::Duration>, SettingsError> {
-        let mend = |e: String| self.wrong(name, format!("{e}; write for example 90s, 2m or 24h"));
+        let hint = |e: String| self.wrong(name, format!("{e}; write for example 90s, 2m or 24h"));
         let parsed: Option<jiff::SignedDuration> = match self.value(name).text.as_str() {
             "" => None,
-            text => Some(text.parse().map_err(|e: jiff::Error| mend(e.to_string()))?),
+            text => Some(text.parse().map_err(|e: jiff::Error| hint(e.to_string()))?),
         };
         parsed
             .map(std::time::Duration::try_from)
             .transpose()
-            .map_err(|e| mend(e.to_string()))
+            .map_err(|e| hint(e.to_string()))
     }
 
     /// The items of a list.

@@ -18,7 +18,7 @@ pub use layers::{Layers, Origin, Value};
 
 use crate::enroll::{Network, PaymentMode, Provider, Rate};
 use crate::inspect::InspectSettings;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// The name of the configuration file, looked for beside the cast.
 pub const FILE_NAME: &str = "castline.toml";
@@ -54,8 +54,8 @@ pub struct Settings {
     pub ledger_backup: Option<PathBuf>,
     /// `manifest.path`, likewise.
     pub manifest: PathBuf,
-    /// `manifest.every`
-    pub manifest_every: Duration,
+    /// `manifest.checkpoint_interval`
+    pub checkpoint_interval: Duration,
     /// `notify.url`
     pub notify: Option<Url>,
     /// `report.log_file`
@@ -70,12 +70,12 @@ pub struct Api {
     pub base_url: Url,
     pub key_file: Option<PathBuf>,
     pub rate: Rate,
-    pub in_flight: usize,
+    pub concurrency: usize,
     pub timeout: Duration,
     pub price: Usd,
     pub max_cost: Option<Usd>,
     pub max_total_cost: Option<Usd>,
-    pub max_doubts_in_row: u32,
+    pub max_consecutive_in_doubt: u32,
     pub retries: u32,
 }
 
@@ -110,7 +110,7 @@ pub struct S3 {
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct Publish {
-    pub uploads: usize,
+    pub concurrency: usize,
     pub probe: bool,
     pub allow_private_hosts: bool,
 }
@@ -131,9 +131,9 @@ pub struct RealFace {
     pub operator: Option<String>,
     pub redirect_url: Option<Url>,
     pub webhook_url: Option<Url>,
-    pub poll: Duration,
-    pub per_hour: usize,
-    pub links: u32,
+    pub poll_interval: Duration,
+    pub max_checks_per_hour: usize,
+    pub max_links_per_actor: u32,
 }
 
 impl Settings {
@@ -141,9 +141,8 @@ impl Settings {
     ///
     /// # Errors
     /// None that a price could give.
-    pub(crate) fn price_is(&mut self, price: Usd, said_by: &str) -> Result<(), SettingsError> {
+    pub(crate) fn set_price(&mut self, price: Usd, origin: Origin) -> Result<(), SettingsError> {
         let plain = price.to_string().trim_start_matches('$').to_owned();
-        let origin = Origin::Flag(said_by.to_owned());
         self.layers.set("api.price_usd", plain, origin)?;
         self.api.price = price;
         Ok(())

@@ -17,14 +17,14 @@ impl Settings {
             provider,
             key_file: path(&layers, "api.key_file", root),
             rate: layers.required("api.rate")?,
-            in_flight: at_least(&layers, "api.in_flight", 1)?,
+            concurrency: at_least(&layers, "api.concurrency", 1)?,
             timeout: layers
                 .duration("api.timeout")?
                 .ok_or_else(|| needed(&layers, "api.timeout"))?,
             price: layers.required("api.price_usd")?,
             max_cost: layers.optional("api.max_cost_usd")?,
             max_total_cost: layers.optional("api.max_total_cost_usd")?,
-            max_doubts_in_row: at_least(&layers, "api.max_doubts_in_row", 1)?,
+            max_consecutive_in_doubt: at_least(&layers, "api.max_consecutive_in_doubt", 1)?,
             retries: layers.required("api.retries")?,
         };
         let payment = Payment {
@@ -47,7 +47,7 @@ impl Settings {
             retries: layers.required("s3.retries")?,
         };
         let publish = Publish {
-            uploads: at_least(&layers, "publish.uploads", 1)?,
+            concurrency: at_least(&layers, "publish.concurrency", 1)?,
             probe: layers.required("publish.probe")?,
             allow_private_hosts: layers.required("publish.allow_private_hosts")?,
         };
@@ -60,12 +60,12 @@ impl Settings {
             operator: layers.optional("realface.operator")?,
             redirect_url: https(&layers, "realface.redirect_url")?,
             webhook_url: https(&layers, "realface.webhook_url")?,
-            poll: layers
-                .duration("realface.poll")?
+            poll_interval: layers
+                .duration("realface.poll_interval")?
                 .filter(|poll| !poll.is_zero())
-                .ok_or_else(|| needed(&layers, "realface.poll"))?,
-            per_hour: at_least(&layers, "realface.per_hour", 1)?,
-            links: at_least(&layers, "realface.links", 1)?,
+                .ok_or_else(|| needed(&layers, "realface.poll_interval"))?,
+            max_checks_per_hour: at_least(&layers, "realface.max_checks_per_hour", 1)?,
+            max_links_per_actor: at_least(&layers, "realface.max_links_per_actor", 1)?,
         };
         let jobs: usize = layers.required("inspect.jobs")?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -82,7 +82,9 @@ impl Settings {
             ledger: path(&layers, "ledger.path", root).ok_or_else(|| needed(&layers, "ledger.path"))?,
             ledger_backup: path(&layers, "ledger.backup", root),
             manifest: path(&layers, "manifest.path", root).ok_or_else(|| needed(&layers, "manifest.path"))?,
-            manifest_every: layers.duration("manifest.every")?.unwrap_or(Duration::MAX),
+            checkpoint_interval: layers
+                .duration("manifest.checkpoint_interval")?
+                .unwrap_or(Duration::MAX),
             notify: https(&layers, "notify.url")?,
             log_file: path(&layers, "report.log_file", root),
             root: root.to_owned(),
@@ -102,7 +104,7 @@ fn path(layers: &Layers, name: &str, root: &Path) -> Option<PathBuf> {
         ("", _) => None,
         (text, Origin::Flag(_) | Origin::Environment(_)) => Some(PathBuf::from(text)),
         (text, Origin::File(file)) => Some(file.parent().unwrap_or(root).join(text)),
-        (text, Origin::Default) => Some(root.join(text)),
+        (text, Origin::Default | Origin::Quote | Origin::Reply) => Some(root.join(text)),
     }
 }
 
@@ -128,8 +130,8 @@ fn payment_mode(layers: &Layers, provider: &Provider) -> Result<PaymentMode, Set
         } else {
             "an API key"
         };
-        let told = format!("{} is paid by {other} only", provider.name);
-        return Err(layers.wrong(name, told));
+        let message = format!("{} is paid by {other} only", provider.name);
+        return Err(layers.wrong(name, message));
     }
     Ok(mode)
 }
@@ -195,13 +197,13 @@ fn inspect(layers: &Layers) -> Result<InspectSettings, SettingsError> {
         background: colour(layers, "inspect.background")?,
         max_pixels: layers.required("inspect.max_pixels")?,
         crop: layers.required("inspect.crop")?,
-        margin: part("inspect.margin", 0.3, 5.0)?,
-        face_px: within("inspect.face_px", 0, 6000)?,
+        margin: part("inspect.crop_margin", 0.3, 5.0)?,
+        face_px: within("inspect.min_face_px", 0, 6000)?,
         thresholds: Thresholds {
-            none: part("inspect.none", 0.0, 1.0)?,
-            sure: part("inspect.sure", 0.0, 1.0)?,
-            second: part("inspect.second", 0.0, 1.0)?,
-            several: part("inspect.several", 0.0, 1.0)?,
+            none: part("inspect.min_score", 0.0, 1.0)?,
+            sure: part("inspect.accept_score", 0.0, 1.0)?,
+            second: part("inspect.second_face_review", 0.0, 1.0)?,
+            several: part("inspect.second_face_reject", 0.0, 1.0)?,
             ..Thresholds::default()
         },
         ..InspectSettings::default()

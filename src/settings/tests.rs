@@ -17,10 +17,10 @@ fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Sett
 #[test]
 fn flags_win_over_environment_over_file_over_defaults() {
     let file = "[api]\nrate = \"2/s\"\nin_flight = 3\ntimeout = \"5s\"";
-    let env = [("CASTLINE_API_RATE", "3/s"), ("CASTLINE_API_IN_FLIGHT", "4")];
+    let env = [("CASTLINE_API_RATE", "3/s"), ("CASTLINE_API_CONCURRENCY", "4")];
     let s = load(file, &env, &[("api.rate", "4/s")]).unwrap();
     assert_eq!(s.api.rate.to_string(), "4/s");
-    assert_eq!(s.api.in_flight, 4);
+    assert_eq!(s.api.concurrency, 4);
     assert_eq!(s.api.timeout, Duration::from_secs(5));
     assert_eq!(s.api.price, Usd::from_micros(10_000));
     assert_eq!(
@@ -28,20 +28,20 @@ fn flags_win_over_environment_over_file_over_defaults() {
         Origin::Flag("--api.rate".to_owned())
     );
     assert_eq!(
-        s.layers.value("api.in_flight").origin.to_string(),
-        "CASTLINE_API_IN_FLIGHT"
+        s.layers.value("api.concurrency").origin.to_string(),
+        "CASTLINE_API_CONCURRENCY"
     );
     assert!(s.is_default("api.price_usd"));
 }
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-    let told = load("[api]\nbase_ulr = \"https://x\"", &[], &[])
+    let message = load("[api]\nbase_ulr = \"https://x\"", &[], &[])
         .unwrap_err()
         .to_string();
-    assert!(told.contains("did you mean \"api.base_url\"?"), "{told}");
-    let told = load("[s3]\nrate = \"1/s\"", &[], &[]).unwrap_err().to_string();
-    assert!(told.contains("\"api.rate\""), "{told}");
+    assert!(message.contains("did you mean \"api.base_url\"?"), "{message}");
+    let message = load("[s3]\nrate = \"1/s\"", &[], &[]).unwrap_err().to_string();
+    assert!(message.contains("\"api.rate\""), "{message}");
 }
 
 #[test]
@@ -52,8 +52,8 @@ fn an_unknown_variable_is_refused_with_the_nearest_known_one() {
         ("CASTLINE_APIKEY", "did you mean CASTLINE_API_KEY?"),
         ("CASTLINE_XYZZY", "unset it"),
     ] {
-        let told = load("", &[(name, "1")], &[]).unwrap_err().to_string();
-        assert!(told.contains(name) && told.contains(nearest), "{told}");
+        let message = load("", &[(name, "1")], &[]).unwrap_err().to_string();
+        assert!(message.contains(name) && message.contains(nearest), "{message}");
     }
     // Secrets, castline's own tests, other programs, and what a CI system leaves empty.
     for (name, text) in [
@@ -87,8 +87,11 @@ fn a_wrong_value_is_told_with_its_key_origin_and_mend() {
             "blockrun is paid by a wallet only",
         ),
     ] {
-        let told = load(file, &[], &[]).unwrap_err().to_string();
-        assert!(told.contains(part) && told.contains(FILE_NAME), "{file}: {told}");
+        let message = load(file, &[], &[]).unwrap_err().to_string();
+        assert!(
+            message.contains(part) && message.contains(FILE_NAME),
+            "{file}: {message}"
+        );
     }
 }
 
@@ -169,8 +172,11 @@ fn no_message_shows_a_secret() {
         ("[api]\nrate = \"1/s\"\n[notify]\nurl = \"hunter2\n", "line 4"),
         ("[notify]\nurl = { hunter2 = 1 }", "notify.url"),
     ] {
-        let told = load(file, &[], &[]).unwrap_err().to_string();
-        assert!(!told.contains(SECRET) && told.contains(shown), "{file}: {told}");
+        let message = load(file, &[], &[]).unwrap_err().to_string();
+        assert!(
+            !message.contains(SECRET) && message.contains(shown),
+            "{file}: {message}"
+        );
     }
 }
 

@@ -4,36 +4,35 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::super::UsageError;
-use super::super::context::{Context, Names};
-use super::super::plan::survey;
+use crate::app::cast_names::CastNames;
+use crate::app::context::Context;
+use crate::app::planning::{PlanRequest, planner};
+use crate::app::prompt::ask_person;
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
+use crate::exit::UsageError;
 use crate::ledger::{Ledger, LedgerView};
-use crate::plan::{Agreed, PlanFile, Policy, length};
-use crate::report::folded;
+use crate::plan::{Agreed, PlanFile, Policy};
 use crate::settings::Settings;
+use crate::util::duration::format_duration;
 
-pub(super) const NEEDS_YES: &str = "a run pays for what it enrolls, and that can't be undone: see the cost with `castline \
-                         plan`, then run with --yes (or try it with --sandbox, which costs nothing)";
-
-/// Reads the saved plan that stands in the place of a cast, and asks for just what was asked for then.
+/// Reads the saved plan that was given in place of a cast, and restores the options that it was made with.
 ///
 /// # Errors
-/// It is no plan, or something is asked for that it has decided already.
+/// It is no plan, or an option is typed that the plan has decided already.
 pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) -> anyhow::Result<PlanFile> {
-    decided_before(args, pay)?;
+    refuse_planned_options(args, pay)?;
     let plan = PlanFile::read(&args.cast)?;
     if plan.sandbox != sandbox {
-        let told = match plan.sandbox {
+        let message = match plan.sandbox {
             true => "this plan was made with --sandbox: run it with --sandbox",
             false => "this plan was made for the real API: run it without --sandbox",
         };
-        return Err(UsageError(told.to_owned()).into());
+        return Err(UsageError(message.to_owned()).into());
     }
     *args = CastArgs {
         cast: plan.cast.clone(),
-        skip_bad_rows: plan.read.skip_bad_rows,
+        skip_invalid: plan.read.skip_invalid,
         allow_outside: plan.read.allow_outside,
         include: plan.read.include.clone(),
         exclude: plan.read.exclude.clone(),
@@ -41,26 +40,26 @@ pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) 
         approvals: None,
         jobs: args.jobs,
     };
-    pay.re_enroll = plan.re_enroll_changed.then(|| "changed".to_owned());
+    pay.re_enroll_changed = plan.re_enroll_changed;
     Ok(plan)
 }
 
-/// Refuses what can't be asked for any more once there is a plan.
-fn decided_before(args: &CastArgs, pay: &PayArgs) -> Result<(), UsageError> {
+/// Refuses options that a saved plan has decided already.
+fn refuse_planned_options(args: &CastArgs, pay: &PayArgs) -> Result<(), UsageError> {
     let typed = [
-        ("--skip-bad-rows", args.skip_bad_rows),
+        ("--skip-invalid", args.skip_invalid),
         ("--allow-outside", args.allow_outside),
         ("--include", !args.include.is_empty()),
         ("--exclude", !args.exclude.is_empty()),
         ("--approve", !args.approve.is_empty()),
         ("--approvals", args.approvals.is_some()),
-        ("--re-enroll", pay.re_enroll.is_some()),
+        ("--re-enroll-changed", pay.re_enroll_changed),
     ];
     match typed.into_iter().find(|(_, typed)| *typed) {
         None => Ok(()),
         Some((flag, _)) => Err(UsageError(format!(
-            "{flag} decides what a plan holds, and {} is made already: leave it out, or make a new plan with it, \
-             `castline plan CAST {flag} … --out plan.json`",
+            "{flag} can't be combined with a saved plan, which was made without it: leave it out, or make a new plan, \
+             `castline plan CAST {flag} … --out {}`",
             args.cast.display()
         ))),
     }
@@ -72,35 +71,47 @@ pub(super) fn within_plan(settings: &mut Settings, plan: &PlanFile) {
     settings.api.max_cost = budgets.into_iter().flatten().min();
 }
 
-/// Looks at the whole cast before anything is paid: does the saved plan still hold, or, without one, does the
-/// person at the terminal agree? `None` when not.
-#[expect(clippy::too_many_arguments, reason = "what a plan depends on")]
+/// What is to be agreed on.
+pub(super) struct Proposal<'a> {
+    pub(super) cast: &'a Cast,
+    pub(super) args: &'a CastArgs,
+    pub(super) names: CastNames,
+    pub(super) policy: Policy,
+    pub(super) ledger: &'a Ledger,
+    /// The saved plan that the run is held to, if there is one.
+    pub(super) saved: Option<PlanFile>,
+}
+
+/// Inspects the whole cast before anything is paid: does the saved plan still hold, or, without one, does the person
+/// at the terminal agree? `None` when not.
 pub(super) async fn agree(
     context: &Context,
     common: &Common,
-    cast: &Cast,
-    args: &CastArgs,
-    names: Names,
-    policy: Policy,
-    ledger: &Ledger,
-    saved: Option<PlanFile>,
+    proposal: Proposal<'_>,
 ) -> anyhow::Result<Option<Agreed>> {
-    let before = context.aside("plan", common);
-    let spent = ledger.view().spend(None)?;
-    let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger is gone")?);
-    before.begin(cast, "plan");
-    let survey = survey(
-        &before,
+    let Proposal {
         cast,
         args,
         names,
         policy,
-        Some(reader),
-        spent,
-        common.sandbox,
-        None,
-    )
-    .await?;
+        ledger,
+        saved,
+    } = proposal;
+    let before = context.aside("plan", common);
+    let request = PlanRequest {
+        args,
+        names,
+        policy,
+        ledger: Some(Arc::new(
+            LedgerView::open(ledger.path())?.context("the ledger is gone")?,
+        )),
+        spent: ledger.view().spend(None)?,
+        sandbox: common.sandbox,
+        thumbnails: false,
+    };
+    before.begin(cast, "plan");
+    let planner = planner(&before, request)?;
+    let survey = planner.survey(&cast.characters, |_, _| Ok(())).await?;
     let agreed = Some(survey.plan.agreed());
     if let Some(saved) = saved {
         saved.still_holds(&survey.plan)?;
@@ -112,11 +123,11 @@ pub(super) async fn agree(
     }
     eprintln!("\n{}", survey.totals.to_string().trim_end());
     let addresses = match &context.settings.s3.presign_expiry {
-        Some(expiry) => format!("addresses that anybody can open for {}", length(*expiry)),
+        Some(expiry) => format!("addresses that anybody can open for {}", format_duration(*expiry)),
         None => "addresses that anybody can open".to_owned(),
     };
     let question = format!(
-        "\nEnroll {}? The pictures get {addresses}; what is enrolled can't be undone.",
+        "\nEnroll {}? The images get {addresses}; an enrollment can't be undone.",
         survey.totals.asked()
     );
     if ask_person(&question) {
@@ -124,30 +135,4 @@ pub(super) async fn agree(
     }
     eprintln!("nothing was uploaded, nothing was paid");
     Ok(None)
-}
-
-/// A command that pays asks first; off a terminal it needs `--yes`.
-pub(in crate::commands) fn consent(yes: bool) -> anyhow::Result<()> {
-    if yes || (can_ask() && ask_person("Pay for what is enrolled? It can't be undone.")) {
-        return Ok(());
-    }
-    Err(UsageError(NEEDS_YES.to_owned()).into())
-}
-
-pub(in crate::commands) fn can_ask() -> bool {
-    use std::io::IsTerminal;
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
-/// Asks at the terminal; everything but yes is no, and so is what was typed before the question stood there.
-fn ask_person(question: &str) -> bool {
-    #[cfg(unix)]
-    if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
-        return false;
-    }
-    let question = folded(&console::Term::stderr(), &format!("{question} [y/N]"), "");
-    eprint!("{question} ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }

@@ -1,29 +1,26 @@
 //! `castline run` and `castline retry`: the whole way of a cast.
 
 mod agree;
-mod ledger;
-mod signal;
-mod work;
 
 use std::collections::HashSet;
 
-use super::context::{Flags, Names, cast_flags, pay_flags, read, settings};
-use super::made::Made;
-use super::plan::price_as_told;
-use super::wallet::quote;
-use super::{Context, UsageError, exit_code};
+use super::exit_code;
+use crate::app::cast_names::CastNames;
+use crate::app::context::Context;
+use crate::app::output_kind::OutputKind;
+use crate::app::planning::use_reply_price;
+use crate::app::prepared_run::PreparedRun;
+use crate::app::prompt::{NEEDS_YES, can_ask};
+use crate::app::quote::quote;
+use crate::app::settings::{Flags, cast_flags, pay_flags, read, settings};
 use crate::cast::{Cast, NameKey};
 use crate::cli::{Common, RunArgs};
 use crate::enroll::PaymentMode;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{LedgerView, Record};
 use crate::plan::Policy;
 
-use agree::{NEEDS_YES, agree, as_planned, within_plan};
-pub(super) use agree::{can_ask, consent};
-pub(super) use ledger::{is_real_manifest, ledger_to_read, provider};
-pub(super) use signal::signal;
-pub(super) use work::Work;
+use agree::{Proposal, agree, as_planned, within_plan};
 
 /// Which characters of a cast a run is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +60,14 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     }
     let mut context = Context::with(common, "run", Some(&args.cast), settings)?;
     if let Some(out) = &report {
-        context.outputs.claim("--report", out, Made::Report)?;
+        context.guard.reserve("--report", out, OutputKind::Report)?;
     }
     let ask = !common.sandbox && !yes && saved.is_none();
     if ask && !can_ask() {
         return Err(UsageError(NEEDS_YES.to_owned()).into());
     }
     let mut cast = read(&args.cast, &context.settings)?;
-    let names = Names::of(&cast, &args)?;
+    let names = CastNames::of(&cast, &args)?;
     if which == Which::Failed {
         only_failed(&mut cast, LedgerView::open(&context.settings.ledger)?)?;
     }
@@ -78,28 +75,25 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {
         quote(&mut context, common.sandbox).await?;
     }
-    let work = Work::open(&mut context, "run", common.sandbox).await?;
+    let run = PreparedRun::open(&mut context, "run", common.sandbox).await?;
     if context.settings.payment.mode == PaymentMode::Key && (ask || saved.is_some()) {
-        price_as_told(&mut context, work.ledger.view())?;
+        use_reply_price(&mut context, run.ledger.view())?;
     }
     let policy = Policy {
-        re_enroll_changed: pay.re_enroll.is_some(),
+        re_enroll_changed: pay.re_enroll_changed,
         retry_refused: which == Which::Failed,
         realface: false,
     };
     let agreed = if ask || saved.is_some() {
-        match agree(
-            &context,
-            common,
-            &cast,
-            &args,
-            names.clone(),
+        let proposal = Proposal {
+            cast: &cast,
+            args: &args,
+            names: names.clone(),
             policy,
-            &work.ledger,
+            ledger: &run.ledger,
             saved,
-        )
-        .await?
-        {
+        };
+        match agree(&context, common, proposal).await? {
             Some(agreed) => Some(agreed),
             None => return Ok(ExitCode::Interrupted),
         }
@@ -110,15 +104,15 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         // A person's time to think is none of the run's.
         context.started = std::time::Instant::now();
     }
-    let (mut pipeline, ending) = work.start(&context, names, policy).await?;
+    let (mut pipeline, finalizer) = run.start(&context, names, policy).await?;
     pipeline.agreed = agreed;
     pipeline.run(cast).await;
-    let exit = ending.end(&context).await?;
+    let exit = finalizer.end(&context).await?;
     if let Some(out) = &report
         && let Err(error) = super::report::of_run(common, &context, &args.cast, out)
     {
         // What the run itself ended with is still to be told: a doubt, above all.
-        eprintln!("castline: the run is done, but its report is not written: {error:#}");
+        eprintln!("castline: the run is done, but its report was not written: {error:#}");
         return Ok(exit.worst(exit_code(&error)));
     }
     Ok(exit)

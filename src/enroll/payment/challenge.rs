@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::enroll::answer::Reply;
+use crate::enroll::transport::Reply;
 
 /// The headers that may carry the challenge, the more official first.
 const HEADERS: [&str; 2] = ["payment-required", "x-payment-required"];

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::enroll::Network;
 use crate::enroll::payment::Policy;
-use crate::money::Usd;
 use crate::sandbox::x402::{Challenge as Quote, WalletOptions};
+use crate::util::money::Usd;
 
 fn reply(header: Option<(&'static str, &str)>, body: &[u8]) -> Reply {
     let header = header.map(|(name, value)| {
@@ -33,9 +33,9 @@ async fn every_dialect_is_understood_alike() {
     let dialects = Quote::all();
     assert_eq!(dialects.len(), 288);
     for dialect in dialects {
-        let told = dialect.reply(&options, Usd::from_micros(10_300), "https://localhost/x");
-        let headers = told.headers().clone();
-        let body = to_bytes(told.into_body(), 10_000).await.unwrap().to_vec();
+        let message = dialect.reply(&options, Usd::from_micros(10_300), "https://localhost/x");
+        let headers = message.headers().clone();
+        let body = to_bytes(message.into_body(), 10_000).await.unwrap().to_vec();
         let challenge = Challenge::read(&Reply {
             headers,
             ..reply(None, &body)

@@ -12,7 +12,7 @@
 //! before it is sent, and after a lost reply the *same* one is sent again; a fresh one could be the second
 //! charge. Signing and sending are therefore two calls, and [`step`] says what comes after each answer.
 
-mod answer;
+mod classify;
 mod challenge;
 mod payload;
 mod policy;

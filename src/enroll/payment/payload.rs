@@ -10,7 +10,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// How much of its validity a payment must have left to be sent: the time that a settlement takes. And how much later
 /// it counts as expired.

@@ -9,7 +9,7 @@ use super::challenge::Challenge;
 use super::token;
 use crate::enroll::Network;
 use crate::enroll::text::clean;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// How long a payment stays valid when an offer doesn't say, and at most and at least whatever it says. Long
 /// enough to send it again after a lost reply; short, since until then the payee can take it.
@@ -92,24 +92,27 @@ impl Policy {
     /// Whether an offer may be signed, but for its price; else what it asks.
     fn judge(&self, challenge: &Challenge, offer: &Value) -> Result<Accepted, String> {
         let text = |name: &str| offer.get(name).and_then(Value::as_str);
-        let told = |name: &str| clean(text(name).unwrap_or("nothing"));
+        let message = |name: &str| clean(text(name).unwrap_or("nothing"));
         if text("scheme") != Some("exact") {
-            return Err(format!("for the scheme {} instead of exact", told("scheme")));
+            return Err(format!("for the scheme {} instead of exact", message("scheme")));
         }
         if !text("network").is_some_and(|name| self.network.is_named(name)) {
             return Err(format!(
                 "to be paid on {} instead of {}",
-                told("network"),
+                message("network"),
                 self.network
             ));
         }
         let address = |name: &str| text(name).and_then(|text| text.parse::<Address>().ok());
         let usdc = token::usdc(self.network);
         if address("asset") != Some(usdc) {
-            return Err(format!("for the token {} instead of USDC, {usdc}", told("asset")));
+            return Err(format!(
+                "for the token {} instead of USDC, {usdc}",
+                message("asset")
+            ));
         }
         let payee =
-            address("payTo").ok_or_else(|| format!("to pay {}, which is no address", told("payTo")))?;
+            address("payTo").ok_or_else(|| format!("to pay {}, which is no address", message("payTo")))?;
         if let Some(pinned) = self.payee.filter(|pinned| *pinned != payee) {
             return Err(format!("to pay {payee} instead of {pinned}"));
         }

@@ -44,7 +44,7 @@ fn refused(field: &str, value: Value) -> PolicyError {
 
 #[test]
 fn what_is_asked_beyond_the_policy_is_refused_and_told() {
-    for (field, value, told) in [
+    for (field, value, message) in [
         ("scheme", json!("upto"), "the scheme upto instead of exact"),
         ("scheme", Value::Null, "the scheme nothing instead of exact"),
         ("network", json!("eip155:1"), "on eip155:1 instead of base"),
@@ -78,7 +78,7 @@ fn what_is_asked_beyond_the_policy_is_refused_and_told() {
         ("amount", json!(""), "can't be read"),
     ] {
         let refused = refused(field, value).to_string().to_lowercase();
-        assert!(refused.contains(&told.to_lowercase()), "{field}: {refused}");
+        assert!(refused.contains(&message.to_lowercase()), "{field}: {refused}");
         assert!(refused.starts_with("nothing was signed"), "{refused}");
     }
 }
@@ -117,9 +117,9 @@ fn the_cheapest_of_what_may_be_signed_is_chosen() {
 
 #[test]
 fn no_offer_keeps_a_payment_valid_for_long() {
-    let validity = |told: Value| {
+    let validity = |message: Value| {
         let mut offer = offer();
-        offer["maxTimeoutSeconds"] = told;
+        offer["maxTimeoutSeconds"] = message;
         let accepted = policy().choose(&challenge(vec![offer])).unwrap();
         accepted.validity.as_secs()
     };

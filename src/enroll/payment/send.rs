@@ -1,13 +1,13 @@
 //! The calls of a payer: asking for the price, and sending a signed payment.
 
-use super::answer::classify_payment;
 use super::challenge::Challenge;
+use super::classify::classify_payment;
 use super::payload::SignedPayment;
 use crate::enroll::EnrollRequest;
-use crate::enroll::answer::Answer;
 use crate::enroll::client::Client;
 use crate::enroll::outcome::{Outcome, StopKind, classify};
 use crate::enroll::realface::{mended, session_gone};
+use crate::enroll::transport::CallResult;
 
 /// What came of asking for the price.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,7 @@ impl Client {
         request: &EnrollRequest,
         group_id: Option<&str>,
         payment: Option<&SignedPayment>,
-    ) -> Answer {
+    ) -> CallResult {
         let call = match group_id {
             Some(group_id) => self.post("realface/enroll", &request.body_of(group_id)),
             None => self.post("portrait/enroll", &request.body()),
@@ -64,8 +64,8 @@ impl Client {
     }
 }
 
-fn quoted(answer: &Answer, client: &Client) -> Quote {
-    if let Answer::Reply(reply) = answer
+fn quoted(answer: &CallResult, client: &Client) -> Quote {
+    if let CallResult::Reply(reply) = answer
         && reply.status == reqwest::StatusCode::PAYMENT_REQUIRED
         && reply.cut.is_none()
     {

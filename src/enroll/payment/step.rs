@@ -12,7 +12,7 @@ pub enum Step {
     /// This is what came of it.
     Settled(Outcome),
     /// Send the *same* payment again. It can't be charged twice.
-    SendAgain {
+    Resend {
         /// How long to wait before; if not told, back off.
         after: Option<Duration>,
         /// The earlier answer leaves open whether it was charged: say so in the next step.
@@ -24,7 +24,7 @@ pub enum Step {
     },
     /// No answer left open whether this payment was charged, and it can't be sent any more: once it has expired, and
     /// so never can be charged, sign a fresh one.
-    SignAgain,
+    SignFresh,
 }
 
 /// Codes by which the payment was settled, but its asset is not told: sending it again says the same.
@@ -38,27 +38,27 @@ pub fn step(outcome: Outcome, payment: &SignedPayment, doubt: bool, now: u64) ->
         Outcome::Enrolled { .. } => Step::Settled(outcome),
         // The session has to be mended first; meanwhile the payment may expire.
         Outcome::Retry { ref code, .. } if !doubt && is_about_session(code) => Step::Settled(outcome),
-        Outcome::Retry { code, message, after } if payment.is_alive(now) => Step::SendAgain {
+        Outcome::Retry { code, message, after } if payment.is_alive(now) => Step::Resend {
             after,
             doubt,
             code,
             message,
         },
         // Refused each time until it expired.
-        Outcome::Retry { .. } if !doubt => Step::SignAgain,
+        Outcome::Retry { .. } if !doubt => Step::SignFresh,
         // By whose clock? While it may be valid, another one beside it could be charged, too.
         Outcome::Stop {
             kind: StopKind::Payment,
             code,
             message,
         } if !doubt && code == "payment_expired" => match payment.is_alive(now) {
-            true => Step::SendAgain {
+            true => Step::Resend {
                 after: None,
                 doubt: false,
                 code,
                 message,
             },
-            false => Step::SignAgain,
+            false => Step::SignFresh,
         },
         Outcome::Refused { .. } | Outcome::Stop { .. } if !doubt => Step::Settled(outcome),
         // What is refused now may have been charged before.
@@ -70,7 +70,7 @@ pub fn step(outcome: Outcome, payment: &SignedPayment, doubt: bool, now: u64) ->
             if claimed || !payment.is_alive(now) {
                 return in_doubt(code, message);
             }
-            Step::SendAgain {
+            Step::Resend {
                 after: None,
                 doubt: true,
                 code,

@@ -36,8 +36,8 @@ fn refused() -> Outcome {
     }
 }
 
-fn again(after: Option<u64>, doubt: bool, code: &str) -> Step {
-    Step::SendAgain {
+fn resend(after: Option<u64>, doubt: bool, code: &str) -> Step {
+    Step::Resend {
         after: after.map(Duration::from_secs),
         doubt,
         code: code.to_owned(),
@@ -48,8 +48,8 @@ fn again(after: Option<u64>, doubt: bool, code: &str) -> Step {
 #[test]
 fn after_a_lost_reply_the_same_payment_is_sent_until_it_expires() {
     for code in ["reply_lost", "timeout", "reply_cut", "http_500", "chain_timeout"] {
-        assert_eq!(at(in_doubt(code), false, 1_000), again(None, true, code));
-        assert_eq!(at(in_doubt(code), true, 1_049), again(None, true, code));
+        assert_eq!(at(in_doubt(code), false, 1_000), resend(None, true, code));
+        assert_eq!(at(in_doubt(code), true, 1_049), resend(None, true, code));
         // The last ten seconds are left to the settlement.
         assert_eq!(at(in_doubt(code), true, 1_050), Step::Settled(in_doubt(code)));
     }
@@ -66,11 +66,14 @@ fn a_payment_that_was_claimed_is_in_doubt_at_once() {
 
 #[test]
 fn a_fresh_payment_is_signed_only_if_no_answer_left_doubt() {
-    assert_eq!(at(retry("rate_limited"), false, 1_100), Step::SignAgain);
+    assert_eq!(at(retry("rate_limited"), false, 1_100), Step::SignFresh);
     let expired = || stop(StopKind::Payment, "payment_expired");
-    assert_eq!(at(expired(), false, 1_100), Step::SignAgain);
+    assert_eq!(at(expired(), false, 1_100), Step::SignFresh);
     // The gateway's clock is fast: by ours, the payment may still be taken.
-    assert_eq!(at(expired(), false, 1_000), again(None, false, "payment_expired"));
+    assert_eq!(
+        at(expired(), false, 1_000),
+        resend(None, false, "payment_expired")
+    );
     // What has expired by now may have been settled by the send whose reply was lost.
     assert_eq!(
         at(expired(), true, 1_100),
@@ -102,7 +105,7 @@ fn a_429_keeps_the_payment_and_the_doubt() {
     for doubt in [false, true] {
         assert_eq!(
             at(retry("rate_limited"), doubt, 1_000),
-            again(Some(3), doubt, "rate_limited")
+            resend(Some(3), doubt, "rate_limited")
         );
     }
 }
@@ -113,7 +116,7 @@ fn a_session_that_must_be_mended_ends_the_call() {
     assert_eq!(at(incomplete(), false, 1_000), Step::Settled(incomplete()));
     assert_eq!(
         at(incomplete(), true, 1_000),
-        again(Some(3), true, "liveness_incomplete")
+        resend(Some(3), true, "liveness_incomplete")
     );
 }
 
@@ -146,7 +149,7 @@ fn no_series_of_answers_leads_from_doubt_to_a_second_payment() {
     for outcome in answers() {
         for now in [0, 1_000, 1_049, 1_050, 1_060, 5_000] {
             match at(outcome.clone(), true, now) {
-                Step::SendAgain { doubt, .. } => assert!(doubt, "{outcome:?} at {now}"),
+                Step::Resend { doubt, .. } => assert!(doubt, "{outcome:?} at {now}"),
                 Step::Settled(Outcome::InDoubt { .. }) => {}
                 other => panic!("{outcome:?} at {now}: {other:?}"),
             }
@@ -170,7 +173,7 @@ fn no_answer_leads_to_a_second_payment_while_the_first_is_valid() {
         for (doubt, now) in [(false, 0), (false, 1_000), (false, 1_049), (true, 1_000)] {
             assert_ne!(
                 at(outcome.clone(), doubt, now),
-                Step::SignAgain,
+                Step::SignFresh,
                 "{outcome:?} at {now}"
             );
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::enroll::Network;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 /// The first account of well-known test wallets; its key is public.
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -50,9 +50,9 @@ fn what_is_no_key_is_told_and_not_repeated() {
         order,
     ] {
         let error = Wallet::new(text).unwrap_err();
-        let told = format!("{error} {error:?}");
-        assert!(told.contains("64 hexadecimal digits"), "{told}");
-        assert!(text.is_empty() || !told.contains(text), "{told}");
+        let message = format!("{error} {error:?}");
+        assert!(message.contains("64 hexadecimal digits"), "{message}");
+        assert!(text.is_empty() || !message.contains(text), "{message}");
     }
 }
 
@@ -66,8 +66,11 @@ fn a_key_is_never_shown_not_even_by_a_panic() {
         assert!(!shown.contains(secret), "{shown}");
     }
     let panicked = std::panic::catch_unwind(|| panic!("a panic that shows its {wallet:?}"));
-    let told = panicked.unwrap_err().downcast::<String>().unwrap();
-    assert!(told.contains("Wallet(") && !told.contains(&KEY[2..]), "{told}");
+    let message = panicked.unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        message.contains("Wallet(") && !message.contains(&KEY[2..]),
+        "{message}"
+    );
 }
 
 #[test]
@@ -145,15 +148,15 @@ fn a_second_implementation_signs_the_same() {
             },
         });
         let python = std::env::var("CASTLINE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let Some(told) = second(&python, &asked.to_string()) else {
+        let Some(text) = second(&python, &asked.to_string()) else {
             println!(
                 "skipped: no {python} with eth-account; pip install eth-account to hold signatures against it"
             );
             return;
         };
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let text: serde_json::Value = serde_json::from_str(&text).unwrap();
         let same = |name: &str, ours: String| {
-            let theirs = told[name].as_str().unwrap().trim_start_matches("0x").to_owned();
+            let theirs = text[name].as_str().unwrap().trim_start_matches("0x").to_owned();
             assert_eq!(theirs, ours, "{name} on {network}");
         };
         same(

@@ -2,10 +2,10 @@
 //!
 //! BlazeFace (MediaPipe's full-range-sparse, trained on photos) looks at the picture letterboxed on 192²;
 //! CenterFace, trained further on drawn, chibi and non-human faces (`training/`), on 160². Boxes that
-//! overlap are one face; how likely it is one is told by [`belief`] from both scores and the size. Where that
+//! overlap are one face; how likely it is one is told by [`calibration`] from both scores and the size. Where that
 //! leaves a doubt, both look again, closer. Measured against E3p, three passes of the photo-trained networks, in `models/README.md`.
 
-pub(super) mod belief;
+pub(super) mod calibration;
 mod boxes;
 mod convolve;
 mod network;
@@ -33,7 +33,7 @@ const SPECK: f32 = 0.03;
 /// Where the first look leaves a doubt: a face that is less likely or more likely is not looked at again.
 const DOUBT: std::ops::Range<f32> = 0.05..0.95;
 /// So many doubtful faces of a picture are looked at again, the likeliest first.
-const LOOKED_AT_AGAIN: usize = 3;
+const MAX_CLOSER_LOOKS: usize = 3;
 /// Side of what is looked at again, in longer sides of the face.
 const CLOSE: f32 = 2.4;
 /// What lies around a letterboxed picture.
@@ -70,14 +70,14 @@ impl Detector {
             .filter(|merged| merged.area.longer_side() >= SPECK * longer)
             .map(|merged| Found {
                 area: merged.area,
-                score: belief::face(merged.scores, merged.area.longer_side() / longer),
+                score: calibration::face(merged.scores, merged.area.longer_side() / longer),
             })
             .collect();
         let surest_first = |a: &Found, b: &Found| b.score.total_cmp(&a.score);
         found.sort_by(surest_first);
         let doubtful = found.iter_mut().filter(|f| DOUBT.contains(&f.score));
-        for face in doubtful.take(LOOKED_AT_AGAIN) {
-            face.score = belief::after_closer_look(face.score, self.closer(picture, face.area));
+        for face in doubtful.take(MAX_CLOSER_LOOKS) {
+            face.score = calibration::rescore(face.score, self.closer(picture, face.area));
         }
         found.sort_by(surest_first);
         found

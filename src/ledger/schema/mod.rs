@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::LedgerError;
+use super::integrity::{damaged, pragma};
 
 /// `CAST` in ASCII: marks the file as a ledger of castline.
 const APPLICATION: i64 = 0x4341_5354;
@@ -23,10 +24,10 @@ pub(super) fn prepare(
     path: &Path,
     identity: &Identity<'_>,
 ) -> Result<(), LedgerError> {
-    bring_forward(connection, path, identity, SCRIPTS)
+    migrate(connection, path, identity, SCRIPTS)
 }
 
-fn bring_forward(
+fn migrate(
     connection: &mut Connection,
     path: &Path,
     identity: &Identity<'_>,
@@ -47,7 +48,7 @@ fn bring_forward(
     if !fresh {
         // Not a copy of the file: the last commits may stand in the log beside it.
         let copy = super::lock::beside(path, &format!("schema{version}.backup"));
-        super::view::copy(connection, &copy)?;
+        super::backup::copy(connection, &copy)?;
     }
     let transaction = connection.transaction()?;
     for script in scripts {
@@ -82,7 +83,7 @@ pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(String, 
 }
 
 /// Whether the ledger is already that of `ours`; if not, it holds nothing that binds it to whose it was.
-pub(super) fn belongs_to(
+pub(super) fn check_owner(
     connection: &Connection,
     path: &Path,
     ours: &Identity<'_>,
@@ -116,23 +117,13 @@ pub(super) fn belongs_to(
 
 /// Makes the ledger that of `ours`, unless something binds it to another one.
 pub(super) fn bind(connection: &Connection, path: &Path, ours: &Identity<'_>) -> Result<(), LedgerError> {
-    if !belongs_to(connection, path, ours)? {
+    if !check_owner(connection, path, ours)? {
         connection.execute(
             "UPDATE ledger SET provider = ?1, sandbox = ?2",
             (ours.provider, ours.sandbox),
         )?;
     }
     Ok(())
-}
-
-/// Notices damage of the file's structure.
-pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
-    let answer: String = pragma(connection, path, "quick_check(1)")?;
-    if answer == "ok" {
-        Ok(())
-    } else {
-        Err(damaged(path, &answer))
-    }
 }
 
 /// The schema of a ledger; refuses files that are none, and those of the future.
@@ -149,30 +140,6 @@ fn version(connection: &Connection, path: &Path, newest: i64) -> Result<i64, Led
         });
     }
     Ok(schema)
-}
-
-fn pragma<T: rusqlite::types::FromSql>(
-    connection: &Connection,
-    path: &Path,
-    name: &str,
-) -> Result<T, LedgerError> {
-    connection
-        .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
-        .map_err(|error| match &error {
-            rusqlite::Error::SqliteFailure(failure, _)
-                if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
-            {
-                damaged(path, &error.to_string())
-            }
-            _ => error.into(),
-        })
-}
-
-fn damaged(path: &Path, problem: &str) -> LedgerError {
-    LedgerError::Damaged {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -211,7 +178,7 @@ mod tests {
         let mut connection = older(&path);
         let today = SCRIPTS.len() as i64;
         let scripts = [SCRIPTS, &["ALTER TABLE characters ADD COLUMN added TEXT"]].concat();
-        bring_forward(&mut connection, &path, &OURS, &scripts).unwrap();
+        migrate(&mut connection, &path, &OURS, &scripts).unwrap();
 
         assert_eq!(version(&connection, &path, today + 1).unwrap(), today + 1);
         assert_eq!(
@@ -227,7 +194,7 @@ mod tests {
         );
 
         // Brought forward once; from then on there is nothing to do.
-        bring_forward(&mut connection, &path, &OURS, &scripts).unwrap();
+        migrate(&mut connection, &path, &OURS, &scripts).unwrap();
         // And the castline of before refuses it, rather than to misread it.
         assert!(matches!(
             prepare(&mut connection, &path, &OURS),
@@ -271,7 +238,7 @@ mod tests {
         let mut connection = older(&path);
         let broken = ["DELETE FROM characters", "ALTER TABLE nowhere ADD COLUMN x"];
         let scripts = [SCRIPTS, &broken].concat();
-        bring_forward(&mut connection, &path, &OURS, &scripts).unwrap_err();
+        migrate(&mut connection, &path, &OURS, &scripts).unwrap_err();
         let today = SCRIPTS.len() as i64;
         assert_eq!(version(&connection, &path, today).unwrap(), today);
         assert_eq!(count(&connection, "characters"), 1);

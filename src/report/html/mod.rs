@@ -8,8 +8,10 @@ mod card;
 
 use maud::{DOCTYPE, PreEscaped, html};
 
-use crate::page::{hash, inert};
-pub use card::{Card, Standing};
+use crate::plan::Standing;
+use crate::util::html::{csp_hash, escape_json_for_script};
+
+pub use card::Card;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -46,8 +48,8 @@ pub struct Page {
 pub fn render(page: &Page) -> String {
     let policy = format!(
         "default-src 'none'; img-src data:; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
+        csp_hash(STYLE),
+        csp_hash(SCRIPT)
     );
     let heading = format!("{} — {}", page.title, page.kind);
     html! {
@@ -99,7 +101,7 @@ pub fn render(page: &Page) -> String {
                     p #none hidden { "No character matches. " button #clear type="button" { "Show all" } }
                 }
                 p #said .hidden role="status" {}
-                script #data type="application/json" { (PreEscaped(inert(&data(page)))) }
+                script #data type="application/json" { (PreEscaped(escape_json_for_script(&data(page)))) }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -111,9 +113,16 @@ pub fn render(page: &Page) -> String {
 fn data(page: &Page) -> serde_json::Value {
     let standings: Vec<_> = Standing::ALL
         .iter()
-        .map(|s| serde_json::json!({"code": s.code(), "label": s.label(), "tone": s.tone()}))
+        .map(|s| serde_json::json!({"code": s.code(), "label": title(s.label()), "tone": s.tone()}))
         .collect();
     serde_json::json!({"standings": standings, "cards": page.cards})
+}
+
+/// A label at the beginning of a line.
+fn title(label: &str) -> String {
+    let mut letters = label.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::State;
-use crate::plan::length;
+use crate::plan::Standing;
+use crate::util::duration::format_duration;
 
 /// What a bar takes before its message.
 const BAR_WIDTH: usize = 59;
@@ -65,14 +66,14 @@ impl Pacing {
     }
 
     /// `12 s` to go, or `paused 12 s`.
-    fn told(&self, now: Instant) -> String {
+    fn eta(&self, now: Instant) -> String {
         let pause = self
             .paused_until
             .map(|until| until.saturating_duration_since(now));
         match pause {
-            Some(pause) if !pause.is_zero() => format!("paused {}", length(pause)),
+            Some(pause) if !pause.is_zero() => format!("paused {}", format_duration(pause)),
             _ if self.left == 0 => String::new(),
-            _ => length(
+            _ => format_duration(
                 self.each()
                     .saturating_mul(u32::try_from(self.left).unwrap_or(u32::MAX)),
             ),
@@ -101,13 +102,13 @@ impl Bars {
             interval,
             ..Pacing::default()
         }));
-        let told = Arc::clone(&pacing);
+        let message = Arc::clone(&pacing);
         let limit = move |_: &ProgressState, to: &mut dyn std::fmt::Write| {
-            let told = told
+            let message = message
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .told(Instant::now());
-            let _ = write!(to, "{told}");
+                .eta(Instant::now());
+            let _ = write!(to, "{message}");
         };
         let speed = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
             let _ = write!(to, "{:.1}/s", state.per_sec());
@@ -171,19 +172,22 @@ impl Bars {
         self.enrolled.set_length(count.to_enroll);
         self.enrolled.set_position(count.enrolled);
         let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = count.enrolled + count.failed + count.in_doubt;
-        pacing.count(ended, count.left, Instant::now());
+        let left = count.to_enroll.saturating_sub(count.ended);
+        pacing.count(count.ended, left, Instant::now());
         drop(pacing);
-        let unsure = count.unsure();
-        if unsure > 0 {
+        let of_images = [Standing::ToReview, Standing::Rejected, Standing::Unsuitable];
+        let unsuitable: u64 = of_images
+            .into_iter()
+            .map(|standing| count.standing[standing])
+            .sum();
+        if unsuitable > 0 {
             self.checked
-                .set_message(fitting(format!("{unsure} not suitable")));
+                .set_message(fitting(format!("{unsuitable} not suitable")));
         }
         let budget = state.budget.map(|b| format!(" of {b}")).unwrap_or_default();
-        let doubt = if count.in_doubt > 0 {
-            format!(", {} in doubt", count.in_doubt)
-        } else {
-            String::new()
+        let doubt = match count.standing[Standing::InDoubt] {
+            0 => String::new(),
+            in_doubt => format!(", {in_doubt} in doubt"),
         };
         self.enrolled
             .set_message(fitting(format!("{}{budget}{doubt}", count.cost_usd)));
@@ -224,19 +228,19 @@ mod tests {
             ..Pacing::default()
         };
         pacing.count(0, 100, start);
-        assert_eq!(pacing.told(start), "1 min 40 s", "nothing is measured yet");
+        assert_eq!(pacing.eta(start), "1 min 40 s", "nothing is measured yet");
         // Two at once, and each call takes ten seconds: one in five.
         pacing.count(1, 99, at(start, 10));
         pacing.count(5, 95, at(start, 30));
-        assert_eq!(pacing.told(at(start, 30)), "7 min 55 s");
+        assert_eq!(pacing.eta(at(start, 30)), "7 min 55 s");
         // Nothing new is drawn, and nothing measured.
         pacing.count(5, 95, at(start, 39));
-        assert_eq!(pacing.told(at(start, 39)), "7 min 55 s");
+        assert_eq!(pacing.eta(at(start, 39)), "7 min 55 s");
         // Fast calls are held by the limiter.
         pacing.count(95, 5, at(start, 40));
-        assert_eq!(pacing.told(at(start, 40)), "5 s");
+        assert_eq!(pacing.eta(at(start, 40)), "5 s");
         pacing.count(100, 0, at(start, 41));
-        assert_eq!(pacing.told(at(start, 41)), "");
+        assert_eq!(pacing.eta(at(start, 41)), "");
     }
 
     #[test]
@@ -248,9 +252,9 @@ mod tests {
         };
         pacing.count(1, 10, start);
         pacing.pause(at(start, 900));
-        assert_eq!(pacing.told(start), "paused 15 min");
+        assert_eq!(pacing.eta(start), "paused 15 min");
         pacing.count(2, 9, at(start, 901));
         pacing.count(3, 8, at(start, 903));
-        assert_eq!(pacing.told(at(start, 903)), "16 s");
+        assert_eq!(pacing.eta(at(start, 903)), "16 s");
     }
 }

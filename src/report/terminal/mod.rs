@@ -10,29 +10,22 @@ use std::time::{Duration, Instant};
 
 use console::{StyledObject, Term, style};
 
-use super::fold::{fold, folded};
-use super::{Event, Reporter, Summary};
 use crate::cast::printable;
-use crate::count::counted;
-use crate::inspect::Verdict;
-use crate::money::Usd;
-use crate::plan::Action;
+use crate::event::{Event, Reporter, Summary};
+use crate::plan::Standing;
+use crate::util::money::Usd;
+use crate::util::text::pluralize;
+use crate::util::wrap::{fill, wrap};
 use bars::Bars;
 
 /// How often a plain line is written when stderr is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 /// The command that tells what happens in its own way.
 const REALFACE: &str = "realface";
-/// What to do about a picture that a person rejected.
-const REJECTED: &str = "a person rejected the picture: give the character another one";
 /// How many names are shown for one reason.
 const NAMES_SHOWN: usize = 12;
 /// How many reasons are shown of one kind, where each picture has its own.
-const MENDS_SHOWN: usize = 8;
-
-/// In which order kinds of what needs a person are told: these two end with what to type.
-const TO_REVIEW: u8 = 0;
-const FAILED: u8 = 4;
+const HINTS_SHOWN: usize = 8;
 
 /// Coloured where stderr shows colours, whatever stdout is.
 fn paint<D>(text: D) -> StyledObject<D> {
@@ -70,11 +63,10 @@ pub struct Terminal {
     state: Mutex<State>,
 }
 
-/// What the eye said of a picture that is not suitable.
-struct Seen {
-    unsuitable: bool,
-    heading: String,
-    mend: String,
+/// Why an image is not simply suitable.
+struct Objection {
+    code: String,
+    hint: String,
     name: String,
 }
 
@@ -82,14 +74,14 @@ struct State {
     count: Summary,
     started: Instant,
     plain_at: Instant,
-    /// What the eye said of the last picture, until it is known whether somebody approved it.
-    seen: Option<Seen>,
-    /// What needs a person: heading → each mend, and the names that it is for.
-    open: BTreeMap<(u8, String), BTreeMap<String, Vec<String>>>,
+    /// What was said against the last image, until it is known whether somebody approved it.
+    objection: Option<Objection>,
+    /// What needs a person: standing and heading → each hint, and the names that it is for.
+    open: BTreeMap<(Standing, String), BTreeMap<String, Vec<String>>>,
     budget: Option<Usd>,
     stopping: Option<String>,
     /// What follows the name of another command, so that it works on the same cast.
-    again: String,
+    same_arguments: String,
 }
 
 impl Terminal {
@@ -100,7 +92,7 @@ impl Terminal {
         command: &'static str,
         budget: Option<Usd>,
         interval: Duration,
-        again: String,
+        same_arguments: String,
     ) -> Self {
         // `realface` draws for itself: codes, one actor at a time.
         let bars =
@@ -113,11 +105,11 @@ impl Terminal {
             },
             started: now,
             plain_at: now,
-            seen: None,
+            objection: None,
             open: BTreeMap::new(),
             budget,
             stopping: None,
-            again,
+            same_arguments,
         };
         Self {
             style,
@@ -127,7 +119,7 @@ impl Terminal {
     }
 
     fn line(&self, text: &str) {
-        let text = folded(&Term::stderr(), text, "  ");
+        let text = wrap(&Term::stderr(), text, "  ");
         match &self.bars {
             Some(bars) => bars.line(&text),
             // stderr may be gone; a run that pays goes on all the same.
@@ -139,28 +131,30 @@ impl Terminal {
 }
 
 impl State {
-    fn open(&mut self, order: u8, heading: &str, mend: &str, name: &str) {
-        let mends = self.open.entry((order, heading.to_owned())).or_default();
-        mends.entry(mend.to_owned()).or_default().push(printable(name));
+    fn open(&mut self, standing: Standing, code: Option<&str>, hint: &str, name: &str) {
+        let heading = match code {
+            Some(code) => format!("{standing}: {code}"),
+            None => standing.to_string(),
+        };
+        let hints = self.open.entry((standing, heading)).or_default();
+        hints.entry(hint.to_owned()).or_default().push(printable(name));
     }
 
-    /// What to type about all of one kind.
-    fn next_command(&self, order: u8) -> Option<String> {
-        let again = &self.again;
-        match order {
-            TO_REVIEW => Some(format!("approve or reject each: `castline review{again}`")),
+    /// What to type about all of one standing.
+    fn next_step(&self, standing: Standing) -> Option<String> {
+        match standing {
             // An actor's next try is another liveness check.
-            FAILED if self.count.command != REALFACE => Some(format!(
-                "once that is mended, send them again: `castline retry{again}`"
-            )),
+            Standing::Failed | Standing::Refused if self.count.command == REALFACE => None,
+            Standing::ToReview | Standing::Failed | Standing::Refused | Standing::InDoubt => {
+                Some(standing.next_step(&self.same_arguments))
+            }
             _ => None,
         }
     }
 
-    fn open_seen(&mut self, name: &str) {
-        if let Some(seen) = self.seen.take().filter(|seen| seen.name == name) {
-            let order = if seen.unsuitable { 1 } else { TO_REVIEW };
-            self.open(order, &seen.heading, &seen.mend, name);
+    fn open_objection(&mut self, standing: Standing, name: &str) {
+        if let Some(objection) = self.objection.take().filter(|o| o.name == name) {
+            self.open(standing, Some(&objection.code), &objection.hint, name);
         }
     }
 
@@ -168,99 +162,71 @@ impl State {
         match event {
             Event::Checked {
                 name,
-                verdict,
                 reasons,
                 messages,
-                approved,
                 ..
             } if !messages.is_empty() => {
                 let code = reasons
                     .first()
                     .map_or("", |code| code.split(':').next().unwrap_or(code));
-                self.seen = Some(Seen {
-                    unsuitable: *verdict == Verdict::Unsuitable,
-                    heading: format!("{verdict}: {code}"),
-                    mend: messages.join("; "),
+                self.objection = Some(Objection {
+                    code: code.to_owned(),
+                    hint: messages.join("; "),
                     name: name.clone(),
                 });
-                // `check` decides nothing: what was seen, and what people said of it, is all there is.
+                // `check` decides nothing: what the image is worth is all there is.
                 if self.count.command == "check" {
-                    match approved {
-                        Some(true) => self.seen = None,
-                        Some(false) => self.open(1, "unsuitable: rejected", REJECTED, name),
-                        None => self.open_seen(name),
+                    match self.count.by_name.get(name) {
+                        Some(Standing::Rejected) => self.open_standing(Standing::Rejected, name),
+                        Some(standing @ (Standing::ToReview | Standing::Unsuitable)) => {
+                            self.open_objection(*standing, name);
+                        }
+                        _ => self.objection = None,
                     }
                 }
             }
-            Event::Planned {
-                name,
-                action: Action::Review | Action::Unsuitable,
-                ..
-            } => self.open_seen(name),
-            Event::Planned {
-                name,
-                action: Action::Hold,
-                ..
-            } => {
-                let mend =
-                    "its picture or kind changed after it was enrolled; pay again with --re-enroll changed";
-                self.open(2, "held: picture or kind changed", mend, name);
-            }
-            Event::Planned {
-                name,
-                action: Action::InDoubt,
-                ..
-            } => {
-                let mend = format!("settle with `castline resolve{}`", self.again);
-                self.open(5, "in doubt", &mend, name);
-            }
-            Event::Planned {
-                name,
-                action: Action::Refused,
-                ..
-            } => {
-                let mend = format!(
-                    "mend the picture, or send it again with `castline retry{}`",
-                    self.again
-                );
-                self.open(3, "refused before", &mend, name);
-            }
-            Event::Planned {
-                name,
-                action: Action::Waiting,
-                ..
-            } => {
-                let mend = format!(
-                    "real actors go through a liveness check: lead them with `castline realface{}`",
-                    self.again
-                );
-                self.open(3, "waiting: real actors", &mend, name);
-            }
+            Event::Planned { name, standing, .. } => match standing {
+                Standing::ToReview | Standing::Unsuitable => self.open_objection(*standing, name),
+                Standing::Refused => self.open(*standing, None, "refused by the API in an earlier run", name),
+                Standing::InDoubt => self.open(*standing, None, "left by an earlier run", name),
+                Standing::Rejected
+                | Standing::Changed
+                | Standing::NeedsConsent
+                | Standing::AwaitingLiveness => self.open_standing(*standing, name),
+                Standing::Enrolled
+                | Standing::Suitable
+                | Standing::ToEnroll
+                | Standing::Failed
+                | Standing::NotSeen => {}
+            },
             Event::Failed {
-                name, code, message, ..
-            } => self.open(FAILED, &format!("failed: {code}"), message, name),
+                name,
+                standing,
+                code,
+                message,
+                ..
+            } => self.open(*standing, Some(code), message, name),
             Event::InDoubt {
                 name,
                 code,
                 asset_id: Some(asset_id),
                 ..
             } => {
-                // The command was told in full when it happened.
-                let mend = format!(
-                    "its id, {asset_id}, is not in the ledger; settle with `castline resolve{}`",
-                    self.again
-                );
-                self.open(5, &format!("in doubt: {code}"), &mend, name);
+                // The command was printed in full when it happened.
+                let hint = format!("its id, {asset_id}, is not in the ledger");
+                self.open(Standing::InDoubt, Some(code), &hint, name);
             }
             Event::InDoubt {
                 name, code, message, ..
-            } => {
-                let mend = format!("{message}; settle with `castline resolve{}`", self.again);
-                self.open(5, &format!("in doubt: {code}"), &mend, name);
-            }
+            } => self.open(Standing::InDoubt, Some(code), message, name),
             Event::Stopping { message, .. } => self.stopping = Some(message.clone()),
             _ => {}
         }
+    }
+
+    fn open_standing(&mut self, standing: Standing, name: &str) {
+        let hint = standing.next_step(&self.same_arguments);
+        self.open(standing, None, &hint, name);
     }
 }
 
@@ -276,7 +242,7 @@ impl Reporter for Terminal {
             self.line(&format!("castline: {}", printable(message)));
         }
         if self.style == Style::Quiet {
-            if let Event::Stopping { message, .. } | Event::Unwritten { message, .. } = event {
+            if let Event::Stopping { message, .. } | Event::WriteFailed { message, .. } = event {
                 self.line(&format!("castline: {}", printable(message)));
             }
             return;
@@ -306,9 +272,9 @@ impl Reporter for Terminal {
                     printable(message)
                 ));
             }
-            Event::Unwritten { message, .. } => {
-                let told = paint("not written:").red().bold();
-                self.line(&format!("{told} {}", printable(message)));
+            Event::WriteFailed { message, .. } => {
+                let text = paint("not written:").red().bold();
+                self.line(&format!("{text} {}", printable(message)));
             }
             Event::Summary(summary) => {
                 if let Some(bars) = &self.bars {
@@ -358,40 +324,40 @@ fn below(text: &str) -> String {
     } else {
         usize::MAX
     };
-    fold(text, columns, "  ", "    ")
+    fill(text, columns, "  ", "    ")
 }
 
 /// The last words: what needs a person, then what happened.
 fn end(state: &State, summary: &Summary) {
     let mut out = Vec::new();
     let mut kinds = state.open.iter().peekable();
-    while let Some(((order, heading), mends)) = kinds.next() {
-        let count: usize = mends.values().map(Vec::len).sum();
+    while let Some(((standing, heading), hints)) = kinds.next() {
+        let count: usize = hints.values().map(Vec::len).sum();
         let _ = writeln!(out, "{} ({count})", paint(heading).bold());
-        for (mend, names) in mends.iter().take(MENDS_SHOWN) {
+        for (hint, names) in hints.iter().take(HINTS_SHOWN) {
             let mut shown = names[..names.len().min(NAMES_SHOWN)].join(", ");
             if names.len() > NAMES_SHOWN {
                 shown += &format!(" and {} more", names.len() - NAMES_SHOWN);
             }
-            let mend = below(&format!("→ {}", printable(mend)));
-            let _ = writeln!(out, "{}\n{}", below(&shown), paint(mend).dim());
+            let hint = below(&format!("→ {}", printable(hint)));
+            let _ = writeln!(out, "{}\n{}", below(&shown), paint(hint).dim());
         }
-        let more: usize = mends.values().skip(MENDS_SHOWN).map(Vec::len).sum();
+        let more: usize = hints.values().skip(HINTS_SHOWN).map(Vec::len).sum();
         if more > 0 {
             let _ = writeln!(
                 out,
                 "  and {more} more, each with its own reason: --report FILE shows all"
             );
         }
-        let last_of_kind = kinds.peek().is_none_or(|((next, _), _)| next != order);
-        if let Some(command) = state.next_command(*order).filter(|_| last_of_kind) {
+        let last_of_kind = kinds.peek().is_none_or(|((next, _), _)| next != standing);
+        if let Some(command) = state.next_step(*standing).filter(|_| last_of_kind) {
             let _ = writeln!(out, "{}", below(&format!("→ {}", printable(&command))));
         }
     }
     if !state.open.is_empty() {
         let _ = writeln!(out);
     }
-    let _ = writeln!(out, "{}", folded(&Term::stderr(), &last_line(summary), "  "));
+    let _ = writeln!(out, "{}", wrap(&Term::stderr(), &last_line(summary), "  "));
     if let Some(manifest) = &summary.manifest {
         let _ = writeln!(out, "manifest: {}", printable(manifest));
     }
@@ -422,7 +388,7 @@ fn last_line(s: &Summary) -> String {
     };
     let bad_rows = match s.bad_rows {
         0 => String::new(),
-        bad => format!(", without {}", counted(bad, "bad row")),
+        bad => format!(", without {}", pluralize(bad, "bad row")),
     };
     let who = if s.command == REALFACE {
         "actor"
@@ -431,7 +397,7 @@ fn last_line(s: &Summary) -> String {
     };
     format!(
         "{}: {what}{cost}{bad_rows}, in {:.1} s",
-        counted(s.all(), who),
+        pluralize(s.all(), who),
         s.seconds
     )
 }

@@ -194,22 +194,26 @@ mod tests {
 
     #[test]
     fn the_wait_is_told_in_every_form() {
-        let told = |form| render(ErrorShape::Nested, form);
-        assert_eq!(told(RetryAfterForm::HeaderSeconds).0.as_deref(), Some("7"));
-        let date = told(RetryAfterForm::HeaderDate).0.unwrap();
+        let message = |form| render(ErrorShape::Nested, form);
+        assert_eq!(message(RetryAfterForm::HeaderSeconds).0.as_deref(), Some("7"));
+        let date = message(RetryAfterForm::HeaderDate).0.unwrap();
         assert!(httpdate::parse_http_date(&date).unwrap() > SystemTime::now() + Duration::from_secs(5));
-        assert!(told(RetryAfterForm::BodySnake).1.contains(r#""retry_after":7"#));
         assert!(
-            told(RetryAfterForm::BodyCamel)
+            message(RetryAfterForm::BodySnake)
+                .1
+                .contains(r#""retry_after":7"#)
+        );
+        assert!(
+            message(RetryAfterForm::BodyCamel)
                 .1
                 .contains(r#""retryAfterSeconds":7"#)
         );
         assert!(
-            told(RetryAfterForm::BodySeconds)
+            message(RetryAfterForm::BodySeconds)
                 .1
                 .contains(r#""retry_after_seconds":7"#)
         );
-        assert_eq!(told(RetryAfterForm::Absent).0, None);
+        assert_eq!(message(RetryAfterForm::Absent).0, None);
         assert!(http_date(u64::MAX).contains("9999"));
     }
 }

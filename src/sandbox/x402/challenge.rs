@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::WalletOptions;
-use crate::money::Usd;
 use crate::sandbox::api::reply::json_reply;
+use crate::util::money::Usd;
 
 /// Where the requirement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::api::reply::ApiError;
 use super::charges::{Charge, ChargeBook};
 use crate::enroll::Network;
-use crate::money::Usd;
+use crate::util::money::Usd;
 
 pub use challenge::{AmountKey, Challenge, ListKey, NetworkName, Place};
 use eip712::Domain;

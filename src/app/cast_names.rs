@@ -1,0 +1,53 @@
+//! The names of a whole cast, and which of them are approved where the command is typed.
+
+use std::collections::HashSet;
+
+use crate::cast::{Cast, Name, NameKey};
+use crate::cli::CastArgs;
+use crate::exit::UsageError;
+
+/// Whom the whole cast names, also where a command is about a part of it: one list of approvals serves all commands.
+#[derive(Debug, Clone)]
+pub(crate) struct CastNames {
+    /// All of them.
+    pub(super) all: HashSet<NameKey>,
+    /// Those that flag or file approve.
+    pub(super) approved: HashSet<NameKey>,
+}
+
+impl CastNames {
+    /// Of that cast, as it was read.
+    ///
+    /// # Errors
+    /// A name is approved that the cast doesn't have.
+    pub(crate) fn of(cast: &Cast, args: &CastArgs) -> anyhow::Result<Self> {
+        let all: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
+        let mut approved = HashSet::new();
+        for name in approved_names(args)? {
+            let key = Name::new(&name)
+                .map_err(|e| UsageError(format!("approved name {name:?}: {e}")))?
+                .key();
+            if !all.contains(&key) {
+                return Err(UsageError(format!("the approved name {name:?} is not in the cast")).into());
+            }
+            approved.insert(key);
+        }
+        Ok(Self { all, approved })
+    }
+}
+
+/// The names that flag and file approve, as they are written.
+pub(crate) fn approved_names(args: &CastArgs) -> anyhow::Result<Vec<String>> {
+    let mut names = args.approve.clone();
+    if let Some(file) = &args.approvals {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| UsageError(format!("--approvals {} can't be read: {e}", file.display())))?;
+        names.extend(
+            text.lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty() && !l.starts_with('#'))
+                .map(str::to_owned),
+        );
+    }
+    Ok(names)
+}

@@ -1,0 +1,218 @@
+//! What most commands begin and end with: settings, the cast, the reporters, the summary.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cast_names::CastNames;
+use super::command_hint::same_arguments;
+use super::output_kind::OutputKind;
+use super::overwrite_guard::OverwriteGuard;
+use super::settings::{Flags, read, settings};
+use crate::cast::Cast;
+use crate::cli::{CastArgs, Common};
+use crate::event::{Event, Reporter, Reporters, SCHEMA, Summary};
+use crate::exit::{ExitCode, UsageError};
+use crate::inspect::Inspector;
+use crate::ledger::Reader;
+use crate::manifest::row_names;
+use crate::pipeline::{InspectStage, InspectionCache};
+use crate::plan::Policy;
+use crate::publish::Fetcher;
+use crate::report::{Ndjson, Style, Terminal};
+use crate::settings::Settings;
+
+/// What most commands begin with.
+pub(crate) struct Context {
+    /// What was typed, written and exported.
+    pub(crate) settings: Settings,
+    /// Where events go.
+    pub(crate) reporters: Arc<Reporters>,
+    /// What the command writes.
+    pub(crate) guard: OverwriteGuard,
+    /// What another command needs to work on the same cast: see [`same_arguments`](super::command_hint::same_arguments).
+    pub(crate) same_arguments: String,
+    /// When the command began.
+    pub(crate) started: std::time::Instant,
+}
+
+impl Context {
+    /// Settings and reporters for `command`.
+    pub(crate) fn new(
+        common: &Common,
+        command: &'static str,
+        cast: Option<&Path>,
+        flags: Flags,
+    ) -> anyhow::Result<Self> {
+        Self::with(common, command, cast, settings(common, cast, flags)?)
+    }
+
+    /// The same with settings that were read before.
+    pub(crate) fn with(
+        common: &Common,
+        command: &'static str,
+        cast: Option<&Path>,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
+        let started = std::time::Instant::now();
+        let mut guard = OverwriteGuard::new(common, &settings, cast);
+        if let Some(file) = &settings.log_file {
+            guard.reserve(&settings.said_by("report.log_file"), file, OutputKind::Log)?;
+        }
+        let same_arguments = same_arguments(common, cast);
+        let reporters = reporters(common, command, &settings, same_arguments.clone())?;
+        Ok(Self {
+            settings,
+            guard,
+            same_arguments,
+            reporters: Arc::new(reporters),
+            started,
+        })
+    }
+
+    /// The same settings, with a reporter of its own: for what is done before the command itself.
+    pub(crate) fn aside(&self, command: &'static str, common: &Common) -> Self {
+        let terminal = Terminal::new(
+            Style::choose(common.quiet, common.verbose > 0),
+            command,
+            None,
+            self.settings.api.rate.interval(),
+            self.same_arguments.clone(),
+        );
+        Self {
+            same_arguments: self.same_arguments.clone(),
+            settings: self.settings.clone(),
+            guard: self.guard.clone(),
+            reporters: Arc::new(Reporters::new(command, vec![Box::new(terminal)])),
+            started: std::time::Instant::now(),
+        }
+    }
+
+    /// Tells the first event.
+    pub(crate) fn begin(&self, cast: &Cast, command: &'static str) {
+        self.reporters.emit(Event::Castline {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            command,
+            characters: cast.characters.len(),
+        });
+    }
+
+    /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
+    pub(crate) fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
+        let cast = read(&args.cast, &self.settings)?;
+        self.open_cast(&cast, args, command)?;
+        Ok(cast)
+    }
+
+    /// The same for a cast that was read, and of which `command` is perhaps about a part.
+    pub(crate) fn open_cast(
+        &self,
+        cast: &Cast,
+        args: &CastArgs,
+        command: &'static str,
+    ) -> anyhow::Result<()> {
+        self.begin(cast, command);
+        for bad in &cast.bad_rows {
+            let (line, field) = (bad.line, bad.field.to_owned());
+            self.reporters.emit(Event::BadRow {
+                line,
+                field,
+                message: bad.to_string(),
+            });
+        }
+        if !cast.bad_rows.is_empty() && !args.skip_invalid {
+            let count = cast.bad_rows.len();
+            let text = format!(
+                "{count} of the cast's rows can't be used; mend them, or go on without them: --skip-invalid"
+            );
+            return Err(UsageError(text).into());
+        }
+        // Later, another name would be another character, to be paid for again.
+        if let Err(same) = row_names(cast.characters.iter().map(|c| c.name.as_str())) {
+            tracing::warn!(
+                "in an Unreal DataTable, {same}, if the cast is for Unreal, before anything is paid"
+            );
+        }
+        Ok(())
+    }
+
+    /// The first station.
+    pub(crate) fn inspect_stage(
+        &self,
+        names: CastNames,
+        policy: Policy,
+        prepare: bool,
+        ledger: Option<Arc<dyn Reader>>,
+        ca_pem: Option<&[u8]>,
+    ) -> anyhow::Result<InspectStage> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.settings.jobs)
+            .build()?;
+        let allow_private = self.settings.publish.allow_private_hosts;
+        Ok(InspectStage {
+            inspector: Arc::new(Inspector::new(self.settings.inspect.clone())),
+            ledger,
+            fetcher: Fetcher::new(allow_private, ca_pem)?,
+            approved: names.approved,
+            cast: names.all,
+            policy,
+            prepare,
+            thumbnails: false,
+            pool,
+            jobs: self.settings.jobs,
+            cache: InspectionCache::default(),
+        })
+    }
+
+    /// The root certificate of `tls.ca_file`.
+    pub(crate) fn ca_pem(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(file) = &self.settings.ca_file else {
+            return Ok(None);
+        };
+        let pem = std::fs::read(file)
+            .map_err(|e| UsageError(format!("tls.ca_file {} can't be read: {e}", file.display())))?;
+        Ok(Some(pem))
+    }
+
+    /// The last event, and the exit code: `stop` is why the command ended early, if it did.
+    pub(crate) fn end(&self, stop: Option<ExitCode>, manifest: Option<&Path>) -> ExitCode {
+        let summary = self.reporters.summary();
+        let exit = stop.map_or(summary.exit(), |stop| summary.exit().worst(stop));
+        self.reporters.emit(Event::Summary(self.summary(exit, manifest)));
+        exit
+    }
+
+    /// What happened, once it has ended so.
+    pub(crate) fn summary(&self, exit: ExitCode, manifest: Option<&Path>) -> Summary {
+        Summary {
+            seconds: self.started.elapsed().as_secs_f64(),
+            manifest: manifest.map(|m| m.display().to_string()),
+            exit_code: exit.code(),
+            ..self.reporters.summary()
+        }
+    }
+}
+
+fn reporters(
+    common: &Common,
+    command: &'static str,
+    settings: &Settings,
+    same_arguments: String,
+) -> anyhow::Result<Reporters> {
+    // What goes to stdout may come out on the same terminal, also through `tee`, and bars would tear it.
+    let rows = common.json || (command == "check" && !console::Term::stdout().is_term());
+    let style = Style::choose(common.quiet, common.verbose > 0 || rows);
+    let api = &settings.api;
+    let terminal = Terminal::new(style, command, api.max_cost, api.rate.interval(), same_arguments);
+    let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(terminal)];
+    if common.json {
+        all.push(Box::new(Ndjson::new(std::io::stdout())));
+    }
+    if let Some(path) = &settings.log_file {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let file =
+            file.map_err(|e| UsageError(format!("the log file {} can't be written: {e}", path.display())))?;
+        all.push(Box::new(Ndjson::stamped(file)));
+    }
+    Ok(Reporters::new(command, all))
+}

@@ -1,0 +1,99 @@
+//! The ledger and the manifest that a run is about: which they are, and whether one of them is lost.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::exit::UsageError;
+use crate::ledger::LedgerView;
+use crate::manifest::Manifest;
+use crate::settings::Settings;
+use crate::util::text::pluralize;
+
+pub(crate) fn provider(settings: &Settings, sandbox: bool) -> String {
+    if sandbox {
+        "sandbox".to_owned()
+    } else {
+        settings.api.base_url.to_string()
+    }
+}
+
+/// Where the manifest is written. A sandbox's never takes the place of a real one.
+pub(crate) fn manifest_path(settings: &Settings, sandbox: bool) -> PathBuf {
+    let path = settings.manifest.clone();
+    match sandbox && is_real_manifest(&path) {
+        true => path.with_extension("sandbox.json"),
+        false => path,
+    }
+}
+
+/// Whether the file holds ids that were paid for.
+pub(crate) fn is_real_manifest(path: &Path) -> bool {
+    let there = path.is_file().then(|| Manifest::read(path).ok()).flatten();
+    there.is_some_and(|there| !there.sandbox && !there.characters.is_empty())
+}
+
+/// The ledger, if there is one, to read what a run would do; refused where a run would refuse it: when it is
+/// another provider's, or lost.
+pub(crate) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Result<Option<LedgerView>> {
+    let view = LedgerView::open(&settings.ledger)?;
+    let empty = match &view {
+        Some(view) => {
+            view.check_owner(&provider(settings, sandbox), sandbox)?;
+            view.all()?.is_empty()
+        }
+        None => true,
+    };
+    if empty {
+        other_ledger(settings);
+        lost_ledger(&settings.ledger, &manifest_path(settings, sandbox))?;
+    }
+    Ok(view)
+}
+
+/// The same pictures given as a CSV and as a folder have two ledgers, and would be paid for twice: says so where a
+/// ledger begins while another lies in the working folder, or above the cast's.
+fn other_ledger(settings: &Settings) {
+    if !settings.is_default("ledger.path") {
+        return;
+    }
+    let ours = std::path::absolute(&settings.ledger).unwrap_or_default();
+    let Some((root, name)) = ours.parent().and_then(Path::parent).zip(ours.file_name()) else {
+        return;
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    let other = [Some(here.as_path()), root.parent()]
+        .into_iter()
+        .flatten()
+        .map(|folder| folder.join(".castline").join(name))
+        .find(|other| *other != ours && other.is_file());
+    if let Some(other) = other {
+        tracing::warn!(
+            "{} begins anew, and knows nothing of what {} holds; if it is the same cast, use that one with --ledger",
+            ours.display(),
+            other.display()
+        );
+    }
+}
+
+/// An empty ledger beside a manifest with real ids is how people pay twice.
+fn lost_ledger(ledger: &Path, manifest: &Path) -> anyhow::Result<()> {
+    if !manifest.is_file() {
+        return Ok(());
+    }
+    let there = Manifest::read(manifest)
+        .with_context(|| format!("{} is there, but can't be read as a manifest", manifest.display()))?;
+    let enrolled = there.characters.len();
+    if there.sandbox || enrolled == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "the ledger {} is empty, but {} holds {} that were paid for: a run would pay for them again. Bring the \
+         ledger back, or build it again with `castline adopt {}`",
+        ledger.display(),
+        manifest.display(),
+        pluralize(enrolled, "asset id"),
+        manifest.display()
+    );
+    Err(UsageError(message).into())
+}

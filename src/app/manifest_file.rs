@@ -1,0 +1,28 @@
+//! The manifest of a run, as a view of its ledger.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use crate::ledger::Ledger;
+use crate::manifest::{self, ManifestFormat};
+use crate::pipeline::Checkpoint;
+
+/// The manifest as a view of the ledger.
+pub(super) struct ManifestFile {
+    pub(super) ledger: Ledger,
+    pub(super) path: PathBuf,
+    /// One at a time: an earlier view must not be written over a later one.
+    pub(super) writing: Mutex<()>,
+}
+
+impl Checkpoint for ManifestFile {
+    fn write(&self) -> anyhow::Result<Option<PathBuf>> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let manifest = manifest::from_ledger(self.ledger.view())?;
+        if manifest.characters.is_empty() && !self.path.exists() {
+            return Ok(None);
+        }
+        manifest::write_file(&self.path, &manifest, ManifestFormat::Json)?;
+        Ok(Some(self.path.clone()))
+    }
+}

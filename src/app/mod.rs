@@ -1,0 +1,21 @@
+//! What the commands share: from what was typed to settings, services, a run, and its end.
+
+pub(crate) mod cast_names;
+pub(crate) mod command_hint;
+pub(crate) mod context;
+pub(crate) mod ledger_guard;
+mod manifest_file;
+pub(crate) mod output_kind;
+pub(crate) mod overwrite_guard;
+pub(crate) mod planning;
+pub(crate) mod prepared_run;
+pub(crate) mod prompt;
+pub(crate) mod quote;
+pub(crate) mod reconcile;
+mod run_finalizer;
+pub(crate) mod sandbox;
+pub(crate) mod services;
+pub(crate) mod settings;
+pub(crate) mod signals;
+pub(crate) mod stdout;
+pub(crate) mod wallet;

@@ -1,0 +1,124 @@
+//! What a plan depends on, from the settings.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::cast_names::{CastNames, approved_names};
+use super::context::Context;
+use super::ledger_guard::provider;
+use crate::cli::CastArgs;
+use crate::enroll::PaymentMode;
+use crate::inspect::Inspector;
+use crate::ledger::{LedgerView, Reader, Spend};
+use crate::pipeline::Planner;
+use crate::plan::{PlanFile, Policy, ReadOptions, Totals};
+use crate::settings::{Origin, Settings};
+
+/// What a plan is about.
+pub(crate) struct PlanRequest<'a> {
+    pub(crate) args: &'a CastArgs,
+    pub(crate) names: CastNames,
+    pub(crate) policy: Policy,
+    pub(crate) ledger: Option<Arc<dyn Reader>>,
+    /// What all earlier runs have spent.
+    pub(crate) spent: Spend,
+    pub(crate) sandbox: bool,
+    /// Whether small copies of the images are made, for a report.
+    pub(crate) thumbnails: bool,
+}
+
+/// What plans a run of that cast.
+pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Result<Planner> {
+    let PlanRequest {
+        args,
+        names,
+        policy,
+        ledger,
+        spent,
+        sandbox,
+        thumbnails,
+    } = request;
+    let settings = &context.settings;
+    let price = settings.api.price;
+    let mut totals = Totals::new(price, price_from(context), settings.api.rate);
+    totals.in_doubt_usd = spent.in_doubt;
+    let life = settings
+        .api
+        .max_total_cost
+        .map(|cap| cap.saturating_sub(spent.total()));
+    totals.budget_usd = [settings.api.max_cost, life].into_iter().flatten().min();
+    let mut plan = PlanFile::new(&args.cast, sandbox, &provider(settings, sandbox), price);
+    plan.budget_usd = totals.budget_usd;
+    plan.re_enroll_changed = policy.re_enroll_changed;
+    plan.read = ReadOptions {
+        skip_invalid: args.skip_invalid,
+        allow_outside: args.allow_outside,
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
+        approve: approved_names(args)?,
+    };
+    // Prepared too, to know what will be stored; no image is kept.
+    let mut inspect = context.inspect_stage(names, policy, true, ledger, context.ca_pem()?.as_deref())?;
+    inspect.thumbnails = thumbnails;
+    plan.settings = pinned(settings, &inspect.inspector);
+    Ok(Planner {
+        inspect: Arc::new(inspect),
+        reporters: Arc::clone(&context.reporters),
+        totals,
+        plan,
+        probe: settings.publish.probe,
+    })
+}
+
+/// Settings that a saved plan pins besides the cast and the price: another environment could publish elsewhere, be
+/// paid otherwise, or send other images.
+const PINNED: [&str; 17] = [
+    "payment.network",
+    "payment.payee",
+    "s3.bucket",
+    "s3.prefix",
+    "s3.region",
+    "s3.endpoint",
+    "s3.force_path_style",
+    "s3.public_base_url",
+    "s3.presign_expiry",
+    "inspect.long_side",
+    "inspect.format",
+    "inspect.quality",
+    "inspect.background",
+    "inspect.crop",
+    "inspect.crop_margin",
+    "inspect.min_face_px",
+    "inspect.max_pixels",
+];
+
+/// What those settings are now, and what inspects the images.
+fn pinned(settings: &Settings, inspector: &Inspector) -> BTreeMap<String, String> {
+    let text = |key: &str| (key.to_owned(), settings.layers.value(key).text.clone());
+    let mode = match settings.payment.mode {
+        PaymentMode::Key => "key",
+        PaymentMode::Wallet => "wallet",
+    };
+    let more = [("payment.mode", mode), ("inspector", inspector.fingerprint())];
+    let more = more.map(|(key, text)| (key.to_owned(), text.to_owned()));
+    PINNED.into_iter().map(text).chain(more).collect()
+}
+
+/// A call costs what the API said last, where that is more than the settings say: whoever agrees to a plan agrees to
+/// that.
+pub(crate) fn use_reply_price(context: &mut Context, ledger: &LedgerView) -> anyhow::Result<()> {
+    match ledger.reply_price()? {
+        Some(price) if price > context.settings.api.price => {
+            Ok(context.settings.set_price(price, Origin::Reply)?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the price comes from, for people.
+fn price_from(context: &Context) -> String {
+    match &context.settings.layers.value("api.price_usd").origin {
+        Origin::Default => "list price; set api.price_usd if yours differs".to_owned(),
+        origin => format!("api.price_usd from {origin}"),
+    }
+}

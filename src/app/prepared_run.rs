@@ -1,0 +1,183 @@
+//! What the commands that pay share: the ledger and the services opened, the stations joined.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use anyhow::Context as _;
+
+use super::cast_names::CastNames;
+use super::context::Context;
+use super::ledger_guard::{ledger_to_read, manifest_path, provider};
+use super::manifest_file::ManifestFile;
+use super::run_finalizer::RunFinalizer;
+use super::sandbox::start_sandbox;
+use super::services::ServiceConfig;
+use super::signals::drain_on_signal;
+use super::wallet::with_resumable_payments;
+use crate::enroll::{Client, KeyError, RateLimiter};
+use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions};
+use crate::pipeline::{Checkpoint, Enroll, InspectStage, PaymentMethod, Pipeline, Price, Publish, Shutdown};
+use crate::plan::Policy;
+use crate::publish::{Fetcher, Publisher};
+use crate::sandbox::Sandbox;
+
+/// What a command that pays needs before it begins.
+pub(crate) struct PreparedRun {
+    /// What is durable; locked.
+    pub(crate) ledger: Ledger,
+    manifest: PathBuf,
+    /// Those of a real run, known to be configured; the sandbox's are started later.
+    servers: Option<Servers>,
+}
+
+/// Where a run publishes and pays.
+struct Servers {
+    parts: ServiceConfig,
+    publisher: Publisher,
+}
+
+impl Servers {
+    /// As the settings or the sandbox say; what is missing is told before anything is written.
+    async fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
+        let parts = ServiceConfig::new(context, sandbox)?;
+        if matches!(parts.payment_method, PaymentMethod::Key) && parts.api.key.is_none() {
+            return Err(KeyError::Missing.into());
+        }
+        let publisher = Publisher::new(parts.publish.clone(), parts.credentials.clone()).await?;
+        Ok(Self { parts, publisher })
+    }
+}
+
+impl PreparedRun {
+    /// Opens the ledger on behalf of `command`, once all else that it needs is there.
+    pub(crate) async fn open(context: &mut Context, command: &str, sandbox: bool) -> anyhow::Result<Self> {
+        let servers = match sandbox {
+            true => None,
+            false => Some(Servers::new(context, None).await?),
+        };
+        let settings = &context.settings;
+        let manifest = manifest_path(settings, sandbox);
+        context
+            .guard
+            .reserve_manifest(&settings.said_by("manifest.path"), &manifest)?;
+        if let Some(copy) = &settings.ledger_backup {
+            context
+                .guard
+                .reserve_copy(&settings.said_by("ledger.backup"), copy)?;
+        }
+        ledger_to_read(settings, sandbox)?;
+        let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
+        let ledger = Ledger::open(&settings.ledger, with_resumable_payments(options, settings))?;
+        if manifest != settings.manifest {
+            tracing::warn!(
+                "{} is a real manifest and stays; writing {}",
+                settings.manifest.display(),
+                manifest.display()
+            );
+        }
+        Ok(Self {
+            ledger,
+            manifest,
+            servers,
+        })
+    }
+
+    /// Starts the stand-ins if they are asked for, and joins the stations.
+    pub(crate) async fn start(
+        self,
+        context: &Context,
+        names: CastNames,
+        policy: Policy,
+    ) -> anyhow::Result<(Pipeline, RunFinalizer)> {
+        let ledger = self.ledger;
+        let (servers, sandbox) = match self.servers {
+            Some(servers) => (servers, None),
+            None => {
+                let sandbox = start_sandbox(&context.settings).await?;
+                (Servers::new(context, Some(&sandbox)).await?, Some(sandbox))
+            }
+        };
+        let shutdown = Shutdown::default();
+        let signals = tokio::spawn(drain_on_signal(shutdown.clone()));
+        let checkpoint = Arc::new(ManifestFile {
+            ledger: ledger.clone(),
+            path: self.manifest,
+            writing: std::sync::Mutex::new(()),
+        });
+        let manifest = checkpoint.clone();
+        let pipeline = assemble(context, names, policy, &ledger, servers, &shutdown, manifest)?;
+        let finalizer = RunFinalizer {
+            ledger,
+            shutdown,
+            checkpoint,
+            sandbox,
+            signals,
+        };
+        Ok((pipeline, finalizer))
+    }
+}
+
+/// Joins all stations.
+fn assemble(
+    context: &Context,
+    names: CastNames,
+    policy: Policy,
+    ledger: &Ledger,
+    servers: Servers,
+    shutdown: &Shutdown,
+    checkpoint: Arc<dyn Checkpoint>,
+) -> anyhow::Result<Pipeline> {
+    let settings = &context.settings;
+    let Servers { parts, publisher } = servers;
+    let reporters = Arc::clone(&context.reporters);
+    // Not the ledger itself: an image that is still being inspected when a run stops would hold it open.
+    let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger is gone")?);
+    let inspect: Arc<InspectStage> =
+        Arc::new(context.inspect_stage(names, policy, true, Some(reader), parts.ca_pem.as_deref())?);
+    let prefix = parts.publish.prefix;
+    let allow_private = parts.sandbox || settings.publish.allow_private_hosts;
+    let signer = settings.s3.presign_expiry.map(|_| publisher.clone());
+    let publish = Publish {
+        publisher,
+        fetcher: Fetcher::new(allow_private, parts.ca_pem.as_deref())?,
+        ledger: ledger.clone(),
+        reporters: Arc::clone(&reporters),
+        shutdown: shutdown.clone(),
+        inspect: Arc::clone(&inspect),
+        prefix,
+        concurrency: settings.publish.concurrency,
+        probe: settings.publish.probe,
+    };
+    let enroll = Enroll {
+        signer,
+        client: Client::new(parts.api)?,
+        payment_method: parts.payment_method,
+        rate_limiter: RateLimiter::new(settings.api.rate, settings.api.concurrency),
+        ledger: ledger.clone(),
+        reporters: Arc::clone(&reporters),
+        same_arguments: context.same_arguments.clone(),
+        shutdown: shutdown.clone(),
+        price: Price::new(settings.api.price, ledger.view().reply_price()?),
+        budget: Budget {
+            run: settings.api.max_cost,
+            life: settings.api.max_total_cost,
+        },
+        concurrency: settings.api.concurrency,
+        retries: settings.api.retries,
+        max_consecutive_in_doubt: settings.api.max_consecutive_in_doubt,
+        consecutive_in_doubt: AtomicU32::new(0),
+    };
+    Ok(Pipeline {
+        inspect,
+        publish: Arc::new(publish),
+        enroll: Arc::new(enroll),
+        ledger: ledger.clone(),
+        reporters,
+        shutdown: shutdown.clone(),
+        price: settings.api.price,
+        checkpoint,
+        checkpoint_interval: settings.checkpoint_interval,
+        agreed: None,
+    })
+}

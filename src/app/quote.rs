@@ -1,0 +1,84 @@
+//! What the API asks a wallet for one enrollment, now.
+
+use super::context::Context;
+use super::sandbox::start_sandbox;
+use super::services::api;
+use super::wallet::{payment_method, policy};
+use crate::enroll::payment::Quote;
+use crate::enroll::{Client, EnrollRequest, PaymentMode};
+use crate::exit::UsageError;
+use crate::net::public_url::PublicUrl;
+use crate::pipeline::PaymentMethod;
+use crate::sandbox::Sandbox;
+use crate::settings::Origin;
+use crate::util::money::Usd;
+
+/// Looks up what the API asks for one portrait, and lets that be the price. Nothing is paid.
+pub(crate) async fn quote(context: &mut Context, sandbox: bool) -> anyhow::Result<()> {
+    if context.settings.payment.mode != PaymentMode::Wallet {
+        let message = "only wallets are quoted a price: set payment.mode = wallet";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    let price = quoted(context, sandbox).await?;
+    Ok(context.settings.set_price(price, Origin::Quote)?)
+}
+
+/// In wallet mode: who pays what, or what is wrong; `None` when calls are paid by key.
+pub(crate) async fn examine(context: &Context, sandbox: Option<&Sandbox>) -> Option<Result<String, String>> {
+    if matches!(payment_method(&context.settings, sandbox), Ok(PaymentMethod::Key)) {
+        return None;
+    }
+    Some(asked_of_wallet(context, sandbox).await.map_err(|e| e.to_string()))
+}
+
+async fn asked_of_wallet(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<String> {
+    let PaymentMethod::Wallet(payer) = payment_method(&context.settings, sandbox)? else {
+        return Ok(String::new());
+    };
+    let price = asked(context, sandbox).await?;
+    let address = payer.wallet.address();
+    Ok(format!(
+        "{address} is asked {price} a call; whether it holds so much is not known here"
+    ))
+}
+
+async fn quoted(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
+    let sandbox = match sandbox {
+        true => Some(start_sandbox(&context.settings).await?),
+        false => None,
+    };
+    let price = asked(context, sandbox.as_ref()).await;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    price
+}
+
+/// The price of one portrait that may be signed.
+async fn asked(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Usd> {
+    let ca_pem = match sandbox {
+        Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
+        None => context.ca_pem()?,
+    };
+    let client = Client::new(api(context, sandbox, ca_pem)?)?;
+    // A call without a payment is answered with the price before anything is looked at.
+    let image_url = "https://example.com/portrait.jpg".parse().expect("a URL");
+    let request = EnrollRequest {
+        name: "Quote".to_owned(),
+        image_url: PublicUrl::new(image_url),
+    };
+    match client.quote(&request, None).await {
+        Quote::Asked(challenge) => {
+            let policy = policy(&context.settings, sandbox.is_some())?;
+            let accepted = policy.choose(&challenge).map_err(|e| UsageError(e.to_string()))?;
+            Ok(accepted.price)
+        }
+        Quote::Answered(outcome) => {
+            let (code, message) = outcome
+                .code_and_message()
+                .unwrap_or(("enrolled", "it enrolls without being paid"));
+            let text = format!("the API quotes no price; it answers {code}: {message}");
+            Err(UsageError(text).into())
+        }
+    }
+}

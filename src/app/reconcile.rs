@@ -1,0 +1,81 @@
+//! Settles doubts by the provider's own list of assets.
+
+use std::collections::HashSet;
+
+use super::context::Context;
+use super::sandbox::start_sandbox;
+use super::services::api;
+use super::stdout::println;
+use super::wallet;
+use crate::cast::printable;
+use crate::enroll::{Client, Match, find_listed};
+use crate::exit::UsageError;
+use crate::ledger::{Ledger, Resolution, in_doubt, now, settling};
+
+/// Whose assets the provider is asked for, if it lists any.
+pub(crate) fn assets_of(context: &Context) -> Result<String, UsageError> {
+    let settings = &context.settings;
+    if settings.api.provider.listing.is_none() {
+        let message = format!(
+            "{} has no list of assets to ask; look them up yourself, and say what you found: --adopt, --forget or \
+             --retry",
+            settings.api.provider.name
+        );
+        return Err(UsageError(message));
+    }
+    let own = || wallet::address(settings);
+    let message = "whose assets? set payment.address to your wallet's public address, 0x…";
+    let address = settings.payment.address.clone().or_else(own);
+    address.ok_or_else(|| UsageError(message.to_owned()))
+}
+
+/// Adopts what the provider lists under a name in doubt, made from the picture that was sent. Only what fits
+/// exactly one listed asset is settled: that something is not listed proves nothing.
+pub(crate) async fn reconcile(
+    context: &Context,
+    ledger: &Ledger,
+    address: &str,
+    sandbox: bool,
+) -> anyhow::Result<()> {
+    let settings = &context.settings;
+    let doubts = in_doubt(ledger)?;
+    let sandbox = match sandbox {
+        true => Some(start_sandbox(settings).await?),
+        false => None,
+    };
+    let ca_pem = match &sandbox {
+        Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
+        None => context.ca_pem()?,
+    };
+    let client = Client::new(api(context, sandbox.as_ref(), ca_pem)?)?;
+    let listed = client.listing(address).await;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    let listed = listed?;
+    let mut taken: HashSet<String> = ledger.view().asset_ids()?.into_keys().collect();
+    for record in doubts {
+        let name = record.name.as_str();
+        let shown = printable(name);
+        let url = record.url.as_deref().unwrap_or_default();
+        match find_listed(&listed, name, url, &taken) {
+            Match::One(asset) => {
+                let adopt = Resolution::Adopt {
+                    asset_id: asset.asset_id.clone(),
+                    at: now(),
+                };
+                ledger
+                    .write(&record.name, settling(Some(record.state), adopt))
+                    .await?;
+                println(&format!("found\t{shown}\t{}", printable(&asset.asset_id)))?;
+                taken.insert(asset.asset_id);
+            }
+            Match::None => println(&format!("not listed\t{shown}"))?,
+            Match::Several(assets) => {
+                let ids: Vec<_> = assets.iter().map(|a| printable(&a.asset_id)).collect();
+                println(&format!("listed {} times\t{shown}\t{}", ids.len(), ids.join(" ")))?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Where the services of a run are: as the settings say, or the sandbox's.
+
+use super::context::Context;
+use super::wallet::payment_method;
+use crate::enroll::{ApiKey, ApiSettings, KeyError, PaymentMode};
+use crate::exit::UsageError;
+use crate::pipeline::PaymentMethod;
+use crate::publish::{PublishSettings, StaticCredentials};
+use crate::sandbox::Sandbox;
+
+/// What the settings or the sandbox say about the servers.
+pub(crate) struct ServiceConfig {
+    pub(crate) api: ApiSettings,
+    pub(crate) payment_method: PaymentMethod,
+    pub(crate) publish: PublishSettings,
+    pub(crate) credentials: Option<StaticCredentials>,
+    pub(crate) ca_pem: Option<Vec<u8>>,
+    pub(crate) sandbox: bool,
+}
+
+impl ServiceConfig {
+    pub(crate) fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
+        let settings = &context.settings;
+        let ca_pem = match sandbox {
+            Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
+            None => context.ca_pem()?,
+        };
+        let s3 = &settings.s3;
+        let bucket = match (sandbox, &s3.bucket) {
+            (Some(sandbox), _) => sandbox.bucket().to_owned(),
+            (None, Some(bucket)) => bucket.clone(),
+            (None, None) => {
+                let message = "no bucket: set s3.bucket in castline.toml, or export CASTLINE_S3_BUCKET";
+                return Err(UsageError(message.to_owned()).into());
+            }
+        };
+        let publish = PublishSettings {
+            bucket,
+            prefix: s3.prefix.clone(),
+            region: sandbox
+                .map(|s| s.region().to_owned())
+                .or_else(|| s3.region.clone()),
+            endpoint: sandbox.map(Sandbox::s3_endpoint).or_else(|| s3.endpoint.clone()),
+            force_path_style: sandbox.is_some() || s3.force_path_style,
+            public_base_url: if sandbox.is_some() {
+                None
+            } else {
+                s3.public_base_url.clone()
+            },
+            presign_expiry: s3.presign_expiry,
+            cache_control: s3.cache_control.clone(),
+            retries: s3.retries,
+            ca_pem: ca_pem.clone(),
+        };
+        let api = api(context, sandbox, ca_pem.clone())?;
+        let payment_method = payment_method(settings, sandbox)?;
+        let credentials = sandbox.map(|s| StaticCredentials::new(s.access_key(), s.secret_key()));
+        Ok(Self {
+            api,
+            payment_method,
+            publish,
+            credentials,
+            ca_pem,
+            sandbox: sandbox.is_some(),
+        })
+    }
+}
+
+/// How the API is spoken to. Free calls may go without a key, and those that a wallet pays must: a gateway that
+/// takes both could charge both.
+pub(crate) fn api(
+    context: &Context,
+    sandbox: Option<&Sandbox>,
+    ca_pem: Option<Vec<u8>>,
+) -> anyhow::Result<ApiSettings> {
+    let settings = &context.settings.api;
+    let key = match sandbox {
+        _ if context.settings.payment.mode == PaymentMode::Wallet => None,
+        Some(sandbox) => Some(ApiKey::new(sandbox.api_key())?),
+        None => match ApiKey::from_env_or_file(settings.key_file.as_deref()) {
+            Err(KeyError::Missing) => None,
+            key => Some(key?),
+        },
+    };
+    let base_url = match sandbox {
+        None => settings.base_url.clone(),
+        // The sandbox serves each provider where its profile says, below its own address.
+        Some(sandbox) => sandbox.base_url_like(&settings.base_url),
+    };
+    Ok(ApiSettings {
+        base_url,
+        key,
+        provider: settings.provider.clone(),
+        timeout: settings.timeout,
+        ca_pem,
+    })
+}

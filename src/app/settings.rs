@@ -1,0 +1,125 @@
+//! From what was typed to settings, and to the cast as they say.
+
+use std::path::{Path, PathBuf};
+
+use crate::cast::{self, Cast, CastError, CastOptions};
+use crate::cli::{CastArgs, Common, PayArgs};
+use crate::exit::UsageError;
+use crate::settings::{Origin, Settings};
+
+/// Pairs of a key, its text, and the flag that said it.
+pub(crate) type Flags = Vec<(String, String, String)>;
+
+/// The folder that settings and ledger stand in: the cast's own, or a CSV's.
+pub(crate) fn root_of(cast: Option<&Path>) -> PathBuf {
+    match cast {
+        None => PathBuf::from("."),
+        Some(cast) if cast.is_dir() => cast.to_owned(),
+        Some(cast) => match cast.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        },
+    }
+}
+
+/// Settings for a command on that cast.
+pub(crate) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
+    if let Some(ledger) = &common.ledger {
+        flags.push((
+            "ledger.path".to_owned(),
+            ledger.display().to_string(),
+            "--ledger".to_owned(),
+        ));
+    }
+    if let Some(file) = &common.log_file {
+        let text = file.display().to_string();
+        flags.push(("report.log_file".to_owned(), text, "--log-file".to_owned()));
+    }
+    for set in &common.set {
+        let (key, text) = set.split_once('=').ok_or_else(|| {
+            UsageError(format!(
+                "--set {set:?}: write --set KEY=VALUE, such as --set api.rate=3/min"
+            ))
+        })?;
+        flags.push((key.trim().to_owned(), text.to_owned(), "--set".to_owned()));
+    }
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, text)| {
+            (
+                name.to_string_lossy().into_owned(),
+                text.to_string_lossy().into_owned(),
+            )
+        })
+        .collect();
+    if let Some(cast) = cast.filter(|cast| !cast.exists()) {
+        return Err(CastError::NotFound(cast.to_owned()).into());
+    }
+    let mut settings = Settings::load(&root_of(cast), common.config.as_deref(), &variables, flags)?;
+    if common.sandbox {
+        for_sandbox(&mut settings);
+    }
+    Ok(settings)
+}
+
+/// The sandbox has its own ledger, and no reason to be slow.
+fn for_sandbox(settings: &mut Settings) {
+    if !matches!(settings.layers.value("ledger.path").origin, Origin::Flag(_)) {
+        settings.ledger.set_file_name("sandbox.db");
+    }
+    if settings.is_default("api.rate") {
+        settings.api.rate = "20/s".parse().expect("a rate");
+    }
+}
+
+/// What belongs to a cast, by the settings.
+pub(crate) fn cast_options(settings: &Settings) -> CastOptions {
+    CastOptions {
+        allow_outside: settings.cast.allow_outside,
+        include: settings.cast.include.clone(),
+        exclude: settings.cast.exclude.clone(),
+    }
+}
+
+/// The cast at `path`, as the settings say.
+pub(crate) fn read(path: &Path, settings: &Settings) -> anyhow::Result<Cast> {
+    if path.extension().is_some_and(|e| e == "json") {
+        let message = "a cast is a CSV or a folder; a saved plan is done with `castline run`, and nothing else takes one";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    Ok(cast::read(path, &cast_options(settings))?)
+}
+
+/// Flags that are settings.
+pub(crate) fn cast_flags(cast: &CastArgs) -> Flags {
+    let mut flags = Flags::new();
+    let mut flag = |key: &str, text: String, flag: &str| {
+        flags.push((key.to_owned(), text, flag.to_owned()));
+    };
+    let list = |items: &[String]| items.iter().map(|i| format!("{i}\n")).collect::<String>();
+    if let Some(jobs) = cast.jobs {
+        flag("inspect.jobs", jobs.to_string(), "--jobs");
+    }
+    if !cast.include.is_empty() {
+        flag("cast.include", list(&cast.include), "--include");
+    }
+    if !cast.exclude.is_empty() {
+        flag("cast.exclude", list(&cast.exclude), "--exclude");
+    }
+    if cast.allow_outside {
+        flag("cast.allow_outside", "true".to_owned(), "--allow-outside");
+    }
+    flags
+}
+
+/// Flags about paying that are settings.
+pub(crate) fn pay_flags(pay: &PayArgs) -> Flags {
+    let mut flags = Flags::new();
+    if let Some(cost) = &pay.max_cost {
+        let plain = cost.to_string().trim_start_matches('$').to_owned();
+        flags.push(("api.max_cost_usd".to_owned(), plain, "--max-cost".to_owned()));
+    }
+    if let Some(rate) = &pay.rate {
+        flags.push(("api.rate".to_owned(), rate.to_string(), "--rate".to_owned()));
+    }
+    flags
+}

@@ -1,0 +1,220 @@
+//! Where the picture is that a row names: a file of the cast's folder, or an address on the web.
+
+use std::path::{Component, Path, PathBuf};
+
+use unicode_normalization::UnicodeNormalization;
+use url::Url;
+
+use super::Source;
+
+/// The folder that pictures must lie in.
+#[derive(Debug)]
+pub(super) struct ImageResolver {
+    root: PathBuf,
+    /// `root` without links, to compare with.
+    real_root: PathBuf,
+    allow_outside: bool,
+}
+
+/// What is wrong with the picture that a row names, and the mend.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ImagePathError {
+    pub(super) problem: String,
+    pub(super) hint: String,
+}
+
+fn path_error<T>(problem: impl Into<String>, hint: impl Into<String>) -> Result<T, ImagePathError> {
+    Err(ImagePathError {
+        problem: problem.into(),
+        hint: hint.into(),
+    })
+}
+
+impl ImageResolver {
+    pub(super) fn new(root: &Path, allow_outside: bool) -> std::io::Result<Self> {
+        Ok(Self {
+            root: root.to_owned(),
+            real_root: root.canonicalize()?,
+            allow_outside,
+        })
+    }
+
+    /// The picture that `given` names.
+    pub(super) fn find(&self, given: &str) -> Result<Source, ImagePathError> {
+        let given = given.trim();
+        if given.is_empty() {
+            return path_error(
+                "no picture is named",
+                "write the path of one, relative to the CSV",
+            );
+        }
+        if given.contains('\0') {
+            return path_error("the path holds a NUL character", "type the path again");
+        }
+        match scheme(given) {
+            Some(scheme) => web(given, &scheme),
+            None => self.file(given),
+        }
+    }
+
+    fn file(&self, given: &str) -> Result<Source, ImagePathError> {
+        // On one system a backslash separates folders, on the other it may be part of a name;
+        // and one writes accents composed, the other decomposed.
+        let slashed = given.replace('\\', "/");
+        let spellings = [
+            given.to_owned(),
+            slashed.clone(),
+            slashed.nfc().collect::<String>(),
+            slashed.nfd().collect(),
+        ];
+        let found = spellings
+            .iter()
+            .map(|s| self.root.join(s))
+            .find(|path| path.symlink_metadata().is_ok());
+        let Some(path) = found else {
+            if !self.allow_outside && leaves(&slashed) {
+                return self.outside(given);
+            }
+            let hint = match self.nearest(&slashed) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!(
+                    "put it there, or correct the path (it is relative to {})",
+                    self.root.display()
+                ),
+            };
+            return path_error(format!("there is no {given:?}"), hint);
+        };
+        if !self.holds(&path) {
+            return self.outside(given);
+        }
+        match std::fs::metadata(&path) {
+            Ok(meta) if meta.is_file() => Ok(Source::file(given, path)),
+            Ok(meta) if meta.is_dir() => path_error(
+                format!("{given:?} is a folder"),
+                "name one picture in it, or give castline the folder as the cast",
+            ),
+            Ok(_) => path_error(format!("{given:?} is not a regular file"), "name a picture"),
+            Err(error) => path_error(
+                format!("{given:?} can't be read: {error}"),
+                "check the file and its links",
+            ),
+        }
+    }
+
+    /// Whether what `path` leads to, through `..` and links, may be read. A link that leads nowhere may: it
+    /// fails later with a better message.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        self.allow_outside
+            || path
+                .canonicalize()
+                .map_or(true, |real| real.starts_with(&self.real_root))
+    }
+
+    /// Whether what `path` leads to lies in the folder.
+    pub(super) fn is_inside(&self, path: &Path) -> bool {
+        path.canonicalize()
+            .is_ok_and(|real| real.starts_with(&self.real_root))
+    }
+
+    fn outside<T>(&self, given: &str) -> Result<T, ImagePathError> {
+        // `.` would say nothing.
+        let folder = match self.root == Path::new(".") {
+            true => &self.real_root,
+            false => &self.root,
+        };
+        path_error(
+            format!("{given:?} lies outside of the cast's folder {}", folder.display()),
+            "move it into the folder, or allow this with --allow-outside",
+        )
+    }
+
+    /// A file of the same folder that is called nearly so: other case, other extension, a slip of the pen.
+    fn nearest(&self, slashed: &str) -> Option<String> {
+        let (folder, wanted) = slashed
+            .rsplit_once('/')
+            .map_or(("", slashed), |(folder, name)| (folder, name));
+        let here = self.root.join(folder);
+        if !self.holds(&here) {
+            return None;
+        }
+        let stem = |name: &str| {
+            name.rsplit_once('.')
+                .map_or(name, |(stem, _)| stem)
+                .to_lowercase()
+        };
+        let names = std::fs::read_dir(here)
+            .ok()?
+            .filter_map(|e| e.ok()?.file_name().into_string().ok());
+        let near = |name: &String| {
+            if stem(name) == stem(wanted) {
+                return Some(0);
+            }
+            let slips = strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
+            (slips <= 2 && slips * 3 < wanted.chars().count()).then_some(slips)
+        };
+        let (_, name) = names.filter_map(|name| Some((near(&name)?, name))).min()?;
+        Some(if folder.is_empty() {
+            name
+        } else {
+            format!("{folder}/{name}")
+        })
+    }
+}
+
+/// Whether a path that leads to nothing would lead out of its folder.
+fn leaves(path: &str) -> bool {
+    let mut depth = 0i32;
+    Path::new(path).components().any(|component| {
+        match component {
+            Component::Normal(_) => depth += 1,
+            Component::ParentDir => depth -= 1,
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => return true,
+        }
+        depth < 0
+    })
+}
+
+/// `https` of `https://…`, in lower case. A drive letter is no scheme.
+fn scheme(given: &str) -> Option<String> {
+    let (scheme, rest) = given.split_once(':')?;
+    let is_scheme = scheme.len() > 1
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    (is_scheme && (rest.starts_with("//") || scheme.eq_ignore_ascii_case("data")))
+        .then(|| scheme.to_ascii_lowercase())
+}
+
+fn web(given: &str, scheme: &str) -> Result<Source, ImagePathError> {
+    match scheme {
+        "https" => {}
+        "http" => {
+            return path_error(
+                "the address begins with http://",
+                "write https://: pictures are fetched encrypted only",
+            );
+        }
+        _ => {
+            let hint = "name a file beside the CSV, or an https:// address";
+            return path_error(
+                format!("pictures can't be fetched from {scheme}: addresses"),
+                hint,
+            );
+        }
+    }
+    // What is wrong is told without the address, which may hold a password or a signature.
+    let Ok(url) = Url::parse(given) else {
+        return path_error(
+            "the address can't be understood",
+            "copy it again from the browser",
+        );
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return path_error(
+            "the address holds a user name or a password",
+            "use an address that needs none",
+        );
+    }
+    Ok(Source::url(given, url))
+}

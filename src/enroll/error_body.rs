@@ -1,0 +1,144 @@
+//! Code and message out of the many shapes in which gateways tell errors.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::text::clean;
+
+/// Codes are words; longer ones are sentences.
+const LONGEST_CODE: usize = 64;
+
+/// What a reply tells about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ErrorBody {
+    /// As the reply has it, else `http_400`, and `rate_limited` for a 429.
+    pub(super) code: String,
+    /// For people, cleaned; never empty.
+    pub(super) message: String,
+}
+
+impl ErrorBody {
+    /// Reads `{"error":{"code","message"}}`, `{"error":"text"}`, `{"error","code","message"}`, `{"message"}`,
+    /// `{"success":false,"message"}`, `{"errors":[…]}`, `{"detail"}`, and what is no JSON at all. A text that
+    /// begins with a code, `rate_limited: too many calls`, gives that code.
+    pub(super) fn new(status: StatusCode, json: Option<&Value>, body: &[u8]) -> Self {
+        let error = json.and_then(|json| {
+            let first = || json.get("errors").and_then(|errors| errors.get(0));
+            json.get("error").filter(|e| !e.is_null()).or_else(first)
+        });
+        let inner = |key: &str| text(error.and_then(|error| error.get(key)));
+        let outer = |key: &str| text(json.and_then(|json| json.get(key)));
+        let bare = text(error);
+        let message = inner("message")
+            .or_else(|| inner("detail"))
+            .or_else(|| outer("message"))
+            .or_else(|| outer("detail"))
+            .or_else(|| bare.clone());
+        let code = ["code", "type"]
+            .iter()
+            .find_map(|key| inner(key).or_else(|| outer(key)).filter(|code| is_code(code)))
+            .or_else(|| bare.filter(|text| is_code(text)))
+            .or_else(|| leading_code(message.as_deref()?).map(str::to_owned));
+        Self {
+            code: code.unwrap_or_else(|| match status {
+                StatusCode::TOO_MANY_REQUESTS => "rate_limited".to_owned(),
+                status => format!("http_{}", status.as_u16()),
+            }),
+            message: message.unwrap_or_else(|| excerpt(status, body)),
+        }
+    }
+
+    /// The code in small letters, to be compared.
+    pub(super) fn key(&self) -> String {
+        self.code.to_ascii_lowercase()
+    }
+}
+
+/// The beginning of a body that tells nothing in a known way.
+pub(super) fn excerpt(status: StatusCode, body: &[u8]) -> String {
+    let body = clean(&String::from_utf8_lossy(&body[..body.len().min(2048)]));
+    if body.is_empty() {
+        format!("HTTP {status}")
+    } else {
+        format!("HTTP {status}: {body}")
+    }
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    let text = match value? {
+        Value::String(text) => clean(text),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() <= LONGEST_CODE
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// `invalid_name` of `invalid_name: at most 64 characters`; but not `Error` of `Error: no idea`.
+fn leading_code(message: &str) -> Option<&str> {
+    let (code, _) = message.split_once(':')?;
+    (is_code(code) && code.contains('_')).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_and_message_come_out_of_every_shape() {
+        for (body, code, message) in [
+            (
+                r#"{"error":{"code":"a_code","message":"Text"}}"#,
+                "a_code",
+                "Text",
+            ),
+            (r#"{"error":"some text"}"#, "http_400", "some text"),
+            (r#"{"error":"a_code"}"#, "a_code", "a_code"),
+            (
+                r#"{"error":"Text","code":"a_code","message":"More"}"#,
+                "a_code",
+                "More",
+            ),
+            (
+                r#"{"error":"a_code: Text","code":"a_code"}"#,
+                "a_code",
+                "a_code: Text",
+            ),
+            (r#"{"error":"a_code: Text"}"#, "a_code", "a_code: Text"),
+            (r#"{"message":"Text"}"#, "http_400", "Text"),
+            (r#"{"message":"a_code: Text"}"#, "a_code", "a_code: Text"),
+            (r#"{"success":false,"message":"Text"}"#, "http_400", "Text"),
+            (r#"{"detail":"Text"}"#, "http_400", "Text"),
+            (
+                r#"{"errors":[{"code":"a_code","message":"Text"}]}"#,
+                "a_code",
+                "Text",
+            ),
+            (
+                r#"{"error":{"type":"a_code","code":null,"message":"Text"}}"#,
+                "a_code",
+                "Text",
+            ),
+            (r#"{"error":{"code":40001,"message":"Text"}}"#, "40001", "Text"),
+            (r#"{"error":null,"message":"Text"}"#, "http_400", "Text"),
+            (r#"{"message":"Error: Text"}"#, "http_400", "Error: Text"),
+            (
+                "<h1>Not good</h1>",
+                "http_400",
+                "HTTP 400 Bad Request: <h1>Not good</h1>",
+            ),
+            ("[1]", "http_400", "HTTP 400 Bad Request: [1]"),
+            ("", "http_400", "HTTP 400 Bad Request"),
+        ] {
+            let json = serde_json::from_str(body).ok();
+            let shown = ErrorBody::new(StatusCode::BAD_REQUEST, json.as_ref(), body.as_bytes());
+            assert_eq!((&*shown.code, &*shown.message), (code, message), "{body}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A free question that shows whether the API is there, takes the key, and what time it has.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::DATE;
+
+use super::client::Client;
+use super::transport::CallResult;
+
+/// What the API says to a free question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PingResult {
+    /// No answer.
+    Unreachable {
+        /// Why.
+        message: String,
+    },
+    /// It refuses the key.
+    KeyRefused {
+        /// 401 or 403.
+        status: u16,
+        /// Its time, and ours.
+        times: Option<(SystemTime, SystemTime)>,
+    },
+    /// It answers; that it knows no such session is what is expected.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// Its time, and ours.
+        times: Option<(SystemTime, SystemTime)>,
+    },
+}
+
+impl PingResult {
+    /// How far this machine's clock is off, from the API's; a second or so is the way there and back.
+    pub fn clock_off(&self) -> Option<Duration> {
+        let (Self::KeyRefused { times, .. } | Self::Answered { times, .. }) = self else {
+            return None;
+        };
+        let (theirs, ours) = (*times)?;
+        let apart = ours.duration_since(theirs);
+        Some(apart.unwrap_or_else(|error| error.duration()))
+    }
+}
+
+impl Client {
+    /// Asks where a liveness check stands that doesn't exist. Free.
+    pub async fn ping(&self) -> PingResult {
+        let call = self.get("realface/status", &[("groupId", "castline-doctor")]);
+        match self.once(call, "").await {
+            CallResult::NotSent { message } | CallResult::ResponseLost { message, .. } => {
+                PingResult::Unreachable { message }
+            }
+            CallResult::Reply(reply) => {
+                let date = reply.headers.get(DATE).and_then(|date| date.to_str().ok());
+                let theirs = date.and_then(|date| httpdate::parse_http_date(date).ok());
+                let times = theirs.map(|theirs| (theirs, SystemTime::now()));
+                match reply.status.as_u16() {
+                    status @ (401 | 403) => PingResult::KeyRefused { status, times },
+                    status => PingResult::Answered { status, times },
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_off_in_either_direction() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let off = |theirs, ours| {
+            let times = Some((at(theirs), at(ours)));
+            PingResult::Answered { status: 404, times }.clock_off()
+        };
+        assert_eq!(off(1000, 1060), Some(Duration::from_secs(60)));
+        assert_eq!(off(1060, 1000), Some(Duration::from_secs(60)));
+        let unreachable = PingResult::Unreachable {
+            message: String::new(),
+        };
+        assert_eq!(unreachable.clock_off(), None);
+    }
+}

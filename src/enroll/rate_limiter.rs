@@ -1,0 +1,232 @@
+//! Keeps to the rate: calls are let go one at a time, evenly spaced, and all wait when the API says so.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter as Governor};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use super::rate::Rate;
+
+/// Calls leave this much slower than the rate allows, in percent. The network shifts them by some milliseconds
+/// against one another; at the exact rate that would now and then put one too many into a window of the server.
+const SLOWER: u32 = 2;
+
+/// Lets paid calls go: in the order in which they came, at most so many per time and so many at once.
+#[derive(Debug)]
+pub struct RateLimiter {
+    gate: Gate<SinceStart>,
+    in_flight: Arc<Semaphore>,
+    /// One at a time stands at the gate: whoever came first goes first. tokio's mutex is fair.
+    line: Mutex<()>,
+}
+
+/// A call may be made. Keep it until the call has ended: the place in flight is free again when it is dropped.
+#[derive(Debug)]
+#[must_use = "the place in flight is free again when this is dropped"]
+pub struct Permit {
+    _place: OwnedSemaphorePermit,
+}
+
+impl RateLimiter {
+    /// At most `rate`, with at most `in_flight` calls (1 when 0 is given) under way.
+    pub fn new(rate: Rate, in_flight: usize) -> Self {
+        Self {
+            gate: Gate::new(rate, SinceStart(Instant::now())),
+            in_flight: Arc::new(Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS))),
+            line: Mutex::new(()),
+        }
+    }
+
+    /// Waits for a turn: a place in flight, the end of every pause, and the rate. Dropping the future gives up
+    /// the place in the line and uses up nothing.
+    pub async fn acquire(&self) -> Permit {
+        let place = Arc::clone(&self.in_flight).acquire_owned().await;
+        let _first_in_line = self.line.lock().await;
+        while let Err(wait) = self.gate.try_go() {
+            tokio::time::sleep(wait).await;
+        }
+        Permit {
+            _place: place.expect("this semaphore is never closed"),
+        }
+    }
+
+    /// Lets no call go for `length`, by the monotonic clock. Of several pauses the one that ends last holds.
+    pub fn pause(&self, length: Duration) {
+        self.gate.pause(length);
+    }
+
+    /// What is left of a pause; zero when there is none.
+    pub fn paused_for(&self) -> Duration {
+        self.gate.paused_for()
+    }
+}
+
+/// The rate and the pause together, without any waiting: both are looked at in the moment in which a call
+/// leaves, so that no pause is overlooked, and none is followed by a burst.
+#[derive(Debug)]
+struct Gate<C: Clock<Instant = Nanos>> {
+    limiter: Governor<NotKeyed, InMemoryState, C, NoOpMiddleware<Nanos>>,
+    clock: C,
+    /// In nanoseconds of the clock.
+    paused_until: AtomicU64,
+}
+
+impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
+    fn new(rate: Rate, clock: C) -> Self {
+        let interval = rate.interval() * (100 + SLOWER) / 100;
+        let quota = Quota::with_period(interval)
+            .expect("an interval is longer than nothing")
+            // Without this a whole second's calls would leave at once.
+            .allow_burst(NonZeroU32::MIN);
+        Self {
+            limiter: Governor::direct_with_clock(quota, clock.clone()),
+            clock,
+            paused_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the next turn if it has come, or tells how long to wait before asking again.
+    fn try_go(&self) -> Result<(), Duration> {
+        let paused = self.paused_for();
+        if !paused.is_zero() {
+            return Err(paused);
+        }
+        self.limiter
+            .check()
+            .map_err(|not_yet| not_yet.wait_time_from(self.clock.now()))
+    }
+
+    fn pause(&self, length: Duration) {
+        let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.clock.now().as_u64().saturating_add(length);
+        self.paused_until.fetch_max(until, Ordering::AcqRel);
+    }
+
+    fn paused_for(&self) -> Duration {
+        let until = self.paused_until.load(Ordering::Acquire);
+        Duration::from_nanos(until.saturating_sub(self.clock.now().as_u64()))
+    }
+}
+
+/// The monotonic clock since the pace began: setting the clock of the machine changes nothing.
+#[derive(Debug, Clone)]
+struct SinceStart(Instant);
+
+impl Clock for SinceStart {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        // 2⁶⁴ nanoseconds are 584 years.
+        Nanos::new(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+    use governor::clock::FakeRelativeClock;
+    use proptest::prelude::*;
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    /// Goes through the gate as often as `steps` say, waiting as it says, and notes when each call left.
+    fn departures(rate: Rate, steps: &[(u64, u64)]) -> Vec<(Duration, Option<Duration>)> {
+        let clock = FakeRelativeClock::default();
+        let gate = Gate::new(rate, clock.clone());
+        let now = || Duration::from_nanos(clock.now().as_u64());
+        let mut left = Vec::new();
+        for &(idle_ms, pause_ms) in steps {
+            clock.advance(Duration::from_millis(idle_ms));
+            while let Err(wait) = gate.try_go() {
+                assert!(!wait.is_zero(), "waiting for nothing would spin");
+                clock.advance(wait);
+            }
+            // Every call may come back with a 429.
+            let pause = (pause_ms > 0).then(|| Duration::from_millis(pause_ms));
+            left.push((now(), pause));
+            if let Some(pause) = pause {
+                gate.pause(pause);
+            }
+        }
+        left
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_ever_sees_more_calls_than_the_rate(
+            rate in prop::sample::select(vec!["1/s", "5/s", "20/s", "3/min", "90/min", "100/h"]),
+            steps in prop::collection::vec(
+                (prop_oneof![3 => Just(0u64), 1 => 0..200_000u64], prop_oneof![4 => Just(0u64), 1 => 1..90_000u64]),
+                1..150,
+            ),
+        ) {
+            let rate: Rate = rate.parse().unwrap();
+            let left = departures(rate, &steps);
+            let (calls, window) = (rate.calls() as usize, rate.window());
+            for first in 0..left.len().saturating_sub(calls) {
+                let (from, to) = (left[first].0, left[first + calls].0);
+                prop_assert!(to - from >= window, "{} calls within {:?}", calls + 1, to - from);
+            }
+            // Nor does any call leave during a pause.
+            for (at, &(start, pause)) in left.iter().enumerate() {
+                if let (Some(pause), Some(next)) = (pause, left.get(at + 1)) {
+                    prop_assert!(next.0 >= start + pause);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn calls_are_evenly_spaced_from_the_first_on() {
+        let left = departures(rate("5/s"), &[(0, 0); 11]);
+        assert_eq!(left[0].0, Duration::ZERO);
+        let gaps: Vec<_> = left.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        assert_eq!(gaps, [Duration::from_millis(204); 10]);
+    }
+
+    #[test]
+    fn of_several_pauses_the_last_to_end_holds() {
+        let clock = FakeRelativeClock::default();
+        let gate = Gate::new(rate("5/s"), clock.clone());
+        gate.pause(Duration::from_secs(60));
+        gate.pause(Duration::from_secs(5));
+        assert_eq!(gate.try_go(), Err(Duration::from_secs(60)));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(gate.try_go(), Ok(()));
+        gate.pause(Duration::MAX);
+        assert!(gate.try_go().is_err(), "an endless pause does not wrap around");
+    }
+
+    #[tokio::test]
+    async fn calls_go_in_the_order_in_which_they_came() {
+        let pace = RateLimiter::new(rate("1000/s"), 3);
+        let order = std::sync::Mutex::new(Vec::new());
+        let (pace, noted) = (&pace, &order);
+        let calls = (0..20).map(|call| async move {
+            let _turn = pace.acquire().await;
+            noted.lock().unwrap().push(call);
+        });
+        futures_util::future::join_all(calls).await;
+        assert_eq!(order.into_inner().unwrap(), (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn no_more_calls_are_under_way_than_allowed() {
+        let pace = RateLimiter::new(rate("1000/s"), 2);
+        let turns = [pace.acquire().await, pace.acquire().await];
+        let mut third = Box::pin(pace.acquire());
+        assert!((&mut third).now_or_never().is_none(), "both places are taken");
+        drop(turns);
+        let _turn = third.await;
+    }
+}

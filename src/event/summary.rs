@@ -1,0 +1,266 @@
+//! Counts what happens, and says at the end what it means.
+
+use super::{Event, Summary};
+use crate::exit::ExitCode;
+use crate::inspect::Verdict;
+use crate::ledger::Approval;
+use crate::plan::Standing;
+
+impl Summary {
+    /// Counts one event.
+    pub(crate) fn count(&mut self, event: &Event) {
+        match event {
+            Event::Castline { characters, .. } => self.characters = *characters as u64,
+            Event::BadRow { .. } => self.bad_rows += 1,
+            Event::Checked {
+                name,
+                verdict,
+                approved,
+                ..
+            } => {
+                match verdict {
+                    Verdict::Suitable => self.images.suitable += 1,
+                    Verdict::Review => self.images.review += 1,
+                    Verdict::Unsuitable => self.images.unsuitable += 1,
+                }
+                // `check` decides nothing: what the image is worth is all there is.
+                if self.command == CHECK {
+                    let approval = match approved {
+                        None => Approval::None,
+                        Some(true) => Approval::Approved,
+                        Some(false) => Approval::Rejected,
+                    };
+                    self.stands(name, Standing::of_image(*verdict, approval));
+                }
+            }
+            Event::Planned {
+                name,
+                standing,
+                cost_usd,
+            } => {
+                if standing.is_paid_next() {
+                    self.to_enroll += 1;
+                    self.planned_usd = self.planned_usd + *cost_usd;
+                }
+                // What an interrupted run had sent is settled before the cast is inspected, and counted then.
+                if !self.by_name.contains_key(name) {
+                    self.stands(name, *standing);
+                }
+            }
+            Event::Enrolled { name, cost_usd, .. } => {
+                self.stands(name, Standing::Enrolled);
+                self.enrolled += 1;
+                self.ended += 1;
+                self.cost_usd = self.cost_usd + *cost_usd;
+            }
+            Event::Failed { name, standing, .. } => {
+                self.stands(name, *standing);
+                self.ended += 1;
+            }
+            Event::InDoubt { name, cost_usd, .. } => {
+                self.stands(name, Standing::InDoubt);
+                self.ended += 1;
+                self.in_doubt_usd = self.in_doubt_usd + *cost_usd;
+            }
+            Event::Published { .. } => self.published += 1,
+            Event::LivenessLink { .. }
+            | Event::Liveness { .. }
+            | Event::Paused { .. }
+            | Event::Stopping { .. }
+            | Event::WriteFailed { .. }
+            | Event::Plan(_)
+            | Event::Summary(_) => {}
+        }
+    }
+
+    /// Counts a character where it stands from now on, and no more where it stood before.
+    fn stands(&mut self, name: &str, now: Standing) {
+        if let Some(before) = self.by_name.insert(name.to_owned(), now) {
+            self.standing[before] -= 1;
+        }
+        self.standing[now] += 1;
+    }
+
+    /// How many characters the command was about: those of the cast, and those that an interrupted run had begun.
+    pub(crate) fn all(&self) -> u64 {
+        self.characters.max(self.reached())
+    }
+
+    /// How many characters have a standing by now.
+    pub(crate) fn reached(&self) -> u64 {
+        self.by_name.len() as u64
+    }
+
+    /// What became of all of them, in parts that add up to [`Summary::all`].
+    pub(crate) fn parts(&self) -> Vec<(u64, String)> {
+        let standing = self.standing.iter().map(|(standing, count)| {
+            let now = self.enrolled;
+            let label = match standing {
+                Standing::Enrolled if now > 0 && now < *count => format!("enrolled ({now} of them now)"),
+                _ => standing.label().to_owned(),
+            };
+            (*count, label)
+        });
+        let rest = (self.all() - self.reached(), "not reached".to_owned());
+        standing.chain([rest]).collect()
+    }
+
+    /// The exit code that these counts alone ask for.
+    pub fn exit(&self) -> ExitCode {
+        if self.standing[Standing::InDoubt] > 0 {
+            ExitCode::InDoubt
+        } else if self.needs_a_person() > 0 {
+            ExitCode::Partial
+        } else {
+            ExitCode::Done
+        }
+    }
+
+    /// How many characters and rows wait for somebody to do something about them. Real actors are the business of
+    /// `realface` alone.
+    pub(crate) fn needs_a_person(&self) -> u64 {
+        let waits = |standing: Standing| match standing {
+            Standing::NeedsConsent | Standing::AwaitingLiveness => self.command == REALFACE,
+            standing => standing.needs_a_person(),
+        };
+        let counts = self.standing.iter().filter(|(standing, _)| waits(*standing));
+        self.bad_rows + counts.map(|(_, count)| count).sum::<u64>()
+    }
+}
+
+/// The command that inspects images, and asks no more.
+const CHECK: &str = "check";
+/// The command that takes real actors through their liveness check.
+const REALFACE: &str = "realface";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::Stage;
+    use crate::util::money::Usd;
+
+    /// Arguments of [`event`]: planned to stand there.
+    const ENROLLED: usize = 3 + Standing::Enrolled as usize;
+    const TO_ENROLL: usize = 3 + Standing::ToEnroll as usize;
+
+    /// What may become of a character, in a run that may stop at any point: nothing, a standing, an outcome.
+    fn event(name: &str, what: usize) -> Event {
+        let (name, cost_usd) = (name.to_owned(), Usd::from_micros(10_000));
+        let (code, message) = (String::new(), String::new());
+        match what {
+            0 => Event::Enrolled {
+                name,
+                asset_id: "ta_1".to_owned(),
+                cost_usd,
+            },
+            1 => Event::Failed {
+                name,
+                stage: Stage::Enroll,
+                standing: Standing::Refused,
+                code,
+                message,
+            },
+            2 => Event::InDoubt {
+                name,
+                code,
+                message,
+                cost_usd,
+                asset_id: None,
+            },
+            n => Event::Planned {
+                name,
+                standing: Standing::ALL[(n - 3) % Standing::ALL.len()],
+                cost_usd,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_parts_add_up_to_the_cast(
+            characters in 1..20usize,
+            happened in proptest::collection::vec((0..20usize, 0..16usize), 0..60),
+        ) {
+            let mut summary = Summary { command: "run", ..Summary::default() };
+            summary.characters = characters as u64;
+            for (who, what) in happened {
+                summary.count(&event(&format!("Hero {}", who % characters), what));
+                let sum: u64 = summary.parts().iter().map(|(count, _)| count).sum();
+                prop_assert_eq!(sum, summary.characters);
+            }
+        }
+    }
+
+    #[test]
+    fn what_people_decided_is_no_more_to_review() {
+        let mut summary = Summary {
+            command: "check",
+            characters: 3,
+            ..Summary::default()
+        };
+        let inspection = crate::inspect::Inspection {
+            verdict: Verdict::Review,
+            ..crate::inspect::Inspection::unreadable(crate::inspect::ReasonCode::NoFace, String::new())
+        };
+        for (name, approval) in [
+            ("Ada", Approval::Approved),
+            ("Bo", Approval::Rejected),
+            ("Cy", Approval::None),
+        ] {
+            summary.count(&Event::checked(name, "a.png", &inspection, approval));
+        }
+        assert_eq!(
+            shown(&summary),
+            [(1, "suitable"), (1, "to review"), (1, "rejected")].map(|(n, label)| (n, label.to_owned()))
+        );
+        assert_eq!(summary.needs_a_person(), 2);
+    }
+
+    fn shown(summary: &Summary) -> Vec<(u64, String)> {
+        summary
+            .parts()
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .collect()
+    }
+
+    #[test]
+    fn a_run_that_stops_at_its_budget_tells_whom_it_did_not_reach() {
+        let mut summary = Summary {
+            command: "run",
+            characters: 13,
+            ..Summary::default()
+        };
+        for n in 0..8 {
+            summary.count(&event(&format!("Hero {n}"), TO_ENROLL));
+        }
+        for n in 0..5 {
+            summary.count(&event(&format!("Hero {n}"), if n == 0 { 2 } else { 0 }));
+        }
+        assert_eq!(
+            shown(&summary),
+            [
+                (4, "enrolled"),
+                (3, "to enroll"),
+                (1, "in doubt"),
+                (5, "not reached")
+            ]
+            .map(|(n, label)| (n, label.to_owned()))
+        );
+    }
+
+    #[test]
+    fn what_an_interrupted_run_had_sent_counts_once() {
+        let mut summary = Summary {
+            command: "run",
+            characters: 1,
+            ..Summary::default()
+        };
+        // Enrolled by the payment sent again, and then found to be kept.
+        summary.count(&event("Ada", 0));
+        summary.count(&event("Ada", ENROLLED));
+        assert_eq!((summary.enrolled, summary.standing[Standing::Enrolled]), (1, 1));
+    }
+}

@@ -1,0 +1,45 @@
+//! Reads the records of characters, and notices damaged rows.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use sha2::{Digest, Sha256};
+
+use super::{LedgerError, Record};
+use crate::cast::NameKey;
+
+pub(super) type Raw = (String, Vec<u8>);
+
+pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// The record of a character.
+pub(super) fn get(
+    connection: &Connection,
+    path: &Path,
+    key: &NameKey,
+) -> Result<Option<Record>, LedgerError> {
+    let mut query = connection.prepare_cached("SELECT record, digest FROM characters WHERE key = ?1")?;
+    let row = query.query_row([key.as_str()], raw).optional()?;
+    row.map(|row| checked(path, row)).transpose()
+}
+
+/// The record in a row, if it fits its digest.
+pub(super) fn checked(path: &Path, (text, digest): Raw) -> Result<Record, LedgerError> {
+    let damaged = |problem: String| LedgerError::Damaged {
+        path: path.to_owned(),
+        problem,
+    };
+    if digest != self::digest(&text) {
+        return Err(damaged("a row does not fit its digest".to_owned()));
+    }
+    serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
+}
+
+/// By which damage of a row is noticed: the first 8 bytes of its SHA-256.
+pub(super) fn digest(record: &str) -> [u8; 8] {
+    *Sha256::digest(record.as_bytes())
+        .first_chunk()
+        .expect("a SHA-256 has 32 bytes")
+}

@@ -1,0 +1,43 @@
+//! What settles a doubt.
+
+use super::{Ledger, LedgerError, Record, Resolution, State, Transition};
+use crate::cast::{Name, printable};
+use crate::exit::UsageError;
+
+/// Those whose outcome is unknown: also where the next run can send the same payment again.
+pub fn in_doubt(ledger: &Ledger) -> Result<Vec<Record>, LedgerError> {
+    let all = ledger.view().all()?;
+    let open = |record: &Record| matches!(record.state, State::Intent | State::InDoubt);
+    Ok(all.into_iter().filter(open).collect())
+}
+
+/// What settles a call. One that was left open comes into doubt first.
+pub fn settling(state: Option<State>, resolution: Resolution) -> Vec<Transition> {
+    let doubt = (state == Some(State::Intent)).then(Transition::interrupted);
+    doubt
+        .into_iter()
+        .chain([Transition::Resolve(resolution)])
+        .collect()
+}
+
+/// That no id that is adopted belongs to somebody else: one asset is one character.
+pub fn check_ids_free<'a>(
+    ledger: &Ledger,
+    adopted: impl IntoIterator<Item = (&'a Name, &'a str)>,
+) -> anyhow::Result<()> {
+    let mut taken = ledger.view().asset_ids()?;
+    for (name, asset_id) in adopted {
+        if let Some(other) = taken.insert(asset_id.to_owned(), name.clone())
+            && other.key() != name.key()
+        {
+            let message = format!(
+                "{} is the id of {}, and can't be that of {}, too; nothing was changed",
+                printable(asset_id),
+                printable(other.as_str()),
+                printable(name.as_str())
+            );
+            return Err(UsageError(message).into());
+        }
+    }
+    Ok(())
+}

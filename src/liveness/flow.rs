@@ -1,0 +1,446 @@
+//! One actor after the other: consent, picture, liveness check, paid call.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use super::operator::{Answer, Operator};
+use crate::cast::{Character, NameKey, printable};
+use crate::enroll::{InitRequest, Liveness, LivenessSession, Outcome, backoff, is_about_session};
+use crate::event::{Event, LivenessState, Stage};
+use crate::exit::ExitCode;
+use crate::ledger::{Consent, INIT_WINDOW, LedgerError, Reader, SessionState, State};
+use crate::pipeline::{Enroll, Inspected, Publish, Published, Shutdown, exit_of};
+use crate::plan::Standing;
+
+/// An actor who has begun may finish after the link is too old for others to begin.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// How liveness checks are asked for.
+#[derive(Debug, Clone)]
+pub struct LivenessOptions {
+    /// Who records the actors' consent.
+    pub operator: String,
+    /// Where a phone goes after the check.
+    pub redirect_url: Option<Url>,
+    /// Where the provider reports to.
+    pub webhook_url: Option<Url>,
+    /// How often is asked where a check stands.
+    pub poll_interval: Duration,
+    /// Checks that may begin within an hour.
+    pub max_checks_per_hour: usize,
+    /// Links for one actor, one after the other.
+    pub max_links_per_actor: u32,
+}
+
+/// Leads actors through. The stations are those of a run: what is paid goes the same way.
+pub struct LivenessFlow {
+    /// Gives each picture its public address.
+    pub publish: Arc<Publish>,
+    /// Makes the paid call.
+    pub enroll: Arc<Enroll>,
+    /// How checks are asked for.
+    pub options: LivenessOptions,
+    /// Who says when an actor is there; without one, each code is shown at once.
+    pub operator: Option<Operator>,
+}
+
+/// A check that may still be passed.
+struct PendingSession {
+    group_id: String,
+    /// Until when it is asked for.
+    until: Instant,
+    in_progress: bool,
+}
+
+/// Nothing more is to be done about this actor now: done, told, or the run stops.
+struct ActorFinished;
+
+impl LivenessFlow {
+    /// Leads all of `actors` through, whose pictures were looked at and may be enrolled. Whoever has passed the
+    /// check in an earlier run comes first: that doesn't last long.
+    pub async fn run(&self, actors: Vec<Inspected>) {
+        let mut actors: Vec<(bool, Inspected)> = actors
+            .into_iter()
+            .map(|actor| (self.has_passed(&actor.character.name.key()), actor))
+            .collect();
+        actors.sort_by_key(|(passed, _)| !passed);
+        let of = actors.len();
+        for (at, (passed, actor)) in actors.into_iter().enumerate() {
+            if self.shutdown().is_requested() {
+                return;
+            }
+            // `ActorFinished` says that all is told; what stops the walk is in the switch.
+            let _ = self.actor(actor, passed, (at + 1, of)).await;
+        }
+    }
+
+    fn shutdown(&self) -> &Shutdown {
+        &self.enroll.shutdown
+    }
+
+    fn has_passed(&self, key: &NameKey) -> bool {
+        let sessions = self.enroll.ledger.view().sessions(key).unwrap_or_default();
+        sessions.iter().any(|s| s.state == SessionState::Passed)
+    }
+
+    /// One actor, from the consent to the asset id.
+    async fn actor(
+        &self,
+        actor: Inspected,
+        passed: bool,
+        place: (usize, usize),
+    ) -> Result<(), ActorFinished> {
+        let (character, sha256) = (actor.character.clone(), actor.sha256.clone());
+        let key = character.name.key();
+        // Before anything of the actor leaves this machine.
+        let consent = match passed {
+            // Recorded with the check that was passed.
+            true => None,
+            false => Some(self.consent(&key).await?),
+        };
+        let mut published = self.publish.one(actor).await.ok_or(ActorFinished)?;
+        let mut watched = self.earlier(&key)?;
+        self.poll_sessions(&published, &mut watched).await?;
+        let mut consent = match consent {
+            Some(consent) => Some(consent),
+            None => Some(self.consent(&key).await?),
+        };
+        // An operator decides how many links an actor gets.
+        let links = match self.operator {
+            Some(_) => u32::MAX,
+            None => self.options.max_links_per_actor,
+        };
+        for link in 0..links {
+            if link > 0 {
+                // The picture's address may be signed, and too old by now.
+                published = self.republish(&character, &sha256).await?;
+            }
+            let consent = match consent.take() {
+                Some(consent) => consent,
+                None => self.consent(&key).await?,
+            };
+            self.is_there(&character, place, link).await?;
+            let current = self.begin(&character, consent, place).await?;
+            let group_id = current.group_id.clone();
+            watched.push(current);
+            while watched.iter().any(|w| w.group_id == group_id) {
+                self.pause(self.options.poll_interval.min(next(&watched))).await?;
+                self.poll_sessions(&published, &mut watched).await?;
+            }
+        }
+        let message = format!(
+            "the check was not passed with {links} links; nothing was charged. Run `castline realface` again when the \
+             actor has time"
+        );
+        self.failed(&character, "liveness_not_passed", message);
+        Err(ActorFinished)
+    }
+
+    /// Asks the operator whether the actor is there.
+    async fn is_there(
+        &self,
+        character: &Character,
+        place: (usize, usize),
+        link: u32,
+    ) -> Result<(), ActorFinished> {
+        let Some(operator) = &self.operator else {
+            return Ok(());
+        };
+        let name = printable(character.name.as_str());
+        let question = match link {
+            0 => format!("{name} ({} of {})", place.0, place.1),
+            _ => format!("{name}, once more"),
+        };
+        let answer = tokio::select! {
+            () = self.shutdown().requested() => return Err(ActorFinished),
+            answer = operator.ask(&question) => answer,
+        };
+        match answer {
+            Answer::Show => Ok(()),
+            // Nothing failed: the actor is left, as after an interruption.
+            Answer::Skip => Err(ActorFinished),
+        }
+    }
+
+    /// Checks of an earlier run that may still be passed. Their links are not kept, so that their codes can't be
+    /// shown again; but the actor may be at it.
+    fn earlier(&self, key: &NameKey) -> Result<Vec<PendingSession>, ActorFinished> {
+        let sessions = self.enroll.ledger.view().sessions(key);
+        let sessions = sessions.map_err(|error| self.broke(&error))?;
+        let now = jiff::Timestamp::now();
+        let left = |expires_at: &str| {
+            let at: jiff::Timestamp = expires_at.parse().ok()?;
+            Duration::try_from(at.duration_since(now)).ok()
+        };
+        let watched = sessions.into_iter().filter_map(|session| {
+            let left = match session.state {
+                // That it was passed does not expire with its link; a network that fails now and then gets time.
+                SessionState::Passed => Some(GRACE),
+                SessionState::Pending => Some(left(&session.expires_at).unwrap_or_default()),
+                _ => None,
+            }?;
+            Some(PendingSession {
+                group_id: session.group_id,
+                until: Instant::now() + left.min(INIT_WINDOW),
+                in_progress: false,
+            })
+        });
+        Ok(watched.collect())
+    }
+
+    /// Asks once where each of `watched` stands; enrolls with the first that is passed, and drops what is over.
+    async fn poll_sessions(
+        &self,
+        published: &Published,
+        watched: &mut Vec<PendingSession>,
+    ) -> Result<(), ActorFinished> {
+        let character = &published.character;
+        let mut at = 0;
+        while at < watched.len() {
+            let session = &mut watched[at];
+            let group_id = session.group_id.clone();
+            let state = match self.enroll.client.realface_status(&group_id).await {
+                Ok(Liveness::Passed) => {
+                    self.record_liveness(character, &group_id, LivenessState::Passed, SessionState::Passed)
+                        .await?;
+                    match self.pay(published, &group_id).await?.as_str() {
+                        // Passed, says the one; not yet, says the other: ask again.
+                        "liveness_incomplete" => Liveness::Pending,
+                        _ => Liveness::Expired,
+                    }
+                }
+                Ok(state) => state,
+                Err(Outcome::Retry { after, .. }) => {
+                    if let Some(after) = after {
+                        self.wait(after, "rate_limited").await?;
+                    }
+                    Liveness::Pending
+                }
+                Err(Outcome::Refused { code, .. }) if is_about_session(&code) => Liveness::Expired,
+                Err(outcome) => return Err(self.ended(character, &outcome)),
+            };
+            let session = &mut watched[at];
+            let over = match state {
+                Liveness::InProgress if !session.in_progress => {
+                    session.in_progress = true;
+                    session.until += GRACE;
+                    self.record_liveness(
+                        character,
+                        &group_id,
+                        LivenessState::InProgress,
+                        SessionState::Pending,
+                    )
+                    .await?;
+                    None
+                }
+                Liveness::Failed => Some((LivenessState::Failed, SessionState::Failed)),
+                Liveness::Expired => Some((LivenessState::Expired, SessionState::Expired)),
+                _ if Instant::now() >= session.until => Some((LivenessState::Expired, SessionState::Expired)),
+                _ => None,
+            };
+            match over {
+                Some((shown, written)) => {
+                    watched.remove(at);
+                    self.record_liveness(character, &group_id, shown, written).await?;
+                }
+                None => at += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// The paid call. Comes back only with a code about the session; nothing was charged then.
+    async fn pay(&self, published: &Published, group_id: &str) -> Result<String, ActorFinished> {
+        let character = published.character.clone();
+        let key = character.name.key();
+        let paid = Published {
+            character,
+            url: published.url.clone(),
+            object_key: published.object_key.clone(),
+            group_id: Some(group_id.to_owned()),
+        };
+        self.enroll.one(paid).await;
+        let record = self.enroll.ledger.get(&key).map_err(|e| self.broke(&e))?;
+        let (state, code) = record.map_or((State::Seen, None), |r| (r.state, r.code));
+        match state {
+            State::Enrolled => self.write(group_id, SessionState::Used).await?,
+            State::Refused => self.write(group_id, SessionState::Failed).await?,
+            State::Published if !self.shutdown().is_requested() => {
+                if let Some(code) = code.filter(|code| is_about_session(code)) {
+                    return Ok(code);
+                }
+            }
+            // In doubt, or stopped before it left: the check stays passed, for whoever settles that.
+            _ => {}
+        }
+        Err(ActorFinished)
+    }
+
+    /// Gets a new link, within what an hour allows, and shows it.
+    async fn begin(
+        &self,
+        character: &Character,
+        consent: Consent,
+        (number, of): (usize, usize),
+    ) -> Result<PendingSession, ActorFinished> {
+        let left = self.wait_for_hourly_quota().await?;
+        let ledger = &self.enroll.ledger;
+        let request = InitRequest {
+            name: character.name.as_str().to_owned(),
+            redirect_url: self.options.redirect_url.clone(),
+            webhook_url: self.options.webhook_url.clone(),
+        };
+        let mut failures = 0;
+        let session: LivenessSession = loop {
+            if self.shutdown().is_requested() {
+                return Err(ActorFinished);
+            }
+            ledger.reserve_init(&consent).await.map_err(|e| self.broke(&e))?;
+            let outcome = match self.enroll.client.realface_init(&request).await {
+                Ok(session) => break session,
+                Err(outcome) => outcome,
+            };
+            ledger.release_init(&consent).await.map_err(|e| self.broke(&e))?;
+            failures += 1;
+            match outcome {
+                Outcome::Retry {
+                    after: Some(after), ..
+                } => self.wait(after, "rate_limited").await?,
+                Outcome::Retry { .. } if failures <= self.enroll.retries => {
+                    self.pause(backoff(failures)).await?;
+                }
+                outcome => return Err(self.ended(character, &outcome)),
+            }
+        };
+        let until = Instant::now() + session.expires_in;
+        let begun = ledger
+            .begin_session(consent, &session.group_id, session.expires_in)
+            .await;
+        begun.map_err(|e| self.broke(&e))?;
+        self.enroll.reporters.emit(Event::LivenessLink {
+            name: character.name.as_str().to_owned(),
+            number,
+            of,
+            group_id: session.group_id.clone(),
+            link: session.link.to_string(),
+            expires_in: session.expires_in.as_secs_f64(),
+            left_this_hour: left.saturating_sub(1),
+        });
+        Ok(PendingSession {
+            group_id: session.group_id,
+            until,
+            in_progress: false,
+        })
+    }
+
+    /// Waits until one more check may begin; tells how many may.
+    async fn wait_for_hourly_quota(&self) -> Result<usize, ActorFinished> {
+        loop {
+            let ages = self
+                .enroll
+                .ledger
+                .view()
+                .recent_inits()
+                .map_err(|e| self.broke(&e))?;
+            let left = self.options.max_checks_per_hour.saturating_sub(ages.len());
+            let Some(oldest) = ages
+                .get(self.options.max_checks_per_hour - 1)
+                .filter(|_| left == 0)
+            else {
+                return Ok(left);
+            };
+            // The ledger's times are cut to seconds.
+            let wait = INIT_WINDOW.saturating_sub(*oldest) + Duration::from_secs(1);
+            self.wait(wait, "checks_per_hour").await?;
+        }
+    }
+
+    async fn consent(&self, key: &NameKey) -> Result<Consent, ActorFinished> {
+        let consent = self.enroll.ledger.consent(key, &self.options.operator).await;
+        consent.map_err(|error| self.broke(&error))
+    }
+
+    async fn republish(&self, character: &Character, sha256: &str) -> Result<Published, ActorFinished> {
+        let record = self.enroll.ledger.get(&character.name.key());
+        let key = record.map_err(|e| self.broke(&e))?.and_then(|r| r.object_key);
+        let republished = self.publish.republish(character.clone(), sha256, key).await;
+        republished.ok_or(ActorFinished)
+    }
+
+    async fn write(&self, group_id: &str, state: SessionState) -> Result<(), ActorFinished> {
+        let written = self.enroll.ledger.set_session(group_id, state).await;
+        written.map_err(|error| self.broke(&error))
+    }
+
+    /// Writes where a check stands, and tells it.
+    async fn record_liveness(
+        &self,
+        character: &Character,
+        group_id: &str,
+        shown: LivenessState,
+        written: SessionState,
+    ) -> Result<(), ActorFinished> {
+        self.write(group_id, written).await?;
+        self.enroll.reporters.emit(Event::Liveness {
+            name: character.name.as_str().to_owned(),
+            group_id: group_id.to_owned(),
+            state: shown,
+        });
+        Ok(())
+    }
+
+    /// A longer wait, which is told.
+    async fn wait(&self, length: Duration, reason: &str) -> Result<(), ActorFinished> {
+        self.enroll.reporters.emit(Event::Paused {
+            seconds: length.as_secs_f64(),
+            reason: reason.to_owned(),
+        });
+        self.pause(length).await
+    }
+
+    async fn pause(&self, length: Duration) -> Result<(), ActorFinished> {
+        tokio::select! {
+            () = self.shutdown().requested() => Err(ActorFinished),
+            () = tokio::time::sleep(length) => Ok(()),
+        }
+    }
+
+    /// A free call that ends the matter for this actor, or for all.
+    fn ended(&self, character: &Character, outcome: &Outcome) -> ActorFinished {
+        let (code, message) = outcome.code_and_message().unwrap_or_default();
+        match outcome {
+            Outcome::Stop { kind, .. } => {
+                let text = format!("{code}: {message}; {}", kind.hint());
+                self.shutdown().request(exit_of(*kind), kind.reason(), text);
+            }
+            _ => self.failed(character, code, message.to_owned()),
+        }
+        ActorFinished
+    }
+
+    fn failed(&self, character: &Character, code: &str, message: String) {
+        self.enroll.reporters.emit(Event::Failed {
+            name: character.name.as_str().to_owned(),
+            stage: Stage::Liveness,
+            standing: Standing::AwaitingLiveness,
+            code: code.to_owned(),
+            message,
+        });
+    }
+
+    fn broke(&self, error: &LedgerError) -> ActorFinished {
+        let message = format!("{error}; nothing more is paid");
+        self.shutdown()
+            .request(ExitCode::Internal, "ledger_not_writable", message);
+        ActorFinished
+    }
+}
+
+/// How long until the next of `watched` is too old.
+fn next(watched: &[PendingSession]) -> Duration {
+    let now = Instant::now();
+    let left = watched.iter().map(|w| w.until.saturating_duration_since(now));
+    left.min().unwrap_or_default()
+}

@@ -1,0 +1,18 @@
+//! Leads real actors through their liveness check, one at a time, and enrolls them.
+//!
+//! [`LivenessFlow`] does it, and tells what happens as events; how the actors see their codes is what the reporters here
+//! are for: [`TerminalQr`] in the terminal, [`Files`] as pictures in a folder, [`Page`] in a browser on a tablet.
+
+mod files;
+mod operator;
+mod page;
+mod qr;
+mod terminal_qr;
+mod flow;
+
+pub use files::Files;
+pub use flow::{LivenessFlow, LivenessOptions};
+pub use operator::{Answer, Operator};
+pub use page::Page;
+pub use qr::{Code, LinkTooLong, TerminalColors};
+pub use terminal_qr::TerminalQr;

@@ -1,0 +1,28 @@
+//! The manifest as a view of the ledger.
+
+use super::{Manifest, ManifestEntry};
+use crate::ledger::{LedgerError, LedgerView};
+
+/// The manifest: every character of the ledger that has an asset id, in the order of the ledger.
+pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
+    let entries = view.all()?.into_iter().filter_map(|record| {
+        Some(ManifestEntry {
+            asset_id: record.asset_id?,
+            name: record.name.as_str().to_owned(),
+            kind: record.enrolled_kind.unwrap_or(record.kind),
+            source: record.source,
+            source_sha256: record.enrolled_sha256,
+            published_url: record.url,
+            price_usd: record.price,
+            enrolled_at: record.enrolled_at,
+            settlement: record.settlement,
+            extra: record.extra,
+        })
+    });
+    Ok(Manifest::new(
+        view.provider(),
+        view.is_sandbox(),
+        view.last_run()?,
+        entries.collect(),
+    ))
+}

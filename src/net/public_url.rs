@@ -1,0 +1,79 @@
+//! A public address whose signature can't be printed.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use url::Url;
+
+/// Where a picture is seen. Its query — a signature, when it is presigned — is given out for calls alone:
+/// `Display`, `Debug` and serde show the address without it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// An address, signed or not. A fragment is dropped: no server ever sees it.
+    pub fn new(mut url: Url) -> Self {
+        url.set_fragment(None);
+        Self(url)
+    }
+
+    /// The address without its query: for ledgers, manifests and people.
+    pub fn unsigned(&self) -> String {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        url.into()
+    }
+
+    /// The whole address: for the API and the probe alone.
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The query alone, to be kept out of what is shown; empty when there is none.
+    pub(crate) fn signature(&self) -> &str {
+        self.0.query().unwrap_or_default()
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.unsigned())
+    }
+}
+
+impl fmt::Debug for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicUrl({})", self.unsigned())
+    }
+}
+
+impl Serialize for PublicUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.unsigned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_never_printed() {
+        let url = PublicUrl::new(
+            "https://b.example/k.jpg?X-Amz-Signature=canary#canary"
+                .parse()
+                .unwrap(),
+        );
+        let json = serde_json::to_string(&url).unwrap();
+        let shown = format!("{url} {url:?} {url:#?} {} {json}", url.unsigned());
+        assert!(
+            !shown.contains("canary") && shown.contains("https://b.example/k.jpg"),
+            "{shown}"
+        );
+        assert_eq!(url.expose(), "https://b.example/k.jpg?X-Amz-Signature=canary");
+    }
+}

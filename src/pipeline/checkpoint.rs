@@ -1,0 +1,115 @@
+//! Writes the manifest while a run goes on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ledger::Ledger;
+
+/// What a run writes while it goes on.
+pub trait Checkpoint: Send + Sync {
+    /// Writes the manifest from the ledger, as it is now, and tells where; `None` as long as nobody is in it and
+    /// none is there.
+    fn write(&self) -> anyhow::Result<Option<PathBuf>>;
+}
+
+/// Of all time, checkpoints take one part in so many at most: a large manifest takes seconds to write.
+const CHECKPOINT_SHARE: u32 = 20;
+
+/// Writes the manifest again and again, as long as there is something new in it.
+pub(super) async fn checkpoints(checkpoint: Arc<dyn Checkpoint>, every: Duration, ledger: Ledger) {
+    let (mut took, mut written) = (Duration::ZERO, 0);
+    loop {
+        tokio::time::sleep(every.max(took * CHECKPOINT_SHARE)).await;
+        let enrolled = ledger.enrolled();
+        if enrolled == written {
+            continue;
+        }
+        let began = Instant::now();
+        let checkpoint = Arc::clone(&checkpoint);
+        match tokio::task::spawn_blocking(move || checkpoint.write()).await {
+            Ok(Ok(_)) => written = enrolled,
+            // The ledger holds everything; the end of the run writes the manifest again, and tells.
+            Ok(Err(error)) => tracing::warn!("the manifest can't be written on the way: {error:#}"),
+            Err(_) => {}
+        }
+        took = began.elapsed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::cast::Name;
+    use crate::ledger::{OpenOptions, Transition};
+    use crate::util::money::Usd;
+
+    /// Counts how often it is written, and takes its time.
+    struct Slow(AtomicUsize);
+
+    impl Checkpoint for Slow {
+        fn write(&self) -> anyhow::Result<Option<PathBuf>> {
+            std::thread::sleep(Duration::from_millis(20));
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(None)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_manifest_is_written_on_the_way_only_when_it_has_something_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions::new("sandbox", true, "test");
+        let ledger = Ledger::open(&folder.path().join("ledger.db"), options).unwrap();
+        let slow = Arc::new(Slow(AtomicUsize::new(0)));
+        let written = || slow.0.load(Ordering::Relaxed);
+        let every = Duration::from_millis(5);
+        let writing = tokio::spawn(checkpoints(slow.clone(), every, ledger.clone()));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(written(), 0, "nobody is enrolled");
+        enroll(&ledger, "Ada").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(written(), 1);
+        for name in ["Bo", "Cay", "Dee"] {
+            enroll(&ledger, name).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(written() <= 2, "20 ms of writing are worth 400 ms of waiting");
+        writing.abort();
+    }
+
+    async fn enroll(ledger: &Ledger, name: &str) {
+        let name = Name::new(name).unwrap();
+        let (object_key, url) = ("k".to_owned(), "https://x/k".to_owned());
+        let transitions = [
+            Transition::See {
+                kind: crate::cast::Kind::Portrait,
+                source: "a.png".to_owned(),
+                sha256: "aa".to_owned(),
+                extra: Vec::new(),
+            },
+            Transition::Judge {
+                verdict: crate::inspect::Verdict::Suitable,
+                goes_on: true,
+                code: None,
+                message: None,
+            },
+            Transition::Publish { object_key, url },
+            Transition::Intend {
+                request_digest: String::new(),
+                price: Usd::ZERO,
+                budget: crate::ledger::Budget::default(),
+                payment: None,
+            },
+            Transition::Enrolled {
+                asset_id: format!("ta_{}", name.as_str()),
+                price: Usd::ZERO,
+                priced: false,
+                settlement: None,
+                at: String::new(),
+            },
+        ];
+        ledger.write(&name, transitions).await.unwrap();
+    }
+}

@@ -1,0 +1,123 @@
+//! Finds images that stand under two names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::InspectStage;
+use super::inspected::{Inspected, PaidNotInspected};
+use crate::cast::{Character, Name, NameKey};
+use crate::inspect::SignatureIndex;
+use crate::ledger::{Approval, LedgerError, Reader};
+use crate::plan::Standing;
+
+/// Finds pictures that stand under two names.
+#[derive(Default)]
+pub struct Duplicates {
+    seen: SignatureIndex<String>,
+    /// SHA-256 of a picture → whose it is: of all that were paid for, or perhaps were, also of those whose picture is
+    /// not at hand any more, and of those in the cast that are not inspected at again.
+    known: HashMap<String, String>,
+    /// What knows who is in the cast, and whom people approved; `None` when there is no ledger yet.
+    stage: Option<Arc<InspectStage>>,
+}
+
+impl Duplicates {
+    /// With the pictures that were paid for before, or perhaps were, which are not inspected at again unless the ledger
+    /// tells nothing of them.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub async fn of(stage: &Arc<InspectStage>, characters: &[Character]) -> Result<Self, LedgerError> {
+        Ok(Self::inspect(stage, characters).await?.0)
+    }
+
+    /// The same, with what was inspected at for it.
+    pub(super) async fn inspect(
+        stage: &Arc<InspectStage>,
+        characters: &[Character],
+    ) -> Result<(Self, Vec<PaidNotInspected>), LedgerError> {
+        let Some(ledger) = &stage.ledger else {
+            return Ok((Self::default(), Vec::new()));
+        };
+        let unseen = stage.unseen(characters).await?;
+        let now = unseen.iter().map(|u| (u.name.clone(), u.inspection.clone()));
+        let before = ledger.paid_inspections(stage.inspector.fingerprint())?;
+        let mut seen = SignatureIndex::default();
+        seen.extend(
+            before
+                .into_iter()
+                .chain(now)
+                .filter_map(|(name, seen)| Some((seen.signature?, name))),
+        );
+        let known = ledger.paid_pictures()?;
+        let known = known.into_iter().map(|(name, sha256)| (sha256, name)).collect();
+        let stage = Some(Arc::clone(stage));
+        Ok((Self { seen, known, stage }, unseen))
+    }
+
+    /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
+    pub fn judge(&mut self, inspected: &mut Inspected) {
+        let (name, own) = (inspected.character.name.as_str(), inspected.character.name.key());
+        let Some(inspection) = inspected.evidence.inspection_mut() else {
+            // Not inspected at again; the next one who has its picture is its twin all the same.
+            if !inspected.sha256.is_empty() {
+                let known = self.known.entry(inspected.sha256.clone());
+                known.or_insert_with(|| name.to_owned());
+            }
+            if let Some(signature) = inspected.signature {
+                self.seen.push(signature, name.to_owned());
+            }
+            return;
+        };
+        let Some(signature) = inspected.signature else {
+            return;
+        };
+        // A picture that changed a little is still its own character's.
+        let twin = |accept: &dyn Fn(&String) -> bool| {
+            let accept = |other: &String| key_of(other).as_ref() != Some(&own) && accept(other);
+            let same = || self.known.get(&inspected.sha256).filter(|other| accept(other));
+            self.seen.find_first(&signature, accept).or_else(same)
+        };
+        // Its row says that it may be enrolled. It may have said so under another name, and for another reason.
+        let by_row =
+            inspected.approved && self.only_the_row_approves(&inspected.character, &inspected.sha256);
+        let renamed = by_row.then(|| twin(&|other| self.is_gone(other))).flatten();
+        if let Some(other) = renamed.or_else(|| twin(&|_| true)) {
+            inspection.mark_duplicate(other, self.is_gone(other));
+            let approved = inspected.approved && renamed.is_none();
+            if inspected.standing.is_paid_next() && !approved {
+                inspected.standing = Standing::ToReview;
+                inspected.evidence.drop_prepared();
+            }
+        }
+        self.seen.push(signature, name.to_owned());
+    }
+
+    /// Whether that name is not in the cast any more: its character was removed, or renamed.
+    fn is_gone(&self, name: &str) -> bool {
+        match (&self.stage, key_of(name)) {
+            (Some(stage), Some(key)) => !stage.cast.contains(&key),
+            _ => false,
+        }
+    }
+
+    /// Whether nobody but the cast's own row approves that picture.
+    fn only_the_row_approves(&self, character: &Character, sha256: &str) -> bool {
+        let Some(stage) = &self.stage else {
+            return false;
+        };
+        let key = character.name.key();
+        let decided = |ledger: &Arc<dyn Reader>| {
+            // A ledger that can't be read is told where it is written.
+            ledger
+                .approval(&key, sha256)
+                .is_ok_and(|said| said == Approval::Approved)
+        };
+        !stage.approved.contains(&key) && !stage.ledger.as_ref().is_some_and(decided)
+    }
+}
+
+/// By which a name is known, however it is spelt.
+fn key_of(name: &str) -> Option<NameKey> {
+    Name::new(name).ok().map(|name| name.key())
+}

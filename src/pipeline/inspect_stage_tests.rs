@@ -1,0 +1,154 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::cast::{Kind, Name, NameKey};
+use crate::inspect::{InspectSettings, Verdict};
+use crate::ledger::LedgerError;
+
+/// A ledger that breaks over one name, as a decoder might over a picture, and knows nobody else.
+struct Broken;
+
+impl Reader for Broken {
+    fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError> {
+        assert!(key.as_str() != "broken", "a bug");
+        Ok(None)
+    }
+
+    fn cached_inspection(&self, _: &str, _: &str) -> Result<Option<Inspection>, LedgerError> {
+        Ok(None)
+    }
+
+    fn paid_inspections(&self, _: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn approval(&self, _: &NameKey, _: &str) -> Result<Approval, LedgerError> {
+        Ok(Approval::None)
+    }
+}
+
+fn look() -> Arc<InspectStage> {
+    Arc::new(InspectStage {
+        inspector: Arc::new(Inspector::new(InspectSettings::default())),
+        ledger: Some(Arc::new(Broken)),
+        fetcher: Fetcher::new(false, None).unwrap(),
+        approved: std::collections::HashSet::new(),
+        cast: std::collections::HashSet::new(),
+        policy: Policy::default(),
+        prepare: false,
+        thumbnails: false,
+        pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap(),
+        jobs: 1,
+        cache: InspectionCache::default(),
+    })
+}
+
+fn character(name: &str, path: PathBuf) -> Character {
+    Character {
+        name: Name::new(name).unwrap(),
+        source: Source::file("face.jpg", path),
+        kind: Kind::Portrait,
+        approved: false,
+        consent: false,
+        note: None,
+        extra: Vec::new(),
+        line: None,
+    }
+}
+
+fn queen() -> PathBuf {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/queen_isaura.jpg").into()
+}
+
+#[tokio::test]
+async fn a_picture_over_which_castline_breaks_ends_no_run() {
+    let cast = ["Ada", "Broken", "Cay"].map(|name| character(name, queen()));
+    let looked: Vec<_> = look().all(cast.to_vec()).collect().await;
+    let verdicts: Vec<_> = looked
+        .iter()
+        .map(|looked| looked.as_ref().unwrap().evidence.inspection().unwrap())
+        .map(|inspection| {
+            (
+                inspection.verdict,
+                inspection.reasons.first().map(|r| r.message.clone()),
+            )
+        })
+        .collect();
+    assert_eq!(verdicts[0], (Verdict::Suitable, None));
+    assert_eq!(verdicts[2], (Verdict::Suitable, None));
+    let (verdict, text) = &verdicts[1];
+    assert_eq!(*verdict, Verdict::Unsuitable);
+    assert!(
+        text.as_ref()
+            .unwrap()
+            .contains("castline broke over this picture"),
+        "{text:?}"
+    );
+}
+
+#[tokio::test]
+async fn only_the_picture_that_was_looked_at_is_prepared_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("face.jpg");
+    std::fs::copy(queen(), &path).unwrap();
+    let sha256 = hex::encode(Sha256::digest(std::fs::read(&path).unwrap()));
+    let (look, ada) = (look(), character("Ada", path.clone()));
+    assert!(look.prepare_for_reupload(&ada, &sha256).await.is_ok());
+    // Another one, as good as the first: nobody has looked at it.
+    let mut picture = image::open(&path).unwrap().to_rgb8();
+    picture.put_pixel(0, 0, image::Rgb([1, 2, 3]));
+    picture.save(&path).unwrap();
+    let (code, message) = look.prepare_for_reupload(&ada, &sha256).await.unwrap_err();
+    assert_eq!(code, "changed");
+    assert!(
+        message.contains("has changed since it was looked at"),
+        "{message}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        look.prepare_for_reupload(&ada, &sha256).await.unwrap_err().0,
+        "unreadable"
+    );
+}
+
+#[tokio::test]
+async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_may_be_enrolled() {
+    let approved = Name::new("Cay").unwrap().key();
+    let mut look = Arc::into_inner(look()).unwrap();
+    (look.prepare, look.ledger) = (true, None);
+    look.approved.insert(approved);
+    let look = Arc::new(look);
+    let cast = ["Ada", "Bo", "Cay"].map(|name| character(name, queen()));
+    let sha256 = hex::encode(Sha256::digest(std::fs::read(queen()).unwrap()));
+    // What was seen before is believed: this picture is not looked at again.
+    let mark = |inspection: &mut Inspection| inspection.width = 4321;
+    look.cache.inspections.get(&sha256, || {
+        let mut seen = look.inspector.inspect(&std::fs::read(queen()).unwrap());
+        mark(&mut seen);
+        seen
+    });
+    let mut twins = crate::pipeline::Duplicates::of(&look, &cast).await.unwrap();
+    let looked: Vec<_> = Arc::clone(&look).all(cast.to_vec()).collect().await;
+    let message: Vec<_> = looked
+        .into_iter()
+        .map(|looked| {
+            let mut looked = looked.unwrap();
+            twins.judge(&mut looked);
+            (
+                looked.standing,
+                looked.evidence.prepared().is_some(),
+                looked.evidence.inspection().unwrap().width,
+            )
+        })
+        .collect();
+    let expected = [
+        (Standing::ToEnroll, true, 4321),
+        (Standing::ToReview, false, 4321),
+        (Standing::ToEnroll, true, 4321),
+    ];
+    assert_eq!(message, expected);
+}

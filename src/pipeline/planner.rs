@@ -1,0 +1,81 @@
+//! Plans a run: inspects the whole cast as a run would, and sums up what it would do. Writes nothing anywhere.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use super::{Duplicates, InspectStage, Inspected, emit_inspected};
+use crate::cast::Character;
+use crate::event::Reporters;
+use crate::ledger::LedgerError;
+use crate::plan::{PlanFile, Planned, Totals};
+
+/// What plans a run.
+pub struct Planner {
+    /// Inspects the cast; with [`InspectStage::prepare`], to know what will be stored.
+    pub inspect: Arc<InspectStage>,
+    /// Where events go.
+    pub reporters: Arc<Reporters>,
+    /// The totals, of no character yet.
+    pub totals: Totals,
+    /// The plan, of no character yet.
+    pub plan: PlanFile,
+    /// Whether a run fetches each published address once.
+    pub probe: bool,
+}
+
+/// What a run would do: in sum for people, and one by one to hold it to.
+#[derive(Debug)]
+pub struct Survey {
+    /// In sum.
+    pub totals: Totals,
+    /// One by one.
+    pub plan: PlanFile,
+}
+
+impl Planner {
+    /// Inspects the whole cast, reports what a run would do with each character, and hands it to `each`.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or `each` failed with it.
+    pub async fn survey(
+        self,
+        characters: &[Character],
+        mut each: impl FnMut(Inspected, &InspectStage) -> Result<(), LedgerError>,
+    ) -> Result<Survey, LedgerError> {
+        let Self {
+            inspect,
+            reporters,
+            mut totals,
+            mut plan,
+            probe,
+        } = self;
+        let price = totals.price_usd;
+        let mut duplicates = Duplicates::of(&inspect, characters).await?;
+        let mut all = std::pin::pin!(Arc::clone(&inspect).all(characters.to_vec()));
+        while let Some(inspected) = all.next().await {
+            let mut inspected = inspected?;
+            duplicates.judge(&mut inspected);
+            emit_inspected(&reporters, &inspected, price);
+            let upload = inspected.evidence.prepared().map(|prepared| prepared.bytes.len());
+            let paid = inspected.standing.is_paid_next();
+            totals.count(
+                inspected.standing,
+                inspected.is_reenrollment,
+                upload.filter(|_| paid),
+            );
+            plan.characters.push(Planned {
+                name: inspected.character.name.clone(),
+                kind: inspected.character.kind,
+                sha256: inspected.sha256.clone(),
+                standing: inspected.standing,
+            });
+            each(inspected, &inspect)?;
+        }
+        if !probe {
+            totals.uploads.get = 0;
+        }
+        plan.cost_usd = totals.cost_usd;
+        Ok(Survey { totals, plan })
+    }
+}

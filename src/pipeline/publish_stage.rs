@@ -1,0 +1,217 @@
+//! The second station: gives each picture its public address, several at once.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use super::inspected::{Evidence, Inspected};
+use super::recorder::{failed, ledger_broke};
+use super::{InspectStage, Published, Shutdown};
+use crate::cast::Character;
+use crate::event::{Event, Reporters, Stage};
+use crate::exit::ExitCode;
+use crate::inspect::Prepared;
+use crate::ledger::{Ledger, Transition};
+use crate::net::public_url::PublicUrl;
+use crate::publish::{Fetcher, Publisher, object_key};
+
+/// The second station.
+pub struct Publish {
+    /// Talks to S3.
+    pub publisher: Publisher,
+    /// Looks at published addresses as a stranger would.
+    pub fetcher: Fetcher,
+    /// What is durable.
+    pub ledger: Ledger,
+    /// Where events go.
+    pub reporters: Arc<Reporters>,
+    /// The switch.
+    pub shutdown: Shutdown,
+    /// Prepares a picture again whose earlier upload is gone.
+    pub inspect: Arc<InspectStage>,
+    /// What object keys begin with.
+    pub prefix: String,
+    /// Uploads under way at once.
+    pub concurrency: usize,
+    /// Whether each address is fetched once before it is paid for.
+    pub probe: bool,
+}
+
+/// Why a picture has no public address.
+struct Trouble {
+    code: &'static str,
+    message: String,
+    /// The whole run is concerned, not this picture alone.
+    fatal: bool,
+}
+
+impl Publish {
+    /// Publishes what comes in, hands on what is published, and ends with its input.
+    pub async fn run(self: Arc<Self>, input: mpsc::Receiver<Inspected>, output: mpsc::Sender<Published>) {
+        let input = futures_util::stream::unfold(input, |mut input| async {
+            input.recv().await.map(|inspected| (inspected, input))
+        });
+        input
+            .for_each_concurrent(self.concurrency, |inspected| {
+                let station = Arc::clone(&self);
+                let output = output.clone();
+                async move {
+                    if station.shutdown.is_requested() {
+                        return;
+                    }
+                    if let Some(published) = station.one(inspected).await {
+                        // The next station only goes away when the run stops.
+                        let _ = output.send(published).await;
+                    }
+                }
+            })
+            .await;
+    }
+
+    /// Publishes one picture; a failure is told.
+    pub async fn one(&self, inspected: Inspected) -> Option<Published> {
+        let Inspected {
+            character,
+            sha256,
+            evidence,
+            ..
+        } = inspected;
+        let (prepared, key) = match evidence {
+            Evidence::Fresh { prepared, .. } => (prepared, None),
+            Evidence::Cached { published, .. } => (None, published),
+            Evidence::Kept | Evidence::Unreadable(_) => (None, None),
+        };
+        match prepared {
+            Some(prepared) => {
+                let ready = self.upload(&prepared).await;
+                self.end(character, ready).await
+            }
+            None => self.republish(character, &sha256, key).await,
+        }
+    }
+
+    /// Publishes an image whose earlier object has that key, if it has one; where that is gone, the image is prepared
+    /// and uploaded again.
+    pub async fn republish(
+        &self,
+        character: Character,
+        sha256: &str,
+        key: Option<String>,
+    ) -> Option<Published> {
+        let there = match &key {
+            Some(key) => self.there(key).await,
+            None => None,
+        };
+        let ready = match key.zip(there) {
+            Some(ready) => Ok(ready),
+            None => self.prepare_and_upload(&character, sha256).await,
+        };
+        self.end(character, ready).await
+    }
+
+    /// Writes what came of it, and reports that.
+    async fn end(
+        &self,
+        character: Character,
+        ready: Result<(String, PublicUrl), Trouble>,
+    ) -> Option<Published> {
+        match ready {
+            Ok((key, url)) => {
+                let published = Transition::Publish {
+                    object_key: key.clone(),
+                    url: url.unsigned(),
+                };
+                if let Err(error) = self.ledger.write(&character.name, [published]).await {
+                    ledger_broke(&self.shutdown, &error);
+                    return None;
+                }
+                let name = character.name.as_str().to_owned();
+                self.reporters.emit(Event::Published {
+                    name,
+                    url: url.unsigned(),
+                });
+                Some(Published {
+                    character,
+                    url,
+                    object_key: key,
+                    group_id: None,
+                })
+            }
+            Err(trouble) => {
+                // By which `castline retry` knows it.
+                let fail = Transition::Fail {
+                    code: trouble.code.to_owned(),
+                    message: trouble.message.clone(),
+                };
+                if let Err(error) = self.ledger.write(&character.name, [fail]).await {
+                    ledger_broke(&self.shutdown, &error);
+                }
+                if trouble.fatal {
+                    self.shutdown
+                        .request(ExitCode::Usage, trouble.code, trouble.message.clone());
+                }
+                failed(
+                    &self.reporters,
+                    &character.name,
+                    Stage::Publish,
+                    trouble.code,
+                    trouble.message,
+                );
+                None
+            }
+        }
+    }
+
+    /// Where an earlier upload is still seen.
+    async fn there(&self, key: &str) -> Option<PublicUrl> {
+        let url = self.publisher.address(key).await.ok()?;
+        self.fetcher.probe(&url).await.is_ok().then_some(url)
+    }
+
+    async fn prepare_and_upload(
+        &self,
+        character: &Character,
+        sha256: &str,
+    ) -> Result<(String, PublicUrl), Trouble> {
+        let prepared = self.inspect.prepare_for_reupload(character, sha256).await;
+        let prepared = prepared.map_err(|(code, message)| Trouble {
+            code,
+            message,
+            fatal: false,
+        })?;
+        self.upload(&prepared).await
+    }
+
+    async fn upload(&self, prepared: &Prepared) -> Result<(String, PublicUrl), Trouble> {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(&prepared.bytes).into();
+        let key = object_key(
+            &self.prefix,
+            self.ledger.key_secret(),
+            &digest,
+            prepared.format.extension(),
+        );
+        let url = self
+            .publisher
+            .publish(
+                prepared.bytes.clone().into(),
+                prepared.format.content_type(),
+                &key,
+            )
+            .await
+            .map_err(|e| Trouble {
+                code: e.code(),
+                message: e.to_string(),
+                fatal: e.is_fatal(),
+            })?;
+        if self.probe {
+            self.fetcher.probe(&url).await.map_err(|e| Trouble {
+                code: e.code(),
+                message: e.to_string(),
+                fatal: e.is_fatal(),
+            })?;
+        }
+        Ok((key, url))
+    }
+}

@@ -1,0 +1,85 @@
+//! Writes what happens to a character into the ledger, and reports it.
+
+use super::Shutdown;
+use super::inspected::{Evidence, Inspected};
+use crate::cast::Name;
+use crate::event::{Event, Reporters, Stage};
+use crate::exit::ExitCode;
+use crate::ledger::{Approval, Ledger, LedgerError, Transition};
+use crate::plan::Standing;
+use crate::util::money::Usd;
+
+/// Writes what was found in an image into the ledger, unless it is there. `fingerprint` is the inspector's.
+pub(super) async fn record(
+    ledger: &Ledger,
+    fingerprint: &str,
+    inspected: &Inspected,
+) -> Result<(), LedgerError> {
+    let Inspected {
+        character,
+        sha256,
+        standing,
+        evidence,
+        known,
+        ..
+    } = inspected;
+    if sha256.is_empty() {
+        return Ok(());
+    }
+    let goes_on = standing.is_paid_next();
+    let is_fresh = matches!(evidence, Evidence::Fresh { .. });
+    let mut transitions = Vec::new();
+    if !known && *standing != Standing::InDoubt {
+        transitions.push(Transition::see(character, sha256));
+    }
+    if let Some(inspection) = evidence.inspection() {
+        if goes_on || !known || is_fresh {
+            transitions.push(Transition::judge(inspection, goes_on));
+        }
+        // Whose twin it is depends on the cast, and is judged anew each time.
+        if is_fresh && !inspection.is_duplicate() {
+            ledger.put_inspection(sha256, fingerprint, inspection).await?;
+        }
+    }
+    if !transitions.is_empty() {
+        ledger.write(&character.name, transitions).await?;
+    }
+    Ok(())
+}
+
+/// Reports what was found in an image and where its character stands. `price` is that of one enrollment.
+pub fn emit_inspected(reporters: &Reporters, inspected: &Inspected, price: Usd) {
+    let name = inspected.character.name.as_str();
+    let source = inspected.character.source.given();
+    if let Some(inspection) = inspected.evidence.inspection() {
+        reporters.emit(Event::checked(name, source, inspection, Approval::None));
+    }
+    reporters.emit(Event::Planned {
+        name: name.to_owned(),
+        standing: inspected.standing,
+        cost_usd: match inspected.standing.is_paid_next() {
+            true => price,
+            false => Usd::ZERO,
+        },
+    });
+}
+
+/// A ledger that can't be written stops all spending at once.
+pub(super) fn ledger_broke(shutdown: &Shutdown, error: &LedgerError) {
+    shutdown.request(
+        ExitCode::Internal,
+        "ledger_not_writable",
+        format!("{error}; nothing more is paid"),
+    );
+}
+
+/// Reports a failure that cost nothing.
+pub(super) fn failed(reporters: &Reporters, name: &Name, stage: Stage, code: &str, message: String) {
+    reporters.emit(Event::Failed {
+        name: name.as_str().to_owned(),
+        stage,
+        standing: Standing::Failed,
+        code: code.to_owned(),
+        message,
+    });
+}

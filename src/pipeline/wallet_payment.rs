@@ -1,0 +1,329 @@
+//! Paying from a wallet: quote, sign, make durable, send; and send the same payment again while it is valid.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::Enroll;
+use super::paid_call::{Next, PaidCall, unpaid};
+use super::recorder::{failed, ledger_broke};
+use crate::cast::{Name, NameKey};
+use crate::enroll::payment::{Policy, Quote, SignedPayment, Step, Wallet, step, unix_now};
+use crate::enroll::{EnrollRequest, Outcome, StopKind};
+use crate::event::{Event, Stage};
+use crate::ledger::{INTERRUPTED, Interrupted, Reader, Transition};
+use crate::net::public_url::PublicUrl;
+use crate::util::money::Usd;
+
+/// Who pays from a wallet, and what may be signed.
+#[derive(Debug)]
+pub struct Payer {
+    /// Signs.
+    pub wallet: Wallet,
+    /// What it may sign.
+    pub policy: Policy,
+}
+
+/// A signed payment whose intent is open.
+pub(super) struct Signed {
+    pub(super) payment: SignedPayment,
+    /// Code and message of the first answer, if any, that left open whether it was charged.
+    pub(super) doubt: Option<(String, String)>,
+}
+
+/// What the ledger keeps of a call before it is sent: all that is needed to send it again as it was.
+#[derive(Serialize, Deserialize)]
+struct StoredPayment {
+    /// Without signature.
+    image_url: String,
+    group_id: Option<String>,
+    payment: SignedPayment,
+}
+
+/// Whether a call that was interrupted, as the ledger keeps it, can be sent again by now.
+pub fn is_resendable(payment: &str) -> bool {
+    serde_json::from_str(payment).is_ok_and(|kept: StoredPayment| kept.payment.is_alive(unix_now()))
+}
+
+/// Whether nobody can charge any more what was signed for a call, as the ledger keeps it.
+pub fn has_expired(payment: &str) -> bool {
+    serde_json::from_str(payment).is_ok_and(|kept: StoredPayment| kept.payment.has_expired(unix_now()))
+}
+
+impl Enroll {
+    /// The payment that authorizes a call, durable with its intent.
+    ///
+    /// One payment serves all tries, those of later runs included: a fresh one is signed only when the last one has
+    /// expired and no answer has left open whether it was charged.
+    pub(super) async fn authorize_payment(
+        &self,
+        payer: &Payer,
+        call: &PaidCall,
+        open: Option<Box<Signed>>,
+    ) -> Result<Signed, Next> {
+        let expired = match open {
+            Some(signed) if signed.payment.is_alive(unix_now()) => return Ok(*signed),
+            expired => expired,
+        };
+        if let Some(signed) = expired {
+            let Signed { payment, doubt } = *signed;
+            if let Some((code, message)) = doubt {
+                let outcome = Outcome::InDoubt { code, message };
+                return Err(self.settle(&call.name, outcome, payment.price(), false).await);
+            }
+            if !self.wait_until_expired(&payment).await {
+                let open = Box::new(Signed { payment, doubt: None });
+                self.give_up(&call.name, Some(open), INTERRUPTED, "the run stopped")
+                    .await;
+                return Err(Next::Done);
+            }
+            if !self.write(&call.name, released(), payment.price()).await {
+                return Err(Next::Done);
+            }
+        }
+        self.sign(payer, call).await
+    }
+
+    /// What comes after a payment was sent: its outcome written, or the same payment once more.
+    pub(super) async fn interpret_payment(
+        &self,
+        call: &PaidCall,
+        outcome: Outcome,
+        mut signed: Signed,
+    ) -> Next {
+        let price = signed.payment.price();
+        match step(outcome, &signed.payment, signed.doubt.is_some(), unix_now()) {
+            Step::Settled(outcome) => {
+                // A payment that is wrong in itself is never taken; any other may be, once the matter is fixed.
+                let wrong = matches!(
+                    &outcome,
+                    Outcome::Stop {
+                        kind: StopKind::Payment,
+                        ..
+                    }
+                );
+                let valid = !wrong && !signed.payment.has_expired(unix_now());
+                let outcome = with_signed_price(outcome, price, signed.doubt);
+                self.settle(&call.name, outcome, price, valid).await
+            }
+            Step::SignFresh => Next::Retry {
+                after: Some(Duration::ZERO),
+                code: "payment_expired".to_owned(),
+                message: "each payment expired before it was taken".to_owned(),
+                open: Some(Box::new(signed)),
+            },
+            Step::Resend {
+                after,
+                doubt,
+                code,
+                message,
+            } => {
+                if doubt {
+                    signed.doubt.get_or_insert((code.clone(), message.clone()));
+                }
+                if let Some(after) = after {
+                    self.rate_limiter.pause(after);
+                    self.reporters.emit(Event::Paused {
+                        seconds: after.as_secs_f64(),
+                        reason: code.clone(),
+                    });
+                }
+                Next::Retry {
+                    after,
+                    code,
+                    message,
+                    open: Some(Box::new(signed)),
+                }
+            }
+        }
+    }
+
+    /// Asks for the price, signs it if it may be, and makes that durable.
+    async fn sign(&self, payer: &Payer, call: &PaidCall) -> Result<Signed, Next> {
+        let PaidCall {
+            name,
+            request,
+            group_id,
+            ..
+        } = call;
+        if self.shutdown.is_requested() {
+            return Err(Next::Done);
+        }
+        if let Some(payment) = self.set_aside(name).await? {
+            return self.make_durable(call, payment).await;
+        }
+        let answered = match self.client.quote(request, group_id.as_deref()).await {
+            Quote::Answered(outcome) => outcome,
+            Quote::Asked(challenge) => match payer.policy.choose(&challenge) {
+                Ok(accepted) => {
+                    if let Some(increase) = self.price.exceeds_agreed(accepted.price) {
+                        self.report_price_increase(increase);
+                        return Err(Next::Done);
+                    }
+                    let payment = payer.wallet.sign(&accepted);
+                    return self.make_durable(call, payment).await;
+                }
+                Err(refused) => Outcome::Stop {
+                    kind: StopKind::Payment,
+                    code: if refused.too_dear {
+                        "price_too_high"
+                    } else {
+                        "payment_not_allowed"
+                    }
+                    .to_owned(),
+                    message: refused.to_string(),
+                },
+            },
+        };
+        // Nothing was paid, whatever was answered.
+        if !self.intend(name, request, Usd::ZERO, None).await {
+            return Err(Next::Done);
+        }
+        Err(self.settle(name, answered, Usd::ZERO, false).await)
+    }
+
+    /// Writes the intent with its payment, all that is needed to make the call again.
+    async fn make_durable(&self, call: &PaidCall, payment: SignedPayment) -> Result<Signed, Next> {
+        let PaidCall {
+            name,
+            request,
+            group_id,
+            ..
+        } = call;
+        let kept = StoredPayment {
+            image_url: request.image_url.unsigned(),
+            group_id: group_id.clone(),
+            payment,
+        };
+        let text = serde_json::to_string(&kept).expect("a payment is plain data");
+        let payment = kept.payment;
+        if !self.intend(name, request, payment.price(), Some(text)).await {
+            return Err(Next::Done);
+        }
+        Ok(Signed { payment, doubt: None })
+    }
+
+    /// The payment that an earlier call left valid, to be sent once more; one that can't be sent any more is outlived
+    /// first.
+    async fn set_aside(&self, name: &Name) -> Result<Option<SignedPayment>, Next> {
+        let kept = self.ledger.view().set_aside(&name.key()).map_err(|error| {
+            ledger_broke(&self.shutdown, &error);
+            Next::Done
+        })?;
+        let kept = kept.and_then(|kept| serde_json::from_str::<StoredPayment>(&kept).ok());
+        match kept.map(|kept| kept.payment) {
+            Some(payment) if payment.is_alive(unix_now()) => Ok(Some(payment)),
+            Some(payment) if !self.wait_until_expired(&payment).await => Err(Next::Done),
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits until a payment that is not sent any more has expired, some seconds; `false` when the run stops before.
+    async fn wait_until_expired(&self, payment: &SignedPayment) -> bool {
+        while !payment.has_expired(unix_now()) {
+            tokio::select! {
+                () = self.shutdown.requested() => return false,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+        true
+    }
+
+    /// Ends an open intent without a further call. Its payment is set aside for as long as it is valid.
+    pub(super) async fn give_up(&self, name: &Name, open: Option<Box<Signed>>, code: &str, message: &str) {
+        let Some(signed) = open else {
+            return;
+        };
+        let Signed { payment, doubt } = *signed;
+        match doubt {
+            Some((code, message)) => {
+                let outcome = Outcome::InDoubt { code, message };
+                self.settle(name, outcome, payment.price(), false).await;
+            }
+            None => {
+                let (code, message) = (code.to_owned(), message.to_owned());
+                let valid = !payment.has_expired(unix_now());
+                let ended = unpaid(code.clone(), message.clone(), valid);
+                if self.write(name, ended, payment.price()).await && !self.shutdown.is_requested() {
+                    failed(&self.reporters, name, Stage::Enroll, &code, message);
+                }
+            }
+        }
+    }
+
+    /// Sends again what an interrupted run had signed, and perhaps sent.
+    pub(super) async fn resume_from_wallet(&self) -> HashSet<NameKey> {
+        let interrupted = self.ledger.interrupted();
+        join_all(interrupted.iter().map(|open| self.resume_one(open))).await;
+        interrupted.iter().map(|open| open.name.key()).collect()
+    }
+
+    async fn resume_one(&self, Interrupted { name, payment }: &Interrupted) {
+        let text = "castline ended while this call was under way; it may have been charged";
+        let (code, message) = ("interrupted".to_owned(), text.to_owned());
+        let kept = serde_json::from_str(payment)
+            .ok()
+            .and_then(|kept: StoredPayment| {
+                let image_url = kept.image_url.parse().ok()?;
+                let record = self.ledger.get(&name.key()).ok()??;
+                Some((kept, image_url, record.object_key?))
+            });
+        let Some((kept, image_url, object_key)) = kept else {
+            let price = self.price.expected();
+            self.settle(name, Outcome::InDoubt { code, message }, price, false)
+                .await;
+            return;
+        };
+        let call = PaidCall {
+            name: name.clone(),
+            request: EnrollRequest {
+                name: name.as_str().to_owned(),
+                image_url: PublicUrl::new(image_url),
+            },
+            object_key,
+            group_id: kept.group_id,
+        };
+        let open = Signed {
+            payment: kept.payment,
+            doubt: Some((code, message)),
+        };
+        self.pay(call, Some(Box::new(open))).await;
+    }
+}
+
+/// A payment that expired without being taken, so that a fresh one may be signed.
+fn released() -> Transition {
+    Transition::Release {
+        code: "payment_expired".to_owned(),
+        message: "the payment expired before it was taken".to_owned(),
+    }
+}
+
+/// The price is what was signed; and a doubt is told by its beginning, too.
+fn with_signed_price(outcome: Outcome, price: Usd, doubt: Option<(String, String)>) -> Outcome {
+    match (outcome, doubt) {
+        (
+            Outcome::Enrolled {
+                asset_id,
+                group_id,
+                settlement,
+                ..
+            },
+            _,
+        ) => Outcome::Enrolled {
+            asset_id,
+            group_id,
+            price: Some(price),
+            settlement,
+        },
+        (Outcome::InDoubt { code, message }, Some((first, was))) if (&first, &was) != (&code, &message) => {
+            Outcome::InDoubt {
+                code: first,
+                message: format!("{was}; sent again: {code}: {message}"),
+            }
+        }
+        (outcome, _) => outcome,
+    }
+}

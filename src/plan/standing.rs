@@ -1,0 +1,520 @@
+//! Where a character stands: the one vocabulary of every command, event, table and page.
+
+use std::fmt;
+use std::ops::{Index, IndexMut};
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::cast::{Character, Kind};
+use crate::inspect::Verdict;
+use crate::ledger::{Approval, Record, State};
+
+/// Where a character stands. What is durable is [`State`]; this is what it means for people and for the next run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It has its asset id, and its image and kind are those that were enrolled.
+    Enrolled,
+    /// `check` alone: its image may be enrolled. Whether it is, `check` doesn't ask.
+    Suitable,
+    /// The next run enrolls it.
+    ToEnroll,
+    /// It has its asset id, but its image or its kind has changed since.
+    Changed,
+    /// Its image needs a person's decision.
+    ToReview,
+    /// A person rejected its image.
+    Rejected,
+    /// Its image can't be enrolled.
+    Unsuitable,
+    /// A real actor whose consent is not in the cast.
+    NeedsConsent,
+    /// A real actor who has not passed the liveness check yet.
+    AwaitingLiveness,
+    /// The API refused exactly this image.
+    Refused,
+    /// An earlier try failed and cost nothing: the next run tries again.
+    Failed,
+    /// A paid call for it has an unknown outcome.
+    InDoubt,
+    /// No run has seen it yet.
+    #[default]
+    NotSeen,
+}
+
+/// What a standing is called, and what to do about it.
+struct Label {
+    /// For scripts: events, plans, the report's address.
+    code: &'static str,
+    /// For people, in a sentence or a column.
+    label: &'static str,
+    /// What it means or what to do next; with its command in at most 40 columns.
+    hint: &'static str,
+    /// The command that deals with it, which completes the hint.
+    command: Option<&'static str>,
+    /// How the report colours and marks it: never by colour alone.
+    tone: &'static str,
+}
+
+const fn label(
+    code: &'static str,
+    label: &'static str,
+    hint: &'static str,
+    command: Option<&'static str>,
+    tone: &'static str,
+) -> Label {
+    Label {
+        code,
+        label,
+        hint,
+        command,
+        tone,
+    }
+}
+
+impl Standing {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 13] = [
+        Self::Enrolled,
+        Self::Suitable,
+        Self::ToEnroll,
+        Self::Changed,
+        Self::ToReview,
+        Self::Rejected,
+        Self::Unsuitable,
+        Self::NeedsConsent,
+        Self::AwaitingLiveness,
+        Self::Refused,
+        Self::Failed,
+        Self::InDoubt,
+        Self::NotSeen,
+    ];
+
+    /// The table of labels.
+    const fn table(self) -> Label {
+        match self {
+            Self::Enrolled => label(
+                "enrolled",
+                "enrolled",
+                "has its asset id, nothing to pay",
+                None,
+                "good",
+            ),
+            Self::Suitable => label("suitable", "suitable", "the image can be enrolled", None, "good"),
+            Self::ToEnroll => label("to_enroll", "to enroll", "the next run enrolls it", None, "calm"),
+            Self::Failed => label(
+                "failed",
+                "failed",
+                "cost nothing; try again with",
+                Some("retry"),
+                "bad",
+            ),
+            Self::Changed => label(
+                "changed",
+                "changed",
+                "pay again with --re-enroll-changed",
+                None,
+                "look",
+            ),
+            Self::ToReview => label(
+                "to_review",
+                "to review",
+                "approve or reject with",
+                Some("review"),
+                "look",
+            ),
+            Self::Rejected => label(
+                "rejected",
+                "rejected",
+                "by a person; use another image",
+                None,
+                "bad",
+            ),
+            Self::Unsuitable => label("unsuitable", "unsuitable", "use another image", None, "bad"),
+            Self::NeedsConsent => label(
+                "needs_consent",
+                "needs consent",
+                "set consent=yes once they agree",
+                None,
+                "look",
+            ),
+            Self::AwaitingLiveness => label(
+                "awaiting_liveness",
+                "awaiting check",
+                "take them through it:",
+                Some("realface"),
+                "look",
+            ),
+            Self::Refused => label("refused", "refused", "send it again with", Some("retry"), "bad"),
+            // Money may have moved: another thing to do than about an image.
+            Self::InDoubt => label("in_doubt", "in doubt", "settle it with", Some("resolve"), "doubt"),
+            Self::NotSeen => label("not_seen", "not seen", "no run has seen it yet", None, "calm"),
+        }
+    }
+
+    /// For scripts.
+    pub fn code(self) -> &'static str {
+        self.table().code
+    }
+
+    /// For people: `to review`.
+    pub fn label(self) -> &'static str {
+        self.table().label
+    }
+
+    /// What it means or what to do next, without quotation marks: `approve or reject with castline review`.
+    pub fn hint(self) -> String {
+        let Label { hint, command, .. } = self.table();
+        match command {
+            Some(command) => format!("{hint} castline {command}"),
+            None => hint.to_owned(),
+        }
+    }
+
+    /// The same as a command to paste: ``approve or reject with `castline review cast.csv` ``.
+    pub fn next_step(self, same_arguments: &str) -> String {
+        let Label { hint, command, .. } = self.table();
+        match command {
+            Some(command) => format!("{hint} `castline {command}{same_arguments}`"),
+            None => hint.to_owned(),
+        }
+    }
+
+    /// How the report colours it: `good`, `calm`, `look`, `bad` or `doubt`.
+    pub fn tone(self) -> &'static str {
+        self.table().tone
+    }
+
+    /// Whether a run pays for it now.
+    pub fn is_paid_next(self) -> bool {
+        matches!(self, Self::ToEnroll | Self::Failed)
+    }
+
+    /// Whether a person has something to do before a run can finish it.
+    pub fn needs_a_person(self) -> bool {
+        matches!(
+            self,
+            Self::Failed
+                | Self::Changed
+                | Self::ToReview
+                | Self::Rejected
+                | Self::Unsuitable
+                | Self::Refused
+                | Self::InDoubt
+        )
+    }
+
+    /// Where a character stands for `check`, which asks about its image alone.
+    pub fn of_image(verdict: Verdict, approval: Approval) -> Self {
+        judged(verdict, approval).unwrap_or(Self::Suitable)
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.label())
+    }
+}
+
+/// What a run is asked to do beyond the ordinary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Pay again for characters whose image or kind has changed.
+    pub re_enroll_changed: bool,
+    /// Send again what the API refused.
+    pub retry_refused: bool,
+    /// Take real actors through their liveness check, rather than leave them waiting.
+    pub realface: bool,
+}
+
+/// What is known of a character's image when its standing is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Image<'a> {
+    /// It is not read now: what the ledger saw last holds.
+    LastSeen,
+    /// It was read now.
+    Read {
+        /// Its SHA-256, in hex.
+        sha256: &'a str,
+        /// What the inspection said; `None` before it was inspected.
+        verdict: Option<Verdict>,
+    },
+}
+
+/// What the cast says of a character, as far as its standing depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// How it is to be enrolled.
+    pub kind: Kind,
+    /// Whether a real actor has agreed.
+    pub consent: bool,
+}
+
+impl Row {
+    /// Of a character of the cast.
+    pub fn of(character: &Character) -> Self {
+        Self {
+            kind: character.kind,
+            consent: character.consent,
+        }
+    }
+
+    /// Of somebody whom only the ledger knows.
+    pub fn of_record(record: &Record) -> Self {
+        Self {
+            kind: record.kind,
+            consent: true,
+        }
+    }
+}
+
+/// Where a character stands; `None` when its image must be inspected first.
+///
+/// `record` is what the ledger knows of it, `row` what the cast says, `approval` what people said of this image.
+pub fn standing(
+    record: Option<&Record>,
+    row: Row,
+    approval: Approval,
+    image: Image<'_>,
+    policy: Policy,
+) -> Option<Standing> {
+    let (sha256, verdict) = match (image, record) {
+        (Image::LastSeen, None) => return Some(Standing::NotSeen),
+        // One that was not judged yet is as good as any other until it is.
+        (Image::LastSeen, Some(record)) => (
+            record.source_sha256.as_deref(),
+            Some(record.verdict.unwrap_or(Verdict::Suitable)),
+        ),
+        (Image::Read { sha256, verdict }, _) => (Some(sha256), verdict),
+    };
+    if let Some(record) = record {
+        if matches!(record.state, State::Intent | State::InDoubt) {
+            return Some(Standing::InDoubt);
+        }
+        if record.asset_id.is_some() {
+            // Somebody who was enrolled as a portrait has neither agreed nor passed a check, and is no real actor yet.
+            if sha256.is_none_or(|sha256| record.is_enrolled_as(row.kind, sha256)) {
+                return Some(Standing::Enrolled);
+            }
+            if !policy.re_enroll_changed {
+                return Some(Standing::Changed);
+            }
+        }
+        let same_image = record.source_sha256.as_deref() == sha256;
+        if record.state == State::Refused && same_image && !policy.retry_refused {
+            return Some(Standing::Refused);
+        }
+    }
+    if let Some(stands) = judged(verdict?, approval) {
+        return Some(stands);
+    }
+    Some(match row.kind {
+        Kind::RealFace if !row.consent => Standing::NeedsConsent,
+        Kind::RealFace if !policy.realface => Standing::AwaitingLiveness,
+        _ if record.is_some_and(|r| r.has_failed_for(sha256)) => Standing::Failed,
+        _ => Standing::ToEnroll,
+    })
+}
+
+/// What the verdict and people say against enrolling an image; `None` when nothing.
+fn judged(verdict: Verdict, approval: Approval) -> Option<Standing> {
+    match (verdict, approval) {
+        (Verdict::Unsuitable, _) => Some(Standing::Unsuitable),
+        (_, Approval::Rejected) => Some(Standing::Rejected),
+        (Verdict::Review, Approval::None) => Some(Standing::ToReview),
+        _ => None,
+    }
+}
+
+/// A value for each standing, written as an object by code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ByStanding<T>([T; Standing::ALL.len()]);
+
+impl<T> ByStanding<T> {
+    /// Each standing with its value, in the order in which they are shown.
+    pub fn iter(&self) -> impl Iterator<Item = (Standing, &T)> {
+        Standing::ALL.into_iter().zip(&self.0)
+    }
+}
+
+impl<T> Index<Standing> for ByStanding<T> {
+    type Output = T;
+
+    fn index(&self, standing: Standing) -> &T {
+        &self.0[standing as usize]
+    }
+}
+
+impl<T> IndexMut<Standing> for ByStanding<T> {
+    fn index_mut(&mut self, standing: Standing) -> &mut T {
+        &mut self.0[standing as usize]
+    }
+}
+
+impl<T: Serialize> Serialize for ByStanding<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (standing, value) in self.iter() {
+            map.serialize_entry(standing.code(), value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Name;
+    use crate::ledger::{Transition, apply};
+
+    const PORTRAIT: Row = Row {
+        kind: Kind::Portrait,
+        consent: false,
+    };
+
+    fn read(sha256: &str, verdict: Option<Verdict>) -> Image<'_> {
+        Image::Read { sha256, verdict }
+    }
+
+    #[test]
+    fn the_table_has_each_standing_once_and_fits_its_columns() {
+        for (at, standing) in Standing::ALL.into_iter().enumerate() {
+            assert_eq!(standing as usize, at, "{standing:?}");
+            let code = serde_json::to_value(standing).unwrap();
+            assert_eq!(code, standing.code(), "one code in events, plans and pages");
+            assert!(standing.label().len() <= 15, "{standing}");
+            assert!(standing.hint().chars().count() <= 40, "{standing}");
+        }
+        let labels: std::collections::HashSet<_> = Standing::ALL.map(Standing::label).into();
+        assert_eq!(labels.len(), Standing::ALL.len());
+    }
+
+    #[test]
+    fn a_portrait_is_not_taken_for_a_real_actor_nor_the_other_way_round() {
+        let enrolled = |kind| {
+            let import = Transition::Import {
+                kind,
+                source: "ada.png".to_owned(),
+                sha256: Some("aa".to_owned()),
+                asset_id: "ta_1".to_owned(),
+                price: None,
+                at: None,
+                url: None,
+                extra: Vec::new(),
+            };
+            apply(&Name::new("Ada").unwrap(), None, &import).unwrap()
+        };
+        let re_enroll = Policy {
+            re_enroll_changed: true,
+            ..Policy::default()
+        };
+        for (then, now) in [(Kind::Portrait, Kind::RealFace), (Kind::RealFace, Kind::Portrait)] {
+            let mut record = enrolled(then);
+            let of = |record: &Record, kind, policy| {
+                let row = Row { kind, consent: true };
+                standing(Some(record), row, Approval::None, read("aa", None), policy)
+            };
+            assert_eq!(of(&record, then, re_enroll), Some(Standing::Enrolled));
+            // Also once a run has seen what the cast says now.
+            for _ in 0..2 {
+                assert_eq!(of(&record, now, Policy::default()), Some(Standing::Changed));
+                assert_eq!(
+                    of(&record, now, re_enroll),
+                    None,
+                    "it is inspected, to be paid again"
+                );
+                let see = Transition::See {
+                    kind: now,
+                    source: "ada.png".to_owned(),
+                    sha256: "aa".to_owned(),
+                    extra: Vec::new(),
+                };
+                record = apply(&record.name, Some(&record), &see).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_ledger_saw_last_and_the_same_image_read_now_stand_in_one_place() {
+        let name = Name::new("Ada").unwrap();
+        let see = Transition::See {
+            kind: Kind::Portrait,
+            source: "ada.png".to_owned(),
+            sha256: "aa".to_owned(),
+            extra: Vec::new(),
+        };
+        let judge = |verdict, goes_on| Transition::Judge {
+            verdict,
+            goes_on,
+            code: None,
+            message: None,
+        };
+        let publish = Transition::Publish {
+            object_key: "k".to_owned(),
+            url: "https://x/k".to_owned(),
+        };
+        let fail = Transition::Fail {
+            code: "upload_failed".to_owned(),
+            message: String::new(),
+        };
+        let intend = Transition::Intend {
+            request_digest: String::new(),
+            price: crate::util::money::Usd::ZERO,
+            budget: crate::ledger::Budget::default(),
+            payment: None,
+        };
+        let (code, message) = (String::new(), String::new());
+        let refuse = Transition::Refuse {
+            code,
+            message,
+            valid: false,
+        };
+        let suitable = judge(Verdict::Suitable, true);
+        let histories: [(&[&Transition], Approval, Standing); 8] = [
+            (
+                &[&judge(Verdict::Suitable, false)],
+                Approval::None,
+                Standing::ToEnroll,
+            ),
+            (
+                &[&judge(Verdict::Review, false)],
+                Approval::None,
+                Standing::ToReview,
+            ),
+            (
+                &[&judge(Verdict::Review, false)],
+                Approval::Approved,
+                Standing::ToEnroll,
+            ),
+            (
+                &[&judge(Verdict::Review, false)],
+                Approval::Rejected,
+                Standing::Rejected,
+            ),
+            (
+                &[&judge(Verdict::Unsuitable, false)],
+                Approval::None,
+                Standing::Unsuitable,
+            ),
+            (&[&suitable, &fail], Approval::None, Standing::Failed),
+            (&[&suitable, &publish, &intend], Approval::None, Standing::InDoubt),
+            (
+                &[&suitable, &publish, &intend, &refuse],
+                Approval::None,
+                Standing::Refused,
+            ),
+        ];
+        for (history, approval, expected) in histories {
+            let mut record = apply(&name, None, &see).unwrap();
+            for transition in history {
+                record = apply(&name, Some(&record), transition).unwrap();
+            }
+            let now = read("aa", record.verdict);
+            for image in [Image::LastSeen, now] {
+                let found = standing(Some(&record), PORTRAIT, approval, image, Policy::default());
+                assert_eq!(found, Some(expected), "{image:?} of {history:?}");
+            }
+        }
+    }
+}

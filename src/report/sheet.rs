@@ -1,0 +1,290 @@
+//! The contact sheet of a command, as it grows, or of a ledger.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::html::{self, Card, Page};
+use crate::cast::{Cast, Character, Source, printable};
+use crate::inspect::{InspectSettings, Inspection, Inspector, Thumbnail};
+use crate::ledger::{Approval, LedgerError, LedgerView, Reader, Record};
+use crate::pipeline::{InspectStage, Inspected, OnceMap, read_source};
+use crate::plan::{Image, Policy, Row, Standing, standing};
+use crate::util::fs;
+use crate::util::money::Usd;
+use crate::util::text::pluralize;
+
+/// What makes the pictures of a report: each once, however many names it stands under.
+struct Pictures<'a> {
+    inspector: &'a Inspector,
+    thumbnails: OnceMap<Option<Thumbnail>>,
+}
+
+/// The cast's characters in its order, then those that only the ledger knows.
+fn from_ledger(
+    view: &LedgerView,
+    pictures: &Pictures,
+    characters: &[Character],
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Vec<Card>> {
+    let records = view.all()?;
+    let known: HashMap<_, _> = records.iter().map(|r| (r.name.key(), r)).collect();
+    let in_cast: HashSet<_> = characters.iter().map(|c| c.name.key()).collect();
+    let rows = characters
+        .iter()
+        .map(|c| (Some(c), known.get(&c.name.key()).copied()));
+    let gone = records
+        .iter()
+        .filter(|r| !in_cast.contains(&r.name.key()))
+        .map(|r| (None, Some(r)));
+    let rows: Vec<_> = rows.chain(gone).collect();
+    rows.into_par_iter()
+        .map(|(character, record)| {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(Interrupted.into());
+            }
+            Ok(card(view, pictures, character, record, !characters.is_empty())?)
+        })
+        .collect()
+}
+
+fn card(
+    view: &LedgerView,
+    pictures: &Pictures,
+    character: Option<&Character>,
+    record: Option<&Record>,
+    with_cast: bool,
+) -> Result<Card, LedgerError> {
+    // An image on the web is not fetched for a report.
+    let bytes = match character.map(|c| &c.source) {
+        Some(Source::File { path, .. }) => read_source(path).ok(),
+        _ => None,
+    };
+    let now = bytes.as_ref().map(|bytes| hex::encode(Sha256::digest(bytes)));
+    let seen = record.and_then(|r| r.source_sha256.as_deref());
+    let sha256 = now.as_deref().or(seen);
+    let inspection = match sha256 {
+        Some(sha256) => view.cached_inspection(sha256, pictures.inspector.fingerprint())?,
+        None => None,
+    };
+    let standing = stands(view, character, record, now.as_deref(), inspection.as_ref())?;
+    let mut card = Card {
+        standing,
+        verdict: record.and_then(|r| r.verdict),
+        ..Card::default()
+    };
+    if let Some(record) = record {
+        card.name = printable(record.name.as_str());
+        card.source = printable(&record.source);
+        card.asset_id = record.asset_id.as_deref().map(printable);
+        card.cost = record.price;
+    }
+    if let Some(character) = character {
+        card.name = printable(character.name.as_str());
+        card.source = printable(character.source.given());
+    }
+    if let Some(inspection) = &inspection {
+        card = card.seen(inspection);
+    }
+    // What the ledger says repeats what the inspection said, unless a run went further.
+    let of_image = matches!(standing, Standing::ToReview | Standing::Unsuitable);
+    if card.reasons.is_empty() || !of_image {
+        card.reasons = record
+            .and_then(|r| r.message.as_deref())
+            .map(printable)
+            .into_iter()
+            .collect();
+    }
+    if matches!(
+        standing,
+        Standing::Rejected | Standing::Changed | Standing::NotSeen | Standing::NeedsConsent
+    ) {
+        card.reasons.push(standing.hint());
+    }
+    if with_cast && character.is_none() {
+        card.reasons.push("no longer in the cast".to_owned());
+    }
+    card.thumbnail = bytes.zip(now).and_then(|(bytes, sha256)| {
+        let make = || pictures.inspector.thumbnail(&bytes);
+        pictures.thumbnails.get(&sha256, make)
+    });
+    Ok(card)
+}
+
+/// Where a character stands: with its image as it is `now` if that could be read, else as it was seen last.
+fn stands(
+    view: &LedgerView,
+    character: Option<&Character>,
+    record: Option<&Record>,
+    now: Option<&str>,
+    inspection: Option<&Inspection>,
+) -> Result<Standing, LedgerError> {
+    let row = match (character, record) {
+        (Some(character), _) => Row::of(character),
+        (None, Some(record)) => Row::of_record(record),
+        (None, None) => return Ok(Standing::NotSeen),
+    };
+    let approval = match (character, record, now) {
+        (Some(character), ..) if character.approved => Approval::Approved,
+        (_, Some(record), sha256) => {
+            let sha256 = sha256.or(record.source_sha256.as_deref()).unwrap_or_default();
+            view.approval(&record.name.key(), sha256)?
+        }
+        _ => Approval::None,
+    };
+    let image = match (now, record) {
+        (Some(sha256), Some(_)) => Image::Read {
+            sha256,
+            verdict: inspection.map(|i| i.verdict),
+        },
+        _ => Image::LastSeen,
+    };
+    // One that was not inspected as it is now is inspected by the next run.
+    let of = standing(record, row, approval, image, Policy::default());
+    Ok(of.unwrap_or(Standing::NotSeen))
+}
+
+/// A report that grows with what a command sees.
+pub struct Sheet {
+    out: PathBuf,
+    page: Page,
+}
+
+impl Sheet {
+    /// An empty one on that cast.
+    pub fn new(out: &Path, kind: &str, cast: &Cast) -> Self {
+        let title = cast.path.file_name().unwrap_or(cast.path.as_os_str());
+        let mut sheet = Self::titled(out, kind, &title.to_string_lossy());
+        let bad = cast.bad_rows.len();
+        if bad > 0 {
+            let message = format!(
+                "Without {} of the cast that can't be used; castline check says why.",
+                pluralize(bad, "row")
+            );
+            sheet.page.notes.push(message);
+        }
+        sheet
+    }
+
+    /// An empty one with that title.
+    pub fn titled(out: &Path, kind: &str, title: &str) -> Self {
+        let page = Page {
+            title: printable(title),
+            generated_at: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            kind: kind.to_owned(),
+            ..Page::default()
+        };
+        let out = out.to_owned();
+        Self { out, page }
+    }
+
+    /// Tells an amount in the head of the page.
+    pub fn amount(&mut self, label: &str, amount: Usd) {
+        self.page.amounts.push((label.to_owned(), amount.to_string()));
+    }
+
+    /// Fills the sheet with the characters of a ledger, and with those of a cast.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or [`Interrupted`].
+    pub fn fill(
+        &mut self,
+        view: &LedgerView,
+        inspect: &InspectSettings,
+        jobs: usize,
+        characters: &[Character],
+        interrupted: &AtomicBool,
+    ) -> anyhow::Result<()> {
+        self.page.sandbox = view.is_sandbox();
+        if self.page.kind == "Run" {
+            self.amount("This run", view.spend(Some(view.last_run()?))?.enrolled);
+        }
+        let spend = view.spend(None)?;
+        self.amount("Paid in all", spend.enrolled);
+        if spend.in_doubt > Usd::ZERO {
+            self.amount("In doubt", spend.in_doubt);
+        }
+        let inspector = Inspector::new(inspect.clone());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
+        let pictures = Pictures {
+            inspector: &inspector,
+            thumbnails: OnceMap::default(),
+        };
+        self.page.cards = pool.install(|| from_ledger(view, &pictures, characters, interrupted))?;
+        Ok(())
+    }
+
+    /// Adds a character whose image was checked.
+    pub fn checked(&mut self, inspected: Inspected) {
+        self.page.cards.push(of_inspected(inspected));
+    }
+
+    /// Adds a character as a run would find it; what the ledger knows completes the card.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn planned(
+        &mut self,
+        inspected: Inspected,
+        stage: &InspectStage,
+        price: Usd,
+    ) -> Result<(), LedgerError> {
+        let (standing, sha256) = (inspected.standing, inspected.sha256.clone());
+        let key = inspected.character.name.key();
+        let is_kept = inspected.evidence.inspection().is_none();
+        let mut card = of_inspected(inspected);
+        let mut record = None;
+        if let Some(ledger) = &stage.ledger {
+            record = ledger.get(&key)?;
+            if is_kept
+                && let Some(inspection) = ledger.cached_inspection(&sha256, stage.inspector.fingerprint())?
+            {
+                card = card.seen(&inspection);
+            }
+        }
+        if standing.is_paid_next() {
+            card.cost = Some(price);
+        }
+        if let Some(record) = record {
+            card.asset_id = record.asset_id.as_deref().map(printable);
+            if standing == Standing::Enrolled {
+                card.cost = record.price;
+            }
+            if matches!(standing, Standing::Refused | Standing::InDoubt | Standing::Failed) {
+                card.reasons.extend(record.message.as_deref().map(printable));
+            }
+        }
+        self.page.cards.push(card);
+        Ok(())
+    }
+
+    /// Writes the page, and gives back where.
+    pub fn write(self) -> anyhow::Result<PathBuf> {
+        fs::write_atomic(&self.out, html::render(&self.page).as_bytes())
+            .with_context(|| format!("the report {} can't be written", self.out.display()))?;
+        Ok(self.out)
+    }
+}
+
+fn of_inspected(inspected: Inspected) -> Card {
+    let card = Card {
+        name: printable(inspected.character.name.as_str()),
+        source: printable(inspected.character.source.given()),
+        standing: inspected.standing,
+        thumbnail: inspected.thumbnail,
+        ..Card::default()
+    };
+    match inspected.evidence.inspection() {
+        Some(inspection) => card.seen(inspection),
+        None => card,
+    }
+}
+
+/// A person did not wait for the report.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; `castline report` writes it later")]
+pub struct Interrupted;

@@ -1,0 +1,130 @@
+//! The unsure images of a cast behind the review page, with its ledger.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use super::{ComparedImage, Decision, Item, ReviewBackend};
+use crate::cast::{Character, Source, printable};
+use crate::inspect::{Inspection, ReasonCode};
+use crate::ledger::Ledger;
+use crate::pipeline::{InspectStage, Inspected, read_source};
+
+/// A character whose image needs review.
+pub struct Undecided {
+    character: Character,
+    /// SHA-256 of the image that was inspected, in hex: that one is decided on.
+    sha256: String,
+    inspection: Inspection,
+    /// Whose image it is to be compared with.
+    compared: Option<Character>,
+}
+
+impl Undecided {
+    /// Of an inspected character; `cast` is the whole cast. `None` when there is no inspection to decide on.
+    pub fn new(inspected: Inspected, cast: &[Character]) -> Option<Self> {
+        let inspection = inspected.evidence.inspection()?.clone();
+        let compared = original(&inspection, cast).cloned();
+        Some(Self {
+            character: inspected.character,
+            sha256: inspected.sha256,
+            inspection,
+            compared,
+        })
+    }
+
+    /// What the page shows of it.
+    pub fn item(&self) -> Item {
+        let faces = self.inspection.faces.iter();
+        let reasons = self.inspection.reasons.iter().map(|r| printable(&r.message));
+        Item {
+            name: printable(self.character.name.as_str()),
+            source: printable(self.character.source.given()),
+            size: [self.inspection.width, self.inspection.height],
+            faces: faces.map(|f| [f.x, f.y, f.width, f.height]).collect(),
+            reasons: reasons.collect(),
+            beside: self.compared.as_ref().map(|other| ComparedImage {
+                name: printable(other.name.as_str()),
+                source: printable(other.source.given()),
+            }),
+        }
+    }
+}
+
+/// Whose image this one is a duplicate of, if that character is in the cast.
+fn original<'a>(inspection: &Inspection, cast: &'a [Character]) -> Option<&'a Character> {
+    inspection.reasons.iter().find_map(|reason| match &reason.code {
+        ReasonCode::DuplicateOf(other) => cast.iter().find(|c| c.name.as_str() == other),
+        _ => None,
+    })
+}
+
+/// The images of the cast, and its ledger.
+pub struct CastReviewBackend {
+    /// Where decisions are kept.
+    pub ledger: Ledger,
+    /// Reads and draws the images.
+    pub inspect: Arc<InspectStage>,
+    /// The images to decide on, in the order of the page.
+    pub undecided: Vec<Undecided>,
+    /// Who decides, for the ledger.
+    pub by: String,
+}
+
+impl CastReviewBackend {
+    /// The picture of a character as a JPEG; where `sha256` is given, that one and no other.
+    async fn drawn(&self, character: &Character, sha256: Option<&str>) -> Result<Vec<u8>, String> {
+        let fetched = match &character.source {
+            Source::File { .. } => None,
+            Source::Url { url, .. } => {
+                Some(self.inspect.fetcher.fetch(url).await.map_err(|e| e.to_string())?)
+            }
+        };
+        let (inspect, source) = (Arc::clone(&self.inspect), character.source.clone());
+        let sha256 = sha256.map(str::to_owned);
+        let drawn = tokio::task::spawn_blocking(move || {
+            let bytes = match (fetched, &source) {
+                (Some(bytes), _) => bytes,
+                (None, Source::File { path, .. }) => read_source(path)?,
+                (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
+            };
+            if sha256.is_some_and(|sha256| hex::encode(Sha256::digest(&bytes)) != sha256) {
+                return Err("The image has changed meanwhile: start castline review again.".to_owned());
+            }
+            let preview = inspect.inspector.preview(&bytes);
+            preview.ok_or_else(|| "The image can't be read.".to_owned())
+        });
+        drawn.await.map_err(|e| e.to_string())?
+    }
+}
+
+#[async_trait]
+impl ReviewBackend for CastReviewBackend {
+    async fn picture(&self, item: usize) -> Result<Vec<u8>, String> {
+        let undecided = &self.undecided[item];
+        self.drawn(&undecided.character, Some(&undecided.sha256)).await
+    }
+
+    async fn beside(&self, item: usize) -> Result<Vec<u8>, String> {
+        match &self.undecided[item].compared {
+            Some(other) => self.drawn(other, None).await,
+            None => Err("There is no image to compare it with.".to_owned()),
+        }
+    }
+
+    async fn decide(&self, item: usize, decision: Option<Decision>) -> Result<(), String> {
+        let Undecided {
+            character, sha256, ..
+        } = &self.undecided[item];
+        let key = character.name.key();
+        let kept = match decision {
+            None => self.ledger.clear_decision(&key, sha256).await,
+            Some(decision) => {
+                let approved = decision == Decision::Approved;
+                self.ledger.set_decision(&key, sha256, approved, &self.by).await
+            }
+        };
+        kept.map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,97 @@
+//! Files that are whole, old or new, at every moment.
+
+use std::io::Write;
+use std::path::Path;
+
+/// Writes a file so that it is whole, old or new, whatever happens meanwhile. Others may read it as far as the umask
+/// lets them: these are files for colleagues. A device or a pipe (`/dev/stdout`) is written to as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if is_device(path) {
+        return std::fs::write(path, bytes);
+    }
+    let folder = folder_of(path);
+    let mut named = tempfile::Builder::new();
+    named.prefix(".castline");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        named.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = named.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    // The rename itself is durable once the folder is; only Unix opens folders.
+    #[cfg(unix)]
+    std::fs::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// Whether [`write_atomic`] could write that file now. Nothing is left behind.
+///
+/// # Errors
+/// What the system says.
+pub fn can_be_written(path: &Path) -> std::io::Result<()> {
+    let wrong = |message: &str| Err(std::io::Error::other(message.to_owned()));
+    if path.is_dir() {
+        return wrong("it is a folder");
+    }
+    if is_device(path) {
+        return Ok(());
+    }
+    if path.file_name().is_none() {
+        return wrong("it names no file");
+    }
+    let folder = folder_of(path);
+    if !folder.exists() {
+        return wrong("its folder is not there");
+    }
+    tempfile::tempfile_in(folder).map(drop)
+}
+
+/// The folder that a file stands in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn is_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_can_be_written_only_into_a_folder_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        can_be_written(&folder.path().join("new.json")).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        for (path, part) in [
+            (folder.path().join("nowhere/new.json"), "its folder is not there"),
+            (folder.path().to_owned(), "it is a folder"),
+        ] {
+            let message = can_be_written(&path).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_what_the_umask_lets_them() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| {
+            let there = std::fs::metadata(folder.path().join(name)).unwrap();
+            there.permissions().mode() & 0o777
+        };
+        std::fs::write(folder.path().join("plain"), "").unwrap();
+        write_atomic(&folder.path().join("durable"), b"").unwrap();
+        assert_eq!(mode("durable"), mode("plain"));
+    }
+}

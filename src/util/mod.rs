@@ -1,0 +1,9 @@
+//! Small tools without a domain of their own: files, text, money, durations, HTML.
+
+pub(crate) mod duration;
+pub mod fs;
+pub(crate) mod html;
+pub mod money;
+pub(crate) mod shell;
+pub mod text;
+pub(crate) mod wrap;

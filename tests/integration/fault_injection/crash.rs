@@ -1,0 +1,214 @@
+//! The process dies at a ledger write, before and after the commit; the disk is full; the ledger is damaged.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::kill::{Server, small_cast};
+
+/// Runs the cast once; `fault` is what the ledger plays.
+pub(super) fn run(server: &Server, csv: &Path, fault: Option<&str>) -> Option<i32> {
+    let mut command: Command = server.castline();
+    command.args(["run", "--yes", "--rate", "1000/s"]).arg(csv);
+    if let Some(fault) = fault {
+        command.env("CASTLINE_TEST_LEDGER", fault);
+    }
+    let output = command.output().unwrap();
+    // Shown when the test fails.
+    println!("{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    output.status.code()
+}
+
+/// Every ledger write of a run of 20, one after the other: the process dies there, before the commit and
+/// after it. Whatever happens, each character is charged once at most, and nothing acknowledged is lost.
+#[test]
+fn a_crash_at_any_ledger_write_never_pays_twice() {
+    let server = Server::start(&[]);
+    let mut rounds = 0;
+    for moment in ["before", "after"] {
+        for write in 1.. {
+            let cast = small_cast(20, &format!("{moment}{write}"));
+            let crashed = run(&server, &cast.csv, Some(&format!("{moment}:{write}")));
+            if crashed == Some(0) {
+                break; // The run has fewer writes than that.
+            }
+            assert_eq!(crashed, None, "it died by its own hand");
+            rounds += 1;
+            let resumed = run(&server, &cast.csv, None);
+            cast.assert_promises(&server, resumed);
+            assert!(write < 200, "a run of 20 has fewer commits");
+        }
+    }
+    println!("{rounds} crashes");
+    assert!(
+        rounds > 40,
+        "every intent and every outcome is a commit of its own, or shared: {rounds}"
+    );
+}
+
+#[test]
+fn a_full_disk_stops_the_spending_at_once() {
+    let server = Server::start(&[]);
+    for pages in [0, 1, 2, 4, 8, 12] {
+        let cast = small_cast(60, &format!("full{pages}"));
+        let before = server.charges().len();
+        let code = run(&server, &cast.csv, Some(&format!("pages:{pages}")));
+        let paid = server.charges().len() - before;
+        assert_ne!(code, Some(0), "{pages} pages: it can't end well");
+        let ledger = cast.records();
+        let enrolled = ledger.iter().filter(|r| r["state"] == "enrolled").count();
+        let open = ledger
+            .iter()
+            .filter(|r| matches!(r["state"].as_str(), Some("intent" | "in_doubt")))
+            .count();
+        assert!(
+            paid <= enrolled + open,
+            "{pages} pages: every charge is known: {paid} paid, {enrolled} + {open}"
+        );
+        assert!(
+            paid <= enrolled + 2,
+            "{pages} pages: no call after the failure but those under way"
+        );
+        let resumed = run(&server, &cast.csv, None);
+        cast.assert_promises(&server, resumed);
+    }
+}
+
+/// The disk is full at each write of a run, one after the other. An id that was given and that the ledger could not
+/// take any more stands on stderr, however quiet, and in the events; the command that is told there brings it in.
+#[test]
+fn an_id_that_can_not_be_written_is_told_and_can_be_adopted() {
+    let server = Server::start(&[]);
+    let mut message = 0;
+    for write in 1.. {
+        let cast = small_cast(4, &format!("No'{write}"));
+        let output = server
+            .castline()
+            .args(["run", "--yes", "--quiet", "--json", "--rate", "1000/s"])
+            .arg(&cast.csv)
+            .env("CASTLINE_TEST_LEDGER", format!("full:{write}"))
+            .output()
+            .unwrap();
+        if output.status.success() {
+            break;
+        }
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        let known: Vec<_> = cast
+            .records()
+            .into_iter()
+            .map(|r| r["asset_id"].clone())
+            .collect();
+        let lost: Vec<_> = server
+            .charges()
+            .into_iter()
+            .filter(|c| cast.names.contains(&c.name) && !known.contains(&c.asset_id.clone().into()))
+            .collect();
+        let code = if lost.is_empty() { 1 } else { 6 };
+        assert_eq!(output.status.code(), Some(code), "{write}: {stderr}");
+        let mut resolve = server.castline();
+        resolve.arg("resolve").arg(&cast.csv);
+        for charge in &lost {
+            let hint = format!(
+                "castline resolve {} --adopt '{}={}'",
+                cast.csv.display(),
+                charge.name.replace('\'', r"'\''"),
+                charge.asset_id
+            );
+            assert!(stderr.contains(&hint), "{write}: {stderr}");
+            assert!(
+                stdout.contains(&format!(r#""asset_id":"{}""#, charge.asset_id)),
+                "{stdout}"
+            );
+            resolve.args(["--adopt", &format!("{}={}", charge.name, charge.asset_id)]);
+        }
+        message += lost.len();
+        if !lost.is_empty() {
+            assert_eq!(resolve.output().unwrap().status.code(), Some(0));
+        }
+        let resumed = run(&server, &cast.csv, None);
+        cast.assert_promises(&server, resumed);
+        assert_eq!(resumed, Some(0), "{write}: nobody is left in doubt");
+        assert!(write < 200, "a run of 4 has fewer commits");
+    }
+    assert!(message > 0, "some write was that of an id");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_ledger_that_can_not_be_written_stops_before_anything_is_paid() {
+    let server = Server::start(&[]);
+    let cast = small_cast(3, "readonly");
+    let folder = cast.csv.parent().unwrap().join(".castline");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir(folder.join("ledger.db")).unwrap();
+    assert_eq!(run(&server, &cast.csv, None), Some(1));
+    assert!(server.charges().iter().all(|c| !cast.names.contains(&c.name)));
+}
+
+#[test]
+fn a_damaged_ledger_is_refused_and_never_made_anew() {
+    let server = Server::start(&[]);
+    let cast = small_cast(3, "damaged");
+    assert_eq!(run(&server, &cast.csv, None), Some(0));
+    let path = cast.csv.parent().unwrap().join(".castline/ledger.db");
+    let whole = std::fs::read(&path).unwrap();
+    let paid = server.charges().len();
+
+    // A row that was tampered with.
+    {
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute(
+            "UPDATE characters SET record = replace(record, 'enrolled', 'prepared')",
+            [],
+        )
+        .unwrap();
+    }
+    assert_eq!(run(&server, &cast.csv, None), Some(1));
+    // A file that is cut off, one that is something else, one that is empty.
+    for damage in [
+        whole[..whole.len() / 2].to_vec(),
+        b"this is no ledger at all, but some text".to_vec(),
+    ] {
+        std::fs::write(&path, &damage).unwrap();
+        for beside in ["ledger.db-wal", "ledger.db-shm"] {
+            let _ = std::fs::remove_file(path.with_file_name(beside));
+        }
+        assert_eq!(run(&server, &cast.csv, None), Some(1));
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            damage,
+            "it is left as it was found"
+        );
+    }
+    assert_eq!(server.charges().len(), paid);
+}
+
+#[test]
+fn a_lost_ledger_beside_a_manifest_stops_and_is_built_again_from_it() {
+    let server = Server::start(&[]);
+    let cast = small_cast(5, "lost");
+    assert_eq!(run(&server, &cast.csv, None), Some(0));
+    let paid = server.charges().len();
+    std::fs::remove_dir_all(cast.csv.parent().unwrap().join(".castline")).unwrap();
+    assert_eq!(
+        run(&server, &cast.csv, None),
+        Some(2),
+        "an empty ledger beside ids that were paid for"
+    );
+    assert_eq!(server.charges().len(), paid);
+    let plan = server.castline().arg("plan").arg(&cast.csv).output().unwrap();
+    assert_eq!(plan.status.code(), Some(2), "a plan says what a run would");
+
+    let manifest = cast.csv.with_file_name("manifest.json");
+    let adopted = server.castline().arg("adopt").arg(&manifest).output().unwrap();
+    assert_eq!(
+        adopted.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&adopted.stderr)
+    );
+    assert_eq!(run(&server, &cast.csv, None), Some(0));
+    assert_eq!(server.charges().len(), paid, "nothing is paid again");
+}

@@ -1,0 +1,243 @@
+//! What comes of each fault, and of all of them together at any rate.
+
+use castline::sandbox::FaultKind;
+
+use super::*;
+
+fn only(kind: &str, percent: f64) -> Faults {
+    let mut faults = Faults {
+        stall_s: 60.0,
+        ..Faults::default()
+    };
+    faults.set(&format!("{kind}={percent}")).unwrap();
+    faults
+}
+
+/// Every fault of a reply, at 100 %: what state it leaves, and whether money moved.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_leaves_the_state_that_the_table_says() {
+    use State::{InDoubt, Published, Refused};
+    let table: &[(&str, State)] = &[
+        ("refuse", Published),
+        ("reset-before-read", InDoubt),
+        ("reset", InDoubt),
+        ("close", InDoubt),
+        ("stall", InDoubt),
+        ("500", InDoubt),
+        ("502", InDoubt),
+        ("503", InDoubt),
+        ("504", InDoubt),
+        ("500-charged", InDoubt),
+        ("502-charged", InDoubt),
+        ("503-charged", InDoubt),
+        ("504-charged", InDoubt),
+        ("reset-charged", InDoubt),
+        ("close-charged", InDoubt),
+        ("stall-charged", InDoubt),
+        ("reset-during-reply", InDoubt),
+        ("truncated", InDoubt),
+        ("garbage", InDoubt),
+        ("empty", InDoubt),
+        ("no-asset-id", InDoubt),
+        ("error-in-200", InDoubt),
+        ("error-in-200-charged", InDoubt),
+        ("redirect", InDoubt),
+        ("429", Published),
+        ("401", Published),
+        ("403", Published),
+        ("402", Published),
+        ("quota", Published),
+        ("quota-403", Published),
+        ("invalid-image-url", Refused),
+        ("422", Refused),
+        ("404", Refused),
+        ("payment-replay", InDoubt),
+        ("chain-timeout", InDoubt),
+    ];
+    for (kind, expected) in table {
+        let mut faults = only(kind, 100.0);
+        faults.retry_after.seconds = 1;
+        let stage = Harness::new(faults).await;
+        let run = Run {
+            timeout: Duration::from_millis(1500),
+            retries: 0,
+            ..Run::default()
+        };
+        let ended = stage.enroll(&names(2), run).await;
+        stage.assert_promises(&ended);
+        for (name, record) in &ended.records {
+            // What stops the run leaves the second one where it was: published.
+            assert_eq!(
+                record.state, *expected,
+                "{kind}: {name} ({:?} {:?})",
+                record.code, record.message
+            );
+        }
+        let charged = kind.parse::<FaultKind>().unwrap().charged();
+        assert_eq!(!stage.sandbox.charges().is_empty(), charged, "{kind}: charged");
+        let exit = match (*kind, expected) {
+            ("401" | "403" | "402" | "quota" | "quota-403", _) => ExitCode::AuthOrPayment,
+            (_, InDoubt) => ExitCode::InDoubt,
+            _ => ExitCode::Partial,
+        };
+        assert_eq!(ended.exit(), exit, "{kind}");
+        println!(
+            "{kind:>22} at 100 %: {expected}, exit {}, charged: {charged}",
+            exit.code()
+        );
+    }
+}
+
+/// All faults that leave doubt, mixed, over 1,000 characters; then everything again, as a second run would.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_mixture_of_faults_pays_twice() {
+    const MIXED: &[&str] = &[
+        "500",
+        "502",
+        "503",
+        "504",
+        "500-charged",
+        "502-charged",
+        "reset-before-read",
+        "reset",
+        "close",
+        "reset-charged",
+        "close-charged",
+        "reset-during-reply",
+        "truncated",
+        "garbage",
+        "empty",
+        "no-asset-id",
+        "error-in-200",
+        "error-in-200-charged",
+        "422",
+        "refuse",
+    ];
+    let count = if long() { 5_000 } else { 1_000 };
+    for percent in [0.0, 1.0, 10.0, 50.0, 90.0, 100.0] {
+        let mut faults = Faults {
+            seed: 7,
+            ..Faults::default()
+        };
+        for kind in MIXED {
+            faults
+                .set(&format!("{kind}={}", percent / MIXED.len() as f64))
+                .unwrap();
+        }
+        let stage = Harness::new(faults).await;
+        let names = names(count);
+        let first = stage.enroll(&names, Run::default()).await;
+        stage.assert_promises(&first);
+        if percent == 0.0 {
+            assert_eq!(
+                (first.count(State::Enrolled), first.exit()),
+                (count, ExitCode::Done)
+            );
+        } else if percent >= 10.0 {
+            assert_eq!(first.exit(), ExitCode::InDoubt);
+        }
+        let before = first.count(State::InDoubt);
+        let second = stage.enroll(&names, Run::default()).await;
+        stage.assert_promises(&second);
+        assert!(
+            second.count(State::InDoubt) >= before,
+            "no doubt is settled by running again"
+        );
+        println!(
+            "{percent:>5} %: charged {}, enrolled {}, in doubt {}, refused {}, exit {}",
+            stage.sandbox.charges().len(),
+            second.count(State::Enrolled),
+            second.count(State::InDoubt),
+            second.count(State::Refused),
+            first.exit().code()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_loses_replies_does_not_eat_a_cast() {
+    let stage = Harness::new(only("reset-charged", 100.0)).await;
+    let run = Run {
+        in_flight: 2,
+        max_consecutive_in_doubt: 5,
+        ..Run::default()
+    };
+    let ended = stage.enroll(&names(100), run).await;
+    stage.assert_promises(&ended);
+    let doubts = ended.count(State::InDoubt);
+    assert!(
+        (5..=6).contains(&doubts),
+        "five in a row, and at most the other call under way: {doubts}"
+    );
+    assert_eq!(ended.exit(), ExitCode::InDoubt);
+    assert_eq!(ended.stop.map(|s| s.code), Some("too_many_doubts"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_counts_what_is_in_doubt_and_holds_for_calls_under_way_at_once() {
+    let stage = Harness::new(only("500-charged", 30.0)).await;
+    let budget = Budget {
+        run: Some(Usd::from_micros(250_000)),
+        life: Some(Usd::from_micros(400_000)),
+    };
+    let ended = stage
+        .enroll(
+            &names(100),
+            Run {
+                budget,
+                ..Run::default()
+            },
+        )
+        .await;
+    stage.assert_promises(&ended);
+    assert_eq!(
+        stage.sandbox.charges().len(),
+        25,
+        "25 calls of one cent, lost replies among them"
+    );
+    assert_eq!(ended.stop.as_ref().map(|s| s.exit), Some(ExitCode::LimitReached));
+    // The next run has its own 25 cents, but the ledger's life allows 15 more.
+    let ended = stage
+        .enroll(
+            &names(100),
+            Run {
+                budget,
+                ..Run::default()
+            },
+        )
+        .await;
+    stage.assert_promises(&ended);
+    assert_eq!(stage.sandbox.charges().len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stops_the_run_stops_it_before_the_next_call() {
+    for kind in ["401", "402", "quota"] {
+        let text = format!("[stop_after]\ncharges = 10\nkind = \"{kind}\"");
+        let stage = Harness::new(toml::from_str(&text).unwrap()).await;
+        let ended = stage
+            .enroll(
+                &names(100),
+                Run {
+                    in_flight: 2,
+                    ..Run::default()
+                },
+            )
+            .await;
+        stage.assert_promises(&ended);
+        // Two calls that arrive together may both be the tenth for the stand-in.
+        let charged = stage.sandbox.charges().len();
+        assert!((10..=11).contains(&charged), "{kind}: {charged}");
+        assert_eq!(ended.exit(), ExitCode::AuthOrPayment, "{kind}");
+        let calls = stage
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|r| r.path.ends_with("portrait/enroll"))
+            .count();
+        assert!(
+            calls <= charged + 2,
+            "{kind}: the refused one, and at most the other under way: {calls}"
+        );
+    }
+}

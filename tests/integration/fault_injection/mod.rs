@@ -1,0 +1,305 @@
+//! Never pay twice, never lose an id: the paid station under every fault that the sandbox can play.
+//!
+//! The ledger, the API (over TLS) and the pace are the real ones; the sandbox's own account of charges is
+//! what everything is held against. `CASTLINE_FIRE=long` plays longer.
+
+mod clock;
+mod crash;
+mod doctor;
+mod faults;
+mod kill;
+mod plan;
+mod price;
+mod rates;
+mod reconcile;
+mod duplicates;
+mod wallet;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use castline::cast::{Character, Source};
+use castline::cast::{Kind, Name};
+use castline::enroll::{ApiKey, ApiSettings, Client, RateLimiter};
+use castline::event::{Reporters, Summary};
+use castline::exit::ExitCode;
+use castline::inspect::Verdict;
+use castline::ledger::{Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
+use castline::net::public_url::PublicUrl;
+use castline::pipeline::{Enroll, PaymentMethod, Price, Published, Shutdown, ShutdownReason};
+use castline::sandbox::{self, Faults, Sandbox, SandboxOptions};
+use castline::util::money::Usd;
+use tempfile::TempDir;
+
+/// Whether to play the longer versions.
+fn long() -> bool {
+    std::env::var("CASTLINE_FIRE").is_ok_and(|v| v == "long")
+}
+
+/// The sandbox, one published picture, a ledger.
+struct Harness {
+    sandbox: Sandbox,
+    folder: TempDir,
+    picture: PublicUrl,
+    /// Who pays; without it, the key does.
+    wallet: Option<castline::enroll::payment::Wallet>,
+}
+
+/// How the paid station runs.
+struct Run {
+    rate: &'static str,
+    in_flight: usize,
+    timeout: Duration,
+    retries: u32,
+    max_consecutive_in_doubt: u32,
+    budget: Budget,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            rate: "1000/s",
+            in_flight: 16,
+            timeout: Duration::from_secs(5),
+            retries: 3,
+            max_consecutive_in_doubt: u32::MAX,
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// How it ended.
+struct Ended {
+    stop: Option<ShutdownReason>,
+    summary: Summary,
+    records: BTreeMap<String, Record>,
+}
+
+impl Ended {
+    /// The exit code that the command would give.
+    fn exit(&self) -> ExitCode {
+        let own = self.summary.exit();
+        self.stop.as_ref().map_or(own, |stop| own.worst(stop.exit))
+    }
+
+    fn count(&self, state: State) -> usize {
+        self.records.values().filter(|r| r.state == state).count()
+    }
+}
+
+impl Harness {
+    async fn new(faults: Faults) -> Self {
+        Self::with(|options| options.faults = faults).await
+    }
+
+    async fn with(change: impl FnOnce(&mut SandboxOptions)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = SandboxOptions::new(folder.path().join("sandbox"));
+        change(&mut options);
+        let sandbox = sandbox::start(options).await.unwrap();
+        let picture = upload(&sandbox).await;
+        Self {
+            sandbox,
+            folder,
+            picture,
+            wallet: None,
+        }
+    }
+
+    /// How calls are paid.
+    fn payment_method(&self) -> PaymentMethod {
+        if let Some(wallet) = &self.wallet {
+            return wallet::payment_method(wallet);
+        }
+        PaymentMethod::Key
+    }
+
+    fn ledger(&self) -> Ledger {
+        let path = self.folder.path().join("ledger.db");
+        // Other tests start processes meanwhile, which have this one's lock until they are what they will be.
+        for _ in 0..200 {
+            match Ledger::open(&path, OpenOptions::new("sandbox", true, "test")) {
+                Err(LedgerError::Locked { .. }) => std::thread::sleep(Duration::from_millis(50)),
+                ledger => return ledger.unwrap(),
+            }
+        }
+        panic!("the ledger is not let go of");
+    }
+
+    /// Takes all of `names` that may be paid for through the paid station.
+    async fn enroll(&self, names: &[String], run: Run) -> Ended {
+        let ledger = self.ledger();
+        let shutdown = Shutdown::default();
+        let reporters = Arc::new(Reporters::new("run", Vec::new()));
+        let payment_method = self.payment_method();
+        let api = ApiSettings {
+            base_url: self.sandbox.api_base_url(),
+            key: matches!(payment_method, PaymentMethod::Key)
+                .then(|| ApiKey::new(self.sandbox.api_key()).unwrap()),
+            provider: castline::enroll::Provider::default(),
+            timeout: run.timeout,
+            ca_pem: Some(self.sandbox.ca_pem().to_vec()),
+        };
+        let station = Arc::new(Enroll {
+            client: Client::new(api).unwrap(),
+            payment_method,
+            signer: None,
+            rate_limiter: RateLimiter::new(run.rate.parse().unwrap(), run.in_flight),
+            ledger: ledger.clone(),
+            reporters: Arc::clone(&reporters),
+            same_arguments: " cast.csv".to_owned(),
+            shutdown: shutdown.clone(),
+            price: Price::new(Usd::from_micros(10_000), ledger.view().reply_price().unwrap()),
+            budget: run.budget,
+            concurrency: run.in_flight,
+            retries: run.retries,
+            max_consecutive_in_doubt: run.max_consecutive_in_doubt,
+            consecutive_in_doubt: AtomicU32::new(0),
+        });
+        let (to, input) = tokio::sync::mpsc::channel(64);
+        let enrolling = tokio::spawn(station.run(input));
+        for name in names {
+            let character = character(name);
+            if !self.prepare(&ledger, &character).await {
+                continue;
+            }
+            if to
+                .send(Published {
+                    character,
+                    url: self.picture.clone(),
+                    object_key: "hero.jpg".to_owned(),
+                    group_id: None,
+                })
+                .await
+                .is_err()
+            {
+                break;
+            }
+        }
+        drop(to);
+        enrolling.await.unwrap();
+        let records = ledger.view().all().unwrap();
+        let records = records
+            .into_iter()
+            .map(|r| (r.name.as_str().to_owned(), r))
+            .collect();
+        Ended {
+            stop: shutdown.reason(),
+            summary: reporters.summary(),
+            records,
+        }
+    }
+
+    /// Brings a character to `published`, as the stations before do; tells whether it may be paid for.
+    async fn prepare(&self, ledger: &Ledger, character: &Character) -> bool {
+        use castline::ledger::Reader;
+        if let Some(record) = ledger.get(&character.name.key()).unwrap()
+            && matches!(
+                record.state,
+                State::Enrolled | State::InDoubt | State::Intent | State::Refused
+            )
+        {
+            return false;
+        }
+        let steps = [
+            Transition::see(character, "aa"),
+            Transition::Judge {
+                verdict: Verdict::Suitable,
+                goes_on: true,
+                code: None,
+                message: None,
+            },
+            Transition::Publish {
+                object_key: "k".to_owned(),
+                url: self.picture.unsigned(),
+            },
+        ];
+        ledger.write(&character.name, steps).await.is_ok()
+    }
+
+    /// The promises, against the sandbox's own account.
+    #[track_caller]
+    fn assert_promises(&self, ended: &Ended) {
+        let mut charges: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for charge in self.sandbox.charges() {
+            charges.entry(charge.name).or_default().push(charge.asset_id);
+        }
+        for (name, ids) in &charges {
+            assert_eq!(ids.len(), 1, "{name} was paid for {} times", ids.len());
+            let record = ended
+                .records
+                .get(name)
+                .unwrap_or_else(|| panic!("{name} was paid for, but is unknown"));
+            match record.state {
+                State::Enrolled => assert_eq!(record.asset_id.as_ref(), ids.first(), "{name}"),
+                State::InDoubt | State::Intent => {}
+                other => panic!("{name} was paid for, but is {other}"),
+            }
+        }
+        for (name, record) in &ended.records {
+            if record.state == State::Enrolled {
+                assert!(
+                    charges.contains_key(name),
+                    "{name} has an id that was never given"
+                );
+            }
+        }
+        let spend = self.ledger().view().spend(None).unwrap();
+        let paid = Usd::from_micros(10_000) * charges.len() as u64;
+        assert!(
+            spend.total() >= paid,
+            "what is enrolled and in doubt covers what was charged"
+        );
+        assert_eq!(
+            spend.enrolled,
+            Usd::from_micros(10_000) * ended.count(State::Enrolled) as u64
+        );
+    }
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("Hero {n:04}")).collect()
+}
+
+fn character(name: &str) -> Character {
+    Character {
+        name: Name::new(name).unwrap(),
+        source: Source::file("a.png", "a.png"),
+        kind: Kind::Portrait,
+        approved: false,
+        consent: false,
+        note: None,
+        extra: Vec::new(),
+        line: None,
+    }
+}
+
+/// One picture that the API takes, published.
+async fn upload(sandbox: &Sandbox) -> PublicUrl {
+    use castline::publish::{PublishSettings, Publisher, StaticCredentials};
+    let mut jpeg = Vec::new();
+    let pixels = vec![90; 320 * 320 * 3];
+    jpeg_encoder::Encoder::new(&mut jpeg, 80)
+        .encode(&pixels, 320, 320, jpeg_encoder::ColorType::Rgb)
+        .unwrap();
+    let settings = PublishSettings {
+        bucket: sandbox.bucket().to_owned(),
+        prefix: String::new(),
+        region: Some(sandbox.region().to_owned()),
+        endpoint: Some(sandbox.s3_endpoint()),
+        force_path_style: true,
+        public_base_url: None,
+        presign_expiry: None,
+        cache_control: "no-cache".to_owned(),
+        retries: 2,
+        ca_pem: Some(sandbox.ca_pem().to_vec()),
+    };
+    let credentials = StaticCredentials::new(sandbox.access_key(), sandbox.secret_key());
+    let publisher = Publisher::new(settings, Some(credentials)).await.unwrap();
+    publisher
+        .publish(jpeg.into(), "image/jpeg", "hero.jpg")
+        .await
+        .unwrap()
+}

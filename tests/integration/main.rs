@@ -1,0 +1,20 @@
+//! Tests of the whole tool and of its stations over real servers, in one binary: it is linked once.
+
+mod support;
+
+// The tool, as it is typed.
+mod mistakes;
+mod report;
+mod review;
+mod run;
+mod samples;
+mod snapshots;
+
+// Its stations, over real servers.
+mod liveness;
+mod pictures;
+mod sandbox;
+mod transport;
+
+// What must hold whatever breaks.
+mod fault_injection;

@@ -1,0 +1,465 @@
+//! Untrusted pictures: whatever bytes come in, the eye answers with a reason, and within its limits.
+
+mod png;
+
+use std::io::Cursor;
+
+use castline::inspect::{InspectSettings, Inspection, Inspector, ReasonCode, Verdict};
+use image::{DynamicImage, ImageFormat, Rgb, Rgb32FImage, RgbImage};
+use rayon::prelude::*;
+
+use self::png::{Adam7, adler, chunk, file, png_header, stored, zeros};
+
+fn inspector() -> Inspector {
+    Inspector::new(InspectSettings::default())
+}
+
+fn inspect(bytes: &[u8]) -> Inspection {
+    inspector().inspect(bytes)
+}
+
+fn code(inspection: &Inspection) -> Option<&ReasonCode> {
+    inspection.reasons.first().map(|r| &r.code)
+}
+
+/// A picture of slopes and edges, so that every decoder has something to do.
+fn drawing() -> DynamicImage {
+    DynamicImage::ImageRgb8(RgbImage::from_fn(320, 360, |x, y| {
+        let edge = if (x / 40 + y / 40).is_multiple_of(2) {
+            80
+        } else {
+            0
+        };
+        Rgb([
+            (x * 175 / 320) as u8 + edge,
+            (y * 175 / 360) as u8 + edge,
+            90 + edge,
+        ])
+    }))
+}
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+const FORMATS: [ImageFormat; 6] = [
+    ImageFormat::Png,
+    ImageFormat::Jpeg,
+    ImageFormat::WebP,
+    ImageFormat::Tga,
+    ImageFormat::Bmp,
+    ImageFormat::Tiff,
+];
+
+#[test]
+fn every_format_is_known_by_its_content() {
+    for format in FORMATS {
+        let seen = inspect(&encoded(&drawing(), format));
+        assert_eq!((seen.width, seen.height), (320, 360), "{format:?}: {seen:?}");
+        assert_eq!(code(&seen), Some(&ReasonCode::NoFace), "{format:?}");
+    }
+}
+
+#[test]
+fn a_file_that_ends_early_is_unreadable_or_judged_but_never_a_panic() {
+    for format in FORMATS {
+        let whole = encoded(&drawing(), format);
+        (0..100).into_par_iter().for_each(|percent| {
+            let seen = inspect(&whole[..whole.len() * percent / 100]);
+            assert_eq!(
+                seen.verdict,
+                Verdict::Unsuitable,
+                "{format:?} at {percent} %: {seen:?}"
+            );
+            assert!(!seen.reasons[0].message.is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_pixel_bomb_is_refused_from_its_header() {
+    let mut bmp = encoded(&drawing(), ImageFormat::Bmp);
+    bmp[18..26].copy_from_slice(&[0x60, 0xEA, 0, 0, 0x60, 0xEA, 0, 0]);
+    let mut tga = encoded(&drawing(), ImageFormat::Tga);
+    tga[12..16].copy_from_slice(&[0xFF; 4]);
+    for bomb in [png_header(60_000, 60_000), bmp, tga] {
+        let started = std::time::Instant::now();
+        let seen = inspect(&bomb);
+        assert_eq!(code(&seen), Some(&ReasonCode::TooLarge), "{seen:?}");
+        assert!(seen.reasons[0].message.contains("pixels"), "{seen:?}");
+        assert!(started.elapsed().as_secs() < 5, "it was decoded");
+    }
+}
+
+#[test]
+fn decoding_takes_no_more_memory_than_allowed() {
+    let settings = InspectSettings {
+        max_decode_bytes: 100_000,
+        ..InspectSettings::default()
+    };
+    let seen = Inspector::new(settings).inspect(&encoded(&drawing(), ImageFormat::Png));
+    assert_eq!(code(&seen), Some(&ReasonCode::TooLarge), "{seen:?}");
+}
+
+#[test]
+fn a_wrong_check_sum_is_told() {
+    let mut png = encoded(&drawing(), ImageFormat::Png);
+    let middle = png.len() / 2;
+    png[middle] ^= 0x55;
+    assert_eq!(code(&inspect(&png)), Some(&ReasonCode::Unreadable));
+}
+
+#[test]
+fn a_huge_text_chunk_is_skipped() {
+    let png = encoded(&drawing(), ImageFormat::Png);
+    let text = [b"Comment\0".to_vec(), vec![b'a'; 20_000_000]].concat();
+    let with = [&png[..33], &chunk(b"tEXt", &text), &png[33..]].concat();
+    let seen = inspect(&with);
+    assert!(
+        matches!(code(&seen), Some(ReasonCode::NoFace | ReasonCode::TooLarge)),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn what_studios_keep_is_read() {
+    let picture = drawing();
+    let deep = DynamicImage::ImageRgb16(picture.to_rgb16());
+    let grey = DynamicImage::ImageLuma8(picture.to_luma8());
+    let clear = DynamicImage::ImageRgba16(picture.to_rgba16());
+    for (name, bytes) in [
+        ("16 bits", encoded(&deep, ImageFormat::Png)),
+        ("16 bits TIFF", encoded(&deep, ImageFormat::Tiff)),
+        ("grey", encoded(&grey, ImageFormat::Jpeg)),
+        ("16 bits with alpha", encoded(&clear, ImageFormat::Png)),
+        (
+            "floats",
+            encoded(
+                &DynamicImage::ImageRgb32F(Rgb32FImage::new(320, 360)),
+                ImageFormat::Tiff,
+            ),
+        ),
+        ("CMYK", jpeg(jpeg_encoder::ColorType::Cmyk, 4, false)),
+        ("progressive", jpeg(jpeg_encoder::ColorType::Rgb, 3, true)),
+    ] {
+        let seen = inspect(&bytes);
+        assert_eq!((seen.width, seen.height), (320, 360), "{name}: {seen:?}");
+    }
+}
+
+fn jpeg(colour: jpeg_encoder::ColorType, channels: usize, progressive: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+    encoder.set_progressive(progressive);
+    encoder
+        .encode(&vec![90; 320 * 360 * channels], 320, 360, colour)
+        .unwrap();
+    bytes
+}
+
+#[test]
+fn a_picture_is_seen_as_it_is_displayed() {
+    let jpeg = encoded(&drawing(), ImageFormat::Jpeg);
+    // An Exif segment with one entry: orientation 6, a quarter turn.
+    let tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let exif = [b"Exif\0\0".as_slice(), tiff].concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    let turned = [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat();
+    let seen = inspect(&turned);
+    assert_eq!((seen.width, seen.height), (360, 320));
+}
+
+/// The lines of a picture as PNG filters them: a byte for the filter, then the values.
+fn lines(picture: &RgbImage) -> Vec<u8> {
+    let row = picture.width() as usize * 3;
+    picture
+        .chunks_exact(row)
+        .flat_map(|line| [&[0], line].concat())
+        .collect()
+}
+
+fn dimensions(bytes: &[u8]) -> (u32, u32) {
+    let seen = inspect(bytes);
+    (seen.width, seen.height)
+}
+
+#[test]
+fn an_interlaced_png_is_the_same_picture() {
+    let picture = drawing().to_rgb8();
+    let interlaced = file(320, 360, [8, 2, 1], &[(b"IDAT", stored(&Adam7::lines(&picture)))]);
+    let plain = file(320, 360, [8, 2, 0], &[(b"IDAT", stored(&lines(&picture)))]);
+    let (interlaced, plain) = (inspect(&interlaced), inspect(&plain));
+    assert_eq!(
+        (interlaced.width, interlaced.height),
+        (320, 360),
+        "{interlaced:?}"
+    );
+    assert_eq!(interlaced, plain);
+}
+
+#[test]
+fn a_palette_is_read_whatever_its_depth_and_refused_when_it_is_too_short() {
+    for depth in [1_usize, 2, 4, 8] {
+        let row = [vec![0], vec![0b0101_0101; 320 * depth / 8]].concat();
+        let palette: Vec<u8> = (0..3 << depth).map(|v| (v * 40) as u8).collect();
+        let image = stored(&row.repeat(360));
+        let with = |palette: &[u8]| {
+            let chunks = [
+                (b"PLTE", palette.to_vec()),
+                (b"tRNS", vec![0, 128]),
+                (b"IDAT", image.clone()),
+            ];
+            file(320, 360, [depth as u8, 3, 0], &chunks)
+        };
+        assert_eq!(dimensions(&with(&palette)), (320, 360), "{depth} bits");
+        // Indices beyond the palette: some decoders read past its end.
+        assert!(!inspect(&with(&palette[..3])).reasons.is_empty(), "{depth} bits");
+    }
+}
+
+#[test]
+fn of_an_animation_the_first_picture_is_seen() {
+    let first = drawing().to_rgb8();
+    let frame = |number: u32| {
+        let [width, height] = [320_u32, 360].map(u32::to_be_bytes);
+        let place = [0; 8];
+        let timing = [0, 1, 0, 10, 0, 0];
+        [&number.to_be_bytes()[..], &width, &height, &place, &timing].concat()
+    };
+    let second = [
+        2_u32.to_be_bytes().to_vec(),
+        stored(&lines(&RgbImage::new(320, 360))),
+    ]
+    .concat();
+    let apng = file(
+        320,
+        360,
+        [8, 2, 0],
+        &[
+            (b"acTL", [2_u32.to_be_bytes(), [0; 4]].concat()),
+            (b"fcTL", frame(0)),
+            (b"IDAT", stored(&lines(&first))),
+            (b"fcTL", frame(1)),
+            (b"fdAT", second),
+        ],
+    );
+    let still = file(320, 360, [8, 2, 0], &[(b"IDAT", stored(&lines(&first)))]);
+    assert_eq!(inspect(&apng), inspect(&still));
+
+    let webp = |frames: &[&DynamicImage]| {
+        let riff = |kind: &[u8], data: &[u8]| {
+            let pad = vec![0; data.len() % 2];
+            [kind, &(data.len() as u32).to_le_bytes(), data, &pad].concat()
+        };
+        let size = [63, 1, 0, 103, 1, 0]; // 320 − 1 and 360 − 1, three bytes each
+        let mut body = riff(b"VP8X", &[&[0b10, 0, 0, 0][..], &size].concat());
+        body.extend(riff(b"ANIM", &[0; 6]));
+        for frame in frames {
+            let file = encoded(frame, ImageFormat::WebP);
+            let place_size_time_flags = [&[0; 6][..], &size, &[100, 0, 0, 0]].concat();
+            body.extend(riff(b"ANMF", &[&place_size_time_flags, &file[12..]].concat()));
+        }
+        riff(b"RIFF", &[b"WEBP".as_slice(), &body].concat())
+    };
+    let black = DynamicImage::ImageRgb8(RgbImage::new(320, 360));
+    let animated = inspect(&webp(&[&drawing(), &black]));
+    assert_eq!((animated.width, animated.height), (320, 360), "{animated:?}");
+    let signature = |seen: &Inspection| seen.signature.expect("a signature");
+    let still = inspect(&encoded(&drawing(), ImageFormat::WebP));
+    assert!(
+        signature(&animated).is_near(&signature(&still)),
+        "the first picture"
+    );
+    assert!(!signature(&animated).is_near(&signature(&inspect(&webp(&[&black, &drawing()])))));
+}
+
+#[test]
+fn colour_profiles_are_followed_and_broken_ones_left_alone() {
+    let red = RgbImage::from_pixel(320, 360, Rgb([200, 40, 40]));
+    let with = |profile: &[u8]| {
+        let iccp = [b"profile\0\0".as_slice(), &stored(profile)].concat();
+        file(
+            320,
+            360,
+            [8, 2, 0],
+            &[(b"iCCP", iccp), (b"IDAT", stored(&lines(&red)))],
+        )
+    };
+    let inspector = Inspector::new(InspectSettings {
+        format: castline::inspect::OutputFormat::Png,
+        ..InspectSettings::default()
+    });
+    let signature = |bytes: &[u8]| inspector.inspect(bytes).signature.expect("it is read");
+    let plain = signature(&file(320, 360, [8, 2, 0], &[(b"IDAT", stored(&lines(&red)))]));
+    let wide = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    assert_ne!(signature(&with(&wide)), plain, "the same numbers are another red");
+    let srgb = moxcms::ColorProfile::new_srgb().encode().unwrap();
+    assert!(signature(&with(&srgb)).is_near(&plain));
+    for broken in [
+        &wide[..100],
+        &wide[..wide.len() - 40],
+        &[0xFF; 4096],
+        b"no profile",
+    ] {
+        assert_eq!(signature(&with(broken)), plain);
+    }
+    // Every byte of the header and the table of tags, broken once.
+    (0..wide.len().min(400)).into_par_iter().for_each(|at| {
+        let mut broken = wide.clone();
+        broken[at] ^= 0xFF;
+        assert_eq!(dimensions(&with(&broken)), (320, 360), "byte {at}");
+    });
+}
+
+/// The most memory that this process ever had in use, where the system tells it.
+fn peak() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<usize>()
+        .ok()
+        .map(|kib| kib << 10)
+}
+
+#[test]
+fn what_unpacks_to_a_thousand_million_bytes_is_not_unpacked() {
+    const BOMB: usize = 1_000_000_000;
+    let image = stored(&lines(&drawing().to_rgb8()));
+    let bomb = zeros(BOMB);
+    let before = peak();
+    for (kind, head) in [
+        (b"zTXt", b"Comment\0\0".as_slice()),
+        (b"iTXt", b"Comment\0\x01\0\0\0"),
+        (b"iCCP", b"profile\0\0"),
+    ] {
+        let message = [head, &bomb].concat();
+        let bytes = file(320, 360, [8, 2, 0], &[(kind, message), (b"IDAT", image.clone())]);
+        let seen = inspect(&bytes);
+        assert!(
+            matches!(
+                code(&seen),
+                Some(ReasonCode::NoFace | ReasonCode::TooLarge | ReasonCode::Unreadable)
+            ),
+            "{kind:?}: {seen:?}"
+        );
+    }
+    // More pixels than the header says.
+    let bytes = file(320, 360, [8, 2, 0], &[(b"IDAT", bomb)]);
+    assert!(!inspect(&bytes).reasons.is_empty());
+    if let (Some(before), Some(after)) = (before, peak()) {
+        assert!(after - before < BOMB / 2, "{} bytes more", after - before);
+    }
+}
+
+#[test]
+fn a_wrong_check_sum_of_any_chunk_is_no_panic() {
+    let picture = drawing().to_rgb8();
+    let whole = file(
+        320,
+        360,
+        [8, 2, 0],
+        &[
+            (b"gAMA", 45_455_u32.to_be_bytes().to_vec()),
+            (b"tEXt", b"Comment\0a".to_vec()),
+            (b"IDAT", stored(&lines(&picture))),
+        ],
+    );
+    let mut at = 8;
+    while at < whole.len() {
+        let length = u32::from_be_bytes(whole[at..at + 4].try_into().unwrap()) as usize;
+        let critical = whole[at + 4].is_ascii_uppercase();
+        let mut broken = whole.clone();
+        broken[at + 8 + length] ^= 1;
+        let seen = inspect(&broken);
+        let kind = String::from_utf8_lossy(&whole[at + 4..at + 8]).into_owned();
+        // What is not needed to show the picture may be skipped; the end carries nothing.
+        if critical && kind != "IEND" {
+            assert_eq!(code(&seen), Some(&ReasonCode::Unreadable), "{kind}: {seen:?}");
+        } else {
+            assert!(!seen.reasons.is_empty(), "{kind}");
+        }
+        at += length + 12;
+    }
+    // The check sum of the pixels themselves.
+    let mut data = stored(&lines(&picture));
+    let end = data.len() - 1;
+    data[end] ^= 1;
+    assert_ne!(data[end - 3..], adler(&lines(&picture)).to_be_bytes());
+    assert!(
+        !inspect(&file(320, 360, [8, 2, 0], &[(b"IDAT", data)]))
+            .reasons
+            .is_empty()
+    );
+}
+
+#[test]
+fn cmyk_is_told_apart_from_rgb() {
+    let grey = jpeg(jpeg_encoder::ColorType::Cmyk, 4, false);
+    assert_eq!(dimensions(&grey), (320, 360));
+    for percent in 0..100 {
+        assert!(!inspect(&grey[..grey.len() * percent / 100]).reasons.is_empty());
+    }
+}
+
+#[test]
+fn what_is_no_picture_is_told_in_words() {
+    for bytes in [
+        b"".as_slice(),
+        b"name,image\n",
+        b"%PDF-1.7",
+        b"GIF89a\x01\0\x01\0",
+        &[0; 4096],
+    ] {
+        let seen = inspect(bytes);
+        assert_eq!(code(&seen), Some(&ReasonCode::Unreadable), "{seen:?}");
+    }
+}
+
+/// Mutated pictures for as many minutes as `CASTLINE_SOAK_MINUTES` says: a fuzz run for a stable toolchain.
+#[test]
+#[ignore = "runs for minutes: CASTLINE_SOAK_MINUTES=10 cargo test --test pictures -- --ignored"]
+fn mutated_pictures_never_panic() {
+    let minutes: f64 = std::env::var("CASTLINE_SOAK_MINUTES").map_or(1.0, |m| m.parse().unwrap());
+    let until = std::time::Instant::now() + std::time::Duration::from_secs_f64(minutes * 60.0);
+    let seeds: Vec<Vec<u8>> = FORMATS.into_iter().map(|f| encoded(&drawing(), f)).collect();
+    let inspector = Inspector::new(InspectSettings {
+        max_decode_bytes: 64 << 20,
+        ..InspectSettings::default()
+    });
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = move |most: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % most as u64) as usize
+    };
+    let mut rounds = 0;
+    while std::time::Instant::now() < until {
+        let mut bytes = seeds[random(seeds.len())].clone();
+        // Half of the changes hit the first bytes: that is where sizes and counts stand.
+        for _ in 0..=random(12) {
+            let reach = if random(2) == 0 {
+                bytes.len().min(200)
+            } else {
+                bytes.len()
+            };
+            let at = random(reach);
+            bytes[at] = match random(4) {
+                0 => 0,
+                1 => 0xFF,
+                2 => bytes[at] ^ (1 << random(8)),
+                _ => random(256) as u8,
+            };
+        }
+        if random(4) == 0 {
+            bytes.truncate(random(bytes.len()) + 1);
+        }
+        let seen = inspector.inspect_and_prepare(&bytes);
+        assert!(seen.0.verdict == Verdict::Suitable || !seen.0.reasons.is_empty());
+        rounds += 1;
+    }
+    println!("{rounds} mutated pictures");
+}

@@ -1,0 +1,445 @@
+//! The contact sheet: what stands in the file, what a browser makes of it, and what the commands put into it.
+//!
+//! The browser's tests run where a headless Chromium is found, and say so where not.
+
+use std::path::Path;
+
+use crate::support::browser::Browser;
+use crate::support::{Castline, sample_cast};
+use castline::inspect::{Face, Thumbnail};
+use castline::plan::Standing;
+use castline::report::html::{Card, Page, render};
+use castline::util::money::Usd;
+
+const MARKUP: &str = "</script><img src=https://evil.example/x onerror=alert(1)>";
+
+/// A grey picture of 16 × 20 px.
+fn thumbnail() -> Option<Thumbnail> {
+    let mut jpeg = Vec::new();
+    image::RgbImage::from_pixel(16, 20, image::Rgb([120; 3]))
+        .write_to(&mut std::io::Cursor::new(&mut jpeg), image::ImageFormat::Jpeg)
+        .expect("a JPEG");
+    Some(Thumbnail { jpeg })
+}
+
+fn card(name: &str, standing: Standing) -> Card {
+    let face = Face {
+        x: 100.0,
+        y: 80.0,
+        width: 200.0,
+        height: 260.0,
+        score: 0.974,
+    };
+    Card {
+        name: name.to_owned(),
+        source: format!("art/{}.png", name.len()),
+        standing,
+        thumbnail: thumbnail(),
+        size: [640, 800],
+        faces: vec![face],
+        ..Card::default()
+    }
+}
+
+/// One of several kinds, one of them with markup wherever text can stand.
+fn page() -> Page {
+    let mut enrolled = card("Zoë Ångström", Standing::Enrolled);
+    enrolled.asset_id = Some("ta_pt_0042".to_owned());
+    enrolled.cost = Some(Usd::from_micros(10_000));
+    let mut evil = card(MARKUP, Standing::ToReview);
+    evil.source = MARKUP.to_owned();
+    evil.reasons = vec![MARKUP.to_owned(), "look at it".to_owned()];
+    evil.asset_id = Some(MARKUP.to_owned());
+    let unreadable = Card {
+        name: "Nobody".to_owned(),
+        standing: Standing::Unsuitable,
+        ..Card::default()
+    };
+    Page {
+        title: MARKUP.to_owned(),
+        generated_at: "2026-11-23 09:05 UTC".to_owned(),
+        kind: "Ledger".to_owned(),
+        amounts: vec![("Paid".to_owned(), "$0.01".to_owned())],
+        notes: vec![MARKUP.to_owned()],
+        cards: vec![enrolled, evil, unreadable],
+        ..Page::default()
+    }
+}
+
+// --- the file ---
+
+#[test]
+fn markup_in_a_cast_never_reaches_the_file_as_markup() {
+    let html = render(&page());
+    assert!(!html.contains("<img"), "no element comes from a text");
+    assert_eq!(
+        html.matches("</script>").count(),
+        2,
+        "the data's and the script's own"
+    );
+}
+
+#[test]
+fn the_policy_lets_nothing_leave_the_page() {
+    let html = render(&page());
+    let policy = html
+        .split("content=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let policy = policy.expect("a policy").replace("&#39;", "'");
+    assert!(
+        policy.starts_with("default-src 'none'; img-src data:;"),
+        "{policy}"
+    );
+    assert!(
+        !policy.contains("unsafe") && !policy.contains('*') && !policy.contains("http"),
+        "{policy}"
+    );
+}
+
+#[test]
+fn the_file_refers_to_nothing_outside() {
+    let mut page = page();
+    page.cards.remove(1);
+    (page.title, page.notes) = ("cast.csv".to_owned(), Vec::new());
+    let html = render(&page).replace("http://www.w3.org/2000/svg", "");
+    for reference in ["http:", "https:", "src=\"", "<link", "@import", "url("] {
+        assert!(!html.contains(reference), "{reference}");
+    }
+}
+
+// --- in a browser ---
+
+/// The names of the cards that are shown.
+fn shown(browser: &mut Browser) -> Vec<String> {
+    let names = browser.eval("[...document.querySelectorAll('#cards h3')].map((h) => h.textContent)");
+    serde_json::from_value(names).expect("names")
+}
+
+fn count(browser: &mut Browser) -> String {
+    let count = browser.eval("document.getElementById('count').textContent");
+    count.as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn the_page_draws_every_card_and_asks_for_nothing() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let _page = browser.open_html(&render(&page()));
+    assert_eq!(shown(&mut browser).len(), 3);
+    browser.wait_for("document.querySelector('#cards img')?.naturalWidth === 16");
+    let alt = browser.eval("document.querySelector('#cards img').alt");
+    assert_eq!(alt, "Picture of Zoë Ångström: face 97\u{a0}% sure");
+    let over = browser.eval("document.querySelector('rect.over').outerHTML");
+    assert!(
+        over.as_str()
+            .expect("a box")
+            .contains(r#"x="100" y="80" width="200" height="260""#),
+        "{over}"
+    );
+    assert_eq!(
+        browser.eval("document.querySelector('.blank').textContent"),
+        "No picture to show"
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+    assert_eq!(
+        browser.requests().len(),
+        1,
+        "the page itself: {:?}",
+        browser.requests()
+    );
+}
+
+#[test]
+fn markup_stays_text_in_the_browser() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let _page = browser.open_html(&render(&page()));
+    assert!(shown(&mut browser).contains(&MARKUP.to_owned()));
+    let texts = browser.eval(
+        "['h1 bdi', 'p.note', 'li.look h3', 'li.look ul li', 'li.look .file bdi', 'li.look .id']
+        .map((selector) => document.querySelector(selector)?.textContent)",
+    );
+    for (place, text) in texts.as_array().expect("texts").iter().enumerate() {
+        assert_eq!(text, MARKUP, "text {place}");
+    }
+    let made = browser.eval("[document.images.length, document.scripts.length]");
+    assert_eq!(made, serde_json::json!([2, 2]), "nothing was made of a text");
+    assert_eq!(browser.requests().len(), 1, "{:?}", browser.requests());
+}
+
+#[test]
+fn what_the_policy_forbids_is_heard_as_a_complaint() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let smuggled = render(&page()).replace(
+        "<main",
+        "<img src=\"https://example.invalid/x.png\" onerror=\"alert(1)\"><main",
+    );
+    let _page = browser.open_html(&smuggled);
+    let complaints = browser.complaints().join("\n");
+    assert!(complaints.contains("Content Security Policy"), "{complaints}");
+}
+
+#[test]
+fn a_state_filters_and_a_second_click_ends_it() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let _page = browser.open_html(&render(&page()));
+    browser.click("#filters [data-state=enrolled]");
+    assert_eq!(shown(&mut browser), ["Zoë Ångström"]);
+    assert_eq!(
+        browser.eval("document.getElementById('count').textContent"),
+        "1 of 3"
+    );
+    assert_eq!(
+        browser.eval("document.querySelector('[data-state=enrolled]').ariaPressed"),
+        "true"
+    );
+    assert_eq!(
+        browser.eval("location.hash"),
+        "#state=enrolled",
+        "a view has an address"
+    );
+    browser.click("#filters [data-state=enrolled]");
+    assert_eq!(shown(&mut browser).len(), 3);
+    browser.eval("location.hash = '#state=unheard-of'");
+    assert_eq!(
+        shown(&mut browser).len(),
+        3,
+        "a state that isn't one is no filter"
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn search_ignores_case_and_accents_and_finds_asset_ids() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let _page = browser.open_html(&render(&page()));
+    for query in ["ANGSTROM", "ta_pt_0042"] {
+        browser.eval("Object.assign(document.getElementById('q'), { value: '' }).blur()");
+        browser.press("/");
+        browser.type_text(query);
+        browser.wait_for("document.getElementById('count').textContent === '1 of 3'");
+        assert_eq!(shown(&mut browser), ["Zoë Ångström"], "{query}");
+    }
+    browser.click("#filters [data-state=review]");
+    assert!(shown(&mut browser).is_empty(), "search and filter both hold");
+    browser.click("#clear");
+    assert_eq!(shown(&mut browser).len(), 3);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_click_copies_the_asset_id() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let _page = browser.open_html(&render(&page()));
+    browser.click(".good .id");
+    browser.wait_for("document.getElementById('said').textContent === 'Copied ta_pt_0042'");
+    browser.click("#q");
+    browser.call(
+        "Input.dispatchKeyEvent",
+        serde_json::json!({"type": "keyDown", "commands": ["paste"]}),
+    );
+    assert_eq!(browser.eval("document.getElementById('q').value"), "ta_pt_0042");
+}
+
+/// The least contrast (WCAG 2, at least 4.5 is asked of text) of the given elements' text on what is behind it.
+const CONTRAST: &str = r#"(() => {
+    const channels = (color) => color.match(/[\d.]+/g).map(Number);
+    const light = (color) => {
+        const [r, g, b] = channels(color).slice(0, 3)
+            .map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+            const color = getComputedStyle(at).backgroundColor;
+            if (channels(color)[3] !== 0) return color;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    const texts = [...document.querySelectorAll('body *')].filter((e) =>
+        e.getClientRects().length && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
+    return Math.min(...texts.map((e) => {
+        const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    }));
+})()"#;
+
+#[test]
+fn texts_can_be_read_in_light_and_dark() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let mut page = page();
+    page.cards
+        .extend(Standing::ALL.map(|standing| card(standing.label(), standing)));
+    page.sandbox = true;
+    let _page = browser.open_html(&render(&page));
+    for scheme in ["light", "dark"] {
+        browser.show(1280, 900, scheme);
+        let least = browser.eval(CONTRAST).as_f64().expect("a contrast");
+        assert!(least >= 4.5, "{scheme}: {least}");
+    }
+}
+
+#[test]
+fn the_page_fits_a_narrow_window() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let _page = browser.open_html(&render(&page()));
+    for width in [320, 768, 2560] {
+        browser.show(width, 800, "light");
+        let wider = browser.eval("document.documentElement.scrollWidth - innerWidth");
+        assert!(
+            wider.as_i64().expect("pixels") <= 0,
+            "{width} px: {wider} px too wide"
+        );
+    }
+}
+
+#[test]
+fn a_large_cast_is_drawn_whole_and_filtered() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let cards = (0..5_000).map(|n| {
+        card(
+            &format!("Character {n:04}"),
+            Standing::ALL[n % Standing::ALL.len()],
+        )
+    });
+    let page = Page {
+        cards: cards.collect(),
+        ..Page::default()
+    };
+    let _page = browser.open_html(&render(&page));
+    let few = shown(&mut browser).len();
+    assert!(few < 500, "only what is near the window is drawn: {few}");
+    browser.eval("scrollTo(0, document.documentElement.scrollHeight)");
+    browser.wait_for(&format!(
+        "document.querySelectorAll('#cards > li').length > {few}"
+    ));
+
+    browser.click("#filters [data-state=in_doubt]");
+    assert_eq!(count(&mut browser), "500 of 5000");
+    browser.press("/");
+    browser.type_text("character 499");
+    browser.wait_for("document.getElementById('count').textContent === '1 of 5000'");
+    assert_eq!(shown(&mut browser), ["Character 4999"]);
+
+    browser.eval("location.hash = '#state=enrolled'");
+    browser.wait_for("document.getElementById('count').textContent === '500 of 5000'");
+    browser.eval("dispatchEvent(new Event('beforeprint'))");
+    assert_eq!(shown(&mut browser).len(), 500, "all that fit are printed");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+// --- from the commands ---
+
+/// What a report embeds for its script.
+fn data(path: &Path) -> serde_json::Value {
+    let html = std::fs::read_to_string(path).expect("a report");
+    let json = html
+        .split("type=\"application/json\">")
+        .nth(1)
+        .and_then(|rest| rest.split("</script>").next());
+    serde_json::from_str(json.expect("data")).expect("JSON")
+}
+
+#[test]
+fn check_writes_what_it_saw() {
+    let cast = sample_cast();
+    Castline::on(&cast)
+        .run(&["check", "--report", "look.html"])
+        .exits_with(0);
+    let data = data(&cast.folder.path().join("look.html"));
+    let cards = data["cards"].as_array().expect("cards");
+    let names: Vec<_> = cards
+        .iter()
+        .map(|c| c["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names, cast.names, "in the order of the cast");
+    for card in cards {
+        assert_eq!(card["standing"], "suitable", "{card}");
+        assert_eq!(card["faces"].as_array().expect("faces").len(), 1);
+        let picture = card["thumbnail"].as_str().expect("a thumbnail");
+        assert!(picture.starts_with("data:image/jpeg;base64,"));
+    }
+}
+
+#[test]
+fn a_report_tells_ids_and_costs_and_notices_a_changed_picture() {
+    let cast = sample_cast();
+    let castline = Castline::on(&cast);
+    castline.run(&["run", "--sandbox"]).exits_with(0);
+    cast.repaint(0);
+    castline
+        .run(&["report", "--sandbox", "--out", "report.html"])
+        .exits_with(0);
+    let report = cast.folder.path().join("report.html");
+    let data = data(&report);
+    let cards = data["cards"].as_array().expect("cards");
+    assert_eq!(cards[0]["standing"], "changed");
+    assert_eq!(cards[1]["standing"], "enrolled");
+    for card in cards {
+        assert!(card["asset_id"].as_str().expect("an id").contains("sandbox"));
+        assert_eq!(card["cost"], "$0.01");
+        assert!(card["thumbnail"].is_string());
+    }
+    let html = std::fs::read_to_string(report).expect("a report");
+    assert!(html.contains("Sandbox: ids mean nothing outside"));
+}
+
+#[test]
+fn a_run_leaves_its_report() {
+    let cast = sample_cast();
+    Castline::on(&cast)
+        .run(&["run", "--sandbox", "--report", "run.html"])
+        .exits_with(0);
+    let cards = &data(&cast.folder.path().join("run.html"))["cards"];
+    for card in cards.as_array().expect("cards") {
+        assert_eq!(card["standing"], "enrolled");
+        assert!(
+            card["asset_id"].is_string() && card["thumbnail"].is_string(),
+            "{card}"
+        );
+    }
+}
+
+#[test]
+fn a_plan_tells_what_each_character_would_cost() {
+    let cast = sample_cast();
+    Castline::on(&cast)
+        .run(&["plan", "--sandbox", "--report", "plan.html"])
+        .exits_with(0);
+    let data = data(&cast.folder.path().join("plan.html"));
+    let cards = data["cards"].as_array().expect("cards");
+    assert!(
+        cards
+            .iter()
+            .all(|c| c["standing"] == "to_enroll" && c["cost"] == "$0.01")
+    );
+}
+
+#[test]
+fn without_a_ledger_there_is_nothing_to_report() {
+    let cast = sample_cast();
+    let ended = Castline::on(&cast).run(&["report", "--sandbox"]);
+    ended.exits_with(2);
+    assert!(
+        ended.stderr.contains("--report FILE"),
+        "it tells the way: {}",
+        ended.stderr
+    );
+}

@@ -1,0 +1,394 @@
+//! The review page: who may come in, what a decision does, and its keys in a browser.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use crate::support::browser::Browser;
+use crate::support::{Cast, Castline, sample_cast};
+use serde_json::{Value, json};
+
+/// `castline review`, serving.
+struct Review {
+    process: Child,
+    host: String,
+    token: String,
+    unsure: u64,
+}
+
+impl Review {
+    fn start(cast: &Cast) -> Self {
+        let mut process = Castline::on(cast)
+            .command(&["review", "--sandbox", "--no-open", "--json"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("castline starts");
+        let message = BufReader::new(process.stdout.take().expect("stdout"))
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(&line.expect("a line")).expect("JSON"))
+            .find(|line| line["type"] == "review")
+            .expect("it tells its address");
+        let url = message["url"].as_str().expect("an address");
+        let (host, token) = url
+            .strip_prefix("http://")
+            .and_then(|rest| rest.split_once("/?token="))
+            .expect("host and token");
+        Self {
+            process,
+            host: host.to_owned(),
+            token: token.to_owned(),
+            unsure: message["unsure"].as_u64().expect("a count"),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/?token={}", self.host, self.token)
+    }
+
+    /// One request over a connection of its own: status, headers, body.
+    fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
+        let mut text = format!(
+            "{request} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            text += &format!("Host: {}\r\n", self.host);
+        }
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        let mut stream = TcpStream::connect(&self.host).expect("it listens");
+        stream
+            .write_all(format!("{text}\r\n{body}").as_bytes())
+            .expect("a request");
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).expect("a reply");
+        let reply = String::from_utf8_lossy(&reply);
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), head.to_owned(), body.to_owned())
+    }
+
+    /// Takes the token to the door; gives the cookie.
+    fn enter(&self) -> String {
+        let (status, head, _) = self.ask(&format!("GET /?token={}", self.token), &[], "");
+        assert_eq!(status, 200, "{head}");
+        let cookie = head
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: "))
+            .expect("a cookie");
+        assert!(
+            cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+            "{cookie}"
+        );
+        cookie.split(';').next().expect("its value").to_owned()
+    }
+
+    fn post(&self, path: &str, cookie: &str, body: &Value) -> (u16, String) {
+        let origin = format!("http://{}", self.host);
+        let headers = [
+            ("Cookie", cookie),
+            ("Origin", &origin),
+            ("Content-Type", "application/json"),
+        ];
+        let (status, _, body) = self.ask(&format!("POST {path}"), &headers, &body.to_string());
+        (status, body)
+    }
+}
+
+impl Drop for Review {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Pictures with something wrong about them; three are unsure: `Her double`, `Half gone`, `By night`.
+fn problems() -> Cast {
+    let cast = Cast::new(sample_cast().folder, "problems.csv");
+    let rows = std::fs::read_to_string(&cast.csv).expect("problems.csv");
+    let unsure_too = ["Far away", "Out of focus", "In the flash"];
+    let kept = rows
+        .lines()
+        .filter(|row| !unsure_too.iter().any(|name| row.starts_with(name)));
+    let kept: Vec<&str> = kept.collect();
+    std::fs::write(&cast.csv, kept.join("\n")).expect("problems.csv");
+    Cast::new(cast.folder, "problems.csv")
+}
+
+/// What a run would do with a character now.
+fn planned(cast: &Cast, name: &str) -> String {
+    let plan = Castline::on(cast).run(&["plan", "--sandbox", "--json"]);
+    let event = plan
+        .events("planned")
+        .into_iter()
+        .find(|event| event["name"] == name);
+    event.expect("it is planned")["standing"]
+        .as_str()
+        .expect("an action")
+        .to_owned()
+}
+
+#[test]
+fn only_the_first_to_bring_the_token_comes_in() {
+    let cast = problems();
+    let review = Review::start(&cast);
+    let status = |request: &str, headers: &[(&str, &str)]| review.ask(request, headers, "").0;
+    let right = format!("GET /?token={}", review.token);
+    assert_eq!(status("GET /", &[]), 403, "no token");
+    assert_eq!(
+        status(&format!("GET /?token={}", "0".repeat(64)), &[]),
+        403,
+        "a wrong token"
+    );
+    assert_eq!(status("GET /picture/0", &[]), 403, "no cookie");
+    assert_eq!(status("GET /nowhere", &[]), 403, "nor what isn't there");
+    assert_eq!(
+        status(&right, &[("Host", "evil.example")]),
+        403,
+        "a name that was bound to this address"
+    );
+    assert_eq!(status(&right, &[("Host", "127.0.0.1")]), 403, "another port");
+
+    let cookie = review.enter();
+    assert_eq!(status(&right, &[]), 403, "the token works once");
+    assert_eq!(
+        status("GET /", &[("Cookie", &cookie)]),
+        200,
+        "whoever is in may reload"
+    );
+    assert_eq!(
+        status("GET /", &[("Cookie", &cookie), ("Host", "evil.example")]),
+        403
+    );
+    assert_eq!(status("GET /", &[("Cookie", "castline_review=guessed")]), 403);
+    let (status, head, _) = review.ask("GET /picture/0", &[("Cookie", &cookie)], "");
+    assert_eq!(status, 200);
+    for header in [
+        "cache-control: no-store",
+        "content-type: image/jpeg",
+        "x-content-type-options: nosniff",
+    ] {
+        assert!(head.contains(header), "{header}: {head}");
+    }
+}
+
+#[test]
+fn a_decision_comes_from_the_page_itself_or_not_at_all() {
+    let cast = problems();
+    let review = Review::start(&cast);
+    let cookie = review.enter();
+    let own = format!("http://{}", review.host);
+    let body = json!({"item": 0, "decision": "approved"}).to_string();
+    let post = |headers: &[(&str, &str)]| {
+        let mut all = vec![("Cookie", cookie.as_str())];
+        all.extend(headers);
+        review.ask("POST /decide", &all, &body).0
+    };
+    assert_eq!(post(&[("Content-Type", "application/json")]), 403, "no origin");
+    assert_eq!(
+        post(&[
+            ("Content-Type", "application/json"),
+            ("Origin", "https://evil.example")
+        ]),
+        403
+    );
+    assert_eq!(
+        post(&[
+            ("Content-Type", "application/json"),
+            ("Origin", "http://127.0.0.1:1")
+        ]),
+        403
+    );
+    assert_eq!(
+        post(&[("Content-Type", "text/plain"), ("Origin", &own)]),
+        403,
+        "what a form can send"
+    );
+    assert_eq!(planned(&cast, "Her double"), "to_review", "none of them was kept");
+    assert_eq!(
+        post(&[("Content-Type", "application/json"), ("Origin", &own)]),
+        200
+    );
+    let elsewhere = json!({"item": 99, "decision": "approved"});
+    assert_eq!(review.post("/decide", &cookie, &elsewhere).0, 404);
+}
+
+#[test]
+fn decisions_land_at_once_and_runs_go_by_them() {
+    let cast = problems();
+    let mut review = Review::start(&cast);
+    assert_eq!(review.unsure, 3);
+    let cookie = review.enter();
+    let decide = |item: usize, decision: Value| {
+        let (status, body) = review.post("/decide", &cookie, &json!({"item": item, "decision": decision}));
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).expect("a tally")
+    };
+    decide(0, json!("approved"));
+    decide(1, json!("rejected"));
+    let tally = decide(2, json!("approved"));
+    assert_eq!(tally, json!({"approved": 2, "rejected": 1, "open": 0}));
+    assert_eq!(
+        planned(&cast, "Her double"),
+        "to_enroll",
+        "although the picture stands under two names"
+    );
+    assert_eq!(planned(&cast, "Half gone"), "rejected");
+    assert_eq!(planned(&cast, "By night"), "to_enroll");
+    decide(2, Value::Null);
+    assert_eq!(planned(&cast, "By night"), "to_review", "taken back");
+
+    let locked = Castline::on(&cast).run(&["run", "--sandbox"]);
+    locked.exits_with(11);
+    assert_eq!(review.post("/done", &cookie, &json!({})).0, 200);
+    assert_eq!(review.process.wait().expect("it ends").code(), Some(0));
+
+    let again = Review::start(&cast);
+    assert_eq!(again.unsure, 1, "what is decided is not asked again");
+    drop(again);
+    let run = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    let enrolled = run.events("enrolled");
+    let has = |name: &str| enrolled.iter().any(|event| event["name"] == name);
+    assert!(
+        has("Her double") && !has("Half gone") && !has("By night"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn where_nothing_is_unsure_nothing_is_served() {
+    let cast = sample_cast();
+    let review = Castline::on(&cast).run(&["review", "--sandbox", "--no-open"]);
+    review.exits_with(0);
+    assert!(review.stdout.contains("nothing to review"), "{}", review.stdout);
+}
+
+#[test]
+fn a_director_decides_with_keys() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let cast = problems();
+    let mut review = Review::start(&cast);
+    browser.show(1280, 800, "light");
+    browser.open(&review.url());
+    let text = |browser: &mut Browser, id: &str| {
+        let text = browser.eval(&format!("document.getElementById('{id}').textContent"));
+        text.as_str().expect("a text").to_owned()
+    };
+    let drawn = "document.querySelector('#stage img')?.naturalWidth > 300";
+    browser.wait_for(drawn);
+    browser.shoot("review-light");
+    assert_eq!(
+        browser.eval("location.search"),
+        "",
+        "the token does not stay in the address"
+    );
+    assert_eq!(text(&mut browser, "name"), "Her double");
+    assert_eq!(text(&mut browser, "place"), "1 of 3 · 3 open");
+    assert_eq!(
+        browser.eval("document.querySelectorAll('#stage rect.over').length"),
+        1
+    );
+
+    browser.press("a");
+    assert_eq!(text(&mut browser, "name"), "Half gone");
+    browser.press("R");
+    assert_eq!(text(&mut browser, "name"), "By night");
+    assert_eq!(text(&mut browser, "place"), "3 of 3 · 1 open");
+    browser.press("ArrowLeft");
+    assert_eq!(text(&mut browser, "said"), "✕ Rejected");
+    browser.press("u");
+    assert_eq!(text(&mut browser, "said"), "");
+    browser.press("ArrowRight");
+    browser.click("#approve");
+    browser.wait_for(drawn);
+    browser.show(1280, 800, "dark");
+    browser.shoot("review-dark");
+    browser.show(390, 800, "dark");
+    browser.shoot("review-phone");
+    let wider = browser.eval("document.documentElement.scrollWidth - innerWidth");
+    assert!(wider.as_i64().expect("pixels") <= 0, "{wider} px too wide");
+    assert_eq!(text(&mut browser, "name"), "Half gone", "on to what is open");
+
+    browser.click("#done");
+    browser.wait_for("!document.getElementById('end').hidden");
+    browser.shoot("review-end");
+    assert_eq!(
+        text(&mut browser, "tally"),
+        "2 approved, 0 rejected, 1 left open."
+    );
+    assert_eq!(review.process.wait().expect("it ends").code(), Some(0));
+    assert_eq!(planned(&cast, "Her double"), "to_enroll");
+    assert_eq!(planned(&cast, "Half gone"), "to_review");
+    assert_eq!(browser.complaints(), [""; 0]);
+    let own = format!("http://{}/", review.host);
+    let foreign: Vec<_> = browser
+        .requests()
+        .iter()
+        .filter(|url| !url.starts_with(&own))
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+}
+
+#[test]
+fn a_check_and_the_status_go_by_what_was_decided() {
+    let cast = problems();
+    let castline = Castline::on(&cast);
+    let counts = || {
+        let check = castline.run(&["check", "--sandbox", "--json"]).summary();
+        [
+            &check["images"]["review"],
+            &check["standing"]["suitable"],
+            &check["standing"]["rejected"],
+        ]
+        .map(|count| count.as_u64().expect("a count"))
+    };
+    assert_eq!(counts(), [3, 0, 0]);
+    castline.run(&["run", "--sandbox"]).exits_with(3);
+    let before = castline.run(&["status", "--sandbox"]);
+    assert_eq!(before.stdout.matches("to review").count(), 3, "{}", before.stdout);
+    assert!(before.stderr.contains("castline review"), "{}", before.stderr);
+
+    let review = Review::start(&cast);
+    let cookie = review.enter();
+    for (item, decision) in [(0, "approved"), (1, "rejected")] {
+        let (status, message) = review.post("/decide", &cookie, &json!({"item": item, "decision": decision}));
+        assert_eq!(status, 200, "{message}");
+    }
+    drop(review);
+    assert_eq!(counts(), [3, 1, 1]);
+    let rows = castline.run(&["check", "--sandbox"]).stdout;
+    assert_eq!(
+        rows.matches("review\t").count(),
+        2,
+        "the approved one needs nobody: {rows}"
+    );
+    let after = castline.run(&["status", "--sandbox"]);
+    assert_eq!(after.stdout.matches("to review").count(), 1, "{}", after.stdout);
+}
+
+#[test]
+fn a_double_is_shown_beside_whose_picture_it_is() {
+    let cast = problems();
+    let review = Review::start(&cast);
+    let cookie = review.enter();
+    let get = |path: &str| review.ask(&format!("GET {path}"), &[("Cookie", &cookie)], "").0;
+    let (_, _, page) = review.ask("GET /", &[("Cookie", &cookie)], "");
+    assert!(page.contains(r#""beside":{"name":"The original""#), "{page}");
+    let with: Vec<u16> = (0..review.unsure)
+        .map(|item| get(&format!("/beside/{item}")))
+        .collect();
+    assert_eq!(
+        with.iter().filter(|status| **status == 200).count(),
+        1,
+        "{with:?}"
+    );
+    assert_eq!(
+        with.iter().filter(|status| **status == 404).count(),
+        2,
+        "{with:?}"
+    );
+}
