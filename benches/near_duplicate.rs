@@ -1,4 +1,4 @@
-//! What it costs to find pictures that stand under two names, in a cast that is all new: each is compared with those
+//! What it costs to find images that stand under two names, in a cast that is all new: each is compared with those
 //! before it. Beside it the plain way, which compares every pair.
 
 use std::hint::black_box;

@@ -11,7 +11,7 @@ use crate::util::money::Usd;
 
 /// Enroll game characters as AI-video assets and write a manifest of their ids.
 ///
-/// castline inspects every picture before any money moves, publishes it to S3, enrolls it once, and never pays for
+/// castline inspects every image before any money moves, publishes it to S3, enrolls it once, and never pays for
 /// the same character twice.
 #[derive(Debug, Parser)]
 #[command(name = "castline", version, propagate_version = true, max_term_width = 100)]

@@ -3,7 +3,7 @@
 //! here is what the binary, the tests and the benches need.
 //!
 //! castline takes a cast of game characters — a CSV or a folder of character art — to a manifest of asset ids for AI
-//! video. It inspects every picture before any money moves, publishes it, enrolls it once, and never pays twice.
+//! video. It inspects every image before any money moves, publishes it, enrolls it once, and never pays twice.
 //!
 //! ```text
 //!  cast            inspect                publish           enroll                 manifest

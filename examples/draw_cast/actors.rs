@@ -93,7 +93,7 @@ fn actors() -> [Sample; 3] {
     ]
 }
 
-/// Writes `actors.csv` and its pictures.
+/// Writes `actors.csv` and its images.
 pub(crate) fn write_all(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out.join("actors"))?;
     let mut csv = csv::Writer::from_path(out.join("actors.csv"))?;

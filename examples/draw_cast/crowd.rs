@@ -1,4 +1,4 @@
-//! Casts of any size for load tests. A few hundred faces are painted; every picture then shows one of them in
+//! Casts of any size for load tests. A few hundred faces are painted; every image then shows one of them in
 //! another place, size and light, before a wall of its own.
 
 use std::collections::HashSet;
@@ -23,11 +23,11 @@ pub(crate) struct Crowd {
     pub(crate) seed: u64,
     /// How many different faces are painted.
     pub(crate) faces: usize,
-    /// The longer side of the pictures, in pixels.
+    /// The longer side of the images, in pixels.
     pub(crate) size: u32,
 }
 
-/// Faces are painted this high, and enlarged for larger pictures.
+/// Faces are painted this high, and enlarged for larger images.
 const PAINTED: u32 = 400;
 
 impl Crowd {
@@ -81,7 +81,7 @@ impl Crowd {
         .paint()
     }
 
-    /// `face` somewhere near the middle of a picture of its own.
+    /// `face` somewhere near the middle of an image of its own.
     fn place(self, face: &RgbaImage, i: u64) -> RgbaImage {
         let mut rng = Rng::new((self.seed ^ 0x5EED).wrapping_mul(0x2000_0003).wrapping_add(i));
         let narrow = rng.pick(&[0.75, 0.8, 1.0]);

@@ -80,7 +80,7 @@ impl Mood {
         }
     }
 
-    /// The wall at (x, y) of the picture, both 0..1 from the upper left.
+    /// The wall at (x, y) of the image, both 0..1 from the upper left.
     pub(crate) fn behind(&self, x: f32, y: f32, aspect: f32) -> V {
         let (dx, dy) = ((x - 0.5) * aspect, y - 0.38);
         let r = (dx * dx + dy * dy).sqrt();

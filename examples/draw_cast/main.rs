@@ -37,7 +37,7 @@ struct Args {
     /// How many different faces to paint; with more characters, faces come again in other places and lights.
     #[arg(long, default_value_t = 200)]
     faces: usize,
-    /// The longer side of a picture, in pixels.
+    /// The longer side of an image, in pixels.
     #[arg(long, default_value_t = 640, value_parser = clap::value_parser!(u32).range(64..=8192))]
     size: u32,
     /// The folder to write cast.csv and art/ into.

@@ -50,7 +50,7 @@ pub(crate) enum Dress {
     Collar,
 }
 
-/// How the picture is finished.
+/// How the image is finished.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Finish {
     /// Smooth, as out of a renderer.

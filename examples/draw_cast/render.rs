@@ -1,5 +1,5 @@
 //! From a person to pixels: rays are marched through the distances, edges are sampled again, and the
-//! picture is finished as a render, a painting or an ink drawing.
+//! image is finished as a render, a painting or an ink drawing.
 
 use image::{Rgba, RgbaImage};
 use rayon::prelude::*;
@@ -9,7 +9,7 @@ use crate::math::V;
 use crate::person::{Finish, Gear, Hair, Person};
 use crate::scene::{Material, nearest};
 
-/// What part of the scene is in the picture, in the units of a head that is two high.
+/// What part of the scene is in the image, in the units of a head that is two high.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
     pub(crate) x: f32,
@@ -46,7 +46,7 @@ impl Frame {
     }
 }
 
-/// A picture to be painted.
+/// An image to be painted.
 #[derive(Debug, Clone)]
 pub(crate) struct Picture<'p> {
     pub(crate) who: &'p Person,

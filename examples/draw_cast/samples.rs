@@ -1,4 +1,4 @@
-//! The cast and the problems of `samples/`: each picture set by hand.
+//! The cast and the problems of `samples/`: each image set by hand.
 
 use std::path::Path;
 
@@ -449,7 +449,7 @@ pub(crate) fn write(picture: &RgbaImage, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes `cast.csv`, `problems.csv` and their pictures.
+/// Writes `cast.csv`, `problems.csv` and their images.
 pub(crate) fn write_all(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out.join("cast"))?;
     std::fs::create_dir_all(out.join("problems"))?;
@@ -473,7 +473,7 @@ pub(crate) fn write_all(out: &Path) -> Result<()> {
     problems(out, &cast)
 }
 
-/// What can be wrong with a picture: its file, who it shows, the reason that castline gives.
+/// What can be wrong with an image: its file, who it shows, the reason that castline gives.
 fn problems(out: &Path, cast: &[Sample]) -> Result<()> {
     let mut csv = csv::Writer::from_path(out.join("problems.csv"))?;
     csv.write_record(["name", "image", "expected"])?;

@@ -51,7 +51,7 @@ pub(crate) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Resu
     Ok(view)
 }
 
-/// The same pictures given as a CSV and as a folder have two ledgers, and would be paid for twice: says so where a
+/// The same images given as a CSV and as a folder have two ledgers, and would be paid for twice: says so where a
 /// ledger begins while another lies in the working folder, or above the cast's.
 fn other_ledger(settings: &Settings) {
     if !settings.is_default("ledger.path") {

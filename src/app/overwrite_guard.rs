@@ -139,7 +139,7 @@ impl OverwriteGuard {
         }
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         if extension.is_some_and(|e| PICTURE_EXTENSIONS.contains(&e.as_str())) {
-            return Err(refused(by, path, "is named as a picture"));
+            return Err(refused(by, path, "is named as an image"));
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub(crate) fn assets_of(context: &Context) -> Result<String, UsageError> {
     address.ok_or_else(|| UsageError(message.to_owned()))
 }
 
-/// Adopts what the provider lists under a name in doubt, made from the picture that was sent. Only what fits
+/// Adopts what the provider lists under a name in doubt, made from the image that was sent. Only what fits
 /// exactly one listed asset is settled: that something is not listed proves nothing.
 pub(crate) async fn reconcile(
     context: &Context,

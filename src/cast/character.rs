@@ -1,4 +1,4 @@
-//! One character of a cast: who, which picture, and what is known about it.
+//! One character of a cast: who, which image, and what is known about it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::Name;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Drawn or generated: the picture alone is enrolled.
+    /// Drawn or generated: the image alone is enrolled.
     #[default]
     Portrait,
     /// A real person, who proves by a liveness check that it is their own face.
@@ -58,7 +58,7 @@ impl std::str::FromStr for Kind {
     }
 }
 
-/// Where a character's picture is.
+/// Where a character's image is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file on this machine.
@@ -68,7 +68,7 @@ pub enum Source {
         /// Where it is.
         path: PathBuf,
     },
-    /// A picture on the web.
+    /// An image on the web.
     Url {
         /// As the cast gives it, but without a query that holds a signature.
         given: String,
@@ -98,7 +98,7 @@ impl Source {
         }
     }
 
-    /// A picture on the web, and how the cast writes its address.
+    /// An image on the web, and how the cast writes its address.
     pub fn url(given: &str, url: Url) -> Self {
         let signed = url
             .query_pairs()
@@ -139,16 +139,16 @@ impl fmt::Debug for Source {
     }
 }
 
-/// One row of a CSV, or one picture of a folder.
+/// One row of a CSV, or one image of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Character {
     /// What it is enrolled as.
     pub name: Name,
-    /// Its picture.
+    /// Its image.
     pub source: Source,
     /// How it is enrolled.
     pub kind: Kind,
-    /// Whether a person approves the picture, should the check be unsure (`approve` = yes).
+    /// Whether a person approves the image, should the check be unsure (`approve` = yes).
     pub approved: bool,
     /// Whether a real person agreed to be enrolled (`consent` = yes).
     pub consent: bool,

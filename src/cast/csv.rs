@@ -12,7 +12,7 @@ use crate::util::text::pluralize;
 /// Larger files are no casts: some 500 bytes a row, a million rows.
 const MAX_CSV_BYTES: u64 = 512 << 20;
 
-/// Reads the CSV at `path`. Pictures are looked for beside it.
+/// Reads the CSV at `path`. Images are looked for beside it.
 pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError> {
     let unreadable = |error| CastError::Unreadable {
         path: path.to_owned(),

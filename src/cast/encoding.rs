@@ -7,7 +7,7 @@ use super::CastError;
 /// `bytes` as text, without byte-order mark.
 pub(super) fn text<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, CastError> {
     const SPREADSHEET: &str = "save it as CSV (in Excel: \"CSV UTF-8\")";
-    const PICTURE: &str = "give castline a CSV, or the folder that the picture is in";
+    const PICTURE: &str = "give castline a CSV, or the folder that the image is in";
     let not_csv = match bytes {
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
             Some(("is text in UTF-16", "save it as UTF-8 (in Excel: \"CSV UTF-8\")"))
@@ -16,9 +16,9 @@ pub(super) fn text<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, CastErro
             Some(("is a spreadsheet or an archive", SPREADSHEET))
         }
         [0x89, b'P', b'N', b'G', ..] | [0xFF, 0xD8, 0xFF, ..] | [b'R', b'I', b'F', b'F', ..] => {
-            Some(("is a picture", PICTURE))
+            Some(("is an image", PICTURE))
         }
-        _ if bytes.contains(&0) => Some(("is not text", "give castline a CSV or a folder of pictures")),
+        _ if bytes.contains(&0) => Some(("is not text", "give castline a CSV or a folder of images")),
         _ => None,
     };
     if let Some((what, hint)) = not_csv {

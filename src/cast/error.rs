@@ -9,7 +9,7 @@ use crate::util::text::printable;
 #[derive(Debug, thiserror::Error)]
 pub enum CastError {
     /// There is no such file or folder.
-    #[error("{}: there is no such file or folder — name a CSV or a folder of pictures", .0.display())]
+    #[error("{}: there is no such file or folder — name a CSV or a folder of images", .0.display())]
     NotFound(PathBuf),
     /// The file or the folder can't be opened.
     #[error("{}: can't be read: {error} — check that you may read it", .path.display())]
@@ -19,7 +19,7 @@ pub enum CastError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// A spreadsheet, a picture or anything else that is no text.
+    /// A spreadsheet, an image or anything else that is no text.
     #[error("{}: {what}, not a CSV — {hint}", .path.display())]
     NotCsv {
         /// The file.
@@ -74,7 +74,7 @@ pub enum CastError {
     },
 }
 
-/// One row of a CSV, or one picture of a folder, that can't be used. `Display` gives one line:
+/// One row of a CSV, or one image of a folder, that can't be used. `Display` gives one line:
 /// where, what, and after a dash the mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowError {

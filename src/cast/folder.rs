@@ -1,4 +1,4 @@
-//! A cast as a folder: one character a picture, named after its file.
+//! A cast as a folder: one character an image, named after its file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::image_resolver::ImageResolver;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, Source, unique};
 
-/// What a file must be called to be taken for a picture.
+/// What a file must be called to be taken for an image.
 pub const PICTURE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tga", "bmp", "tif", "tiff"];
 
 /// Reads the folder at `root`.
@@ -45,7 +45,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
     unique::reject_duplicates(&names, &mut characters, &mut bad_rows);
     if characters.is_empty() && bad_rows.is_empty() {
         let hint = if files.is_empty() {
-            format!("pictures are files that end in {}", PICTURE_EXTENSIONS.join(", "))
+            format!("images are files that end in {}", PICTURE_EXTENSIONS.join(", "))
         } else {
             format!(
                 "include and exclude leave none of the {} that are there",
@@ -54,7 +54,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
         };
         return Err(CastError::Empty {
             path: root.to_owned(),
-            what: "no pictures in this folder",
+            what: "no images in this folder",
             hint,
         });
     }
@@ -76,7 +76,7 @@ fn bad(field: &'static str, problem: String, hint: &str) -> RowError {
     }
 }
 
-/// All pictures below `root`, relative to it with `/` between folders, in order; and what can't be read.
+/// All images below `root`, relative to it with `/` between folders, in order; and what can't be read.
 fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError>) {
     let (mut files, mut bad_rows) = (Vec::new(), Vec::new());
     let relative = |path: &Path| slashed(path.strip_prefix(root).unwrap_or(path));
@@ -130,7 +130,7 @@ fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError
                 "copy what it leads to into the folder, or allow this with --allow-outside",
             ));
         } else if is_folder {
-            // A linked folder inside of the cast is walked where it really is: each picture is found once.
+            // A linked folder inside of the cast is walked where it really is: each image is found once.
             if entry.path_is_symlink() && resolver.is_inside(entry.path()) {
                 walk.skip_current_dir();
             }

@@ -1,4 +1,4 @@
-//! Where the picture is that a row names: a file of the cast's folder, or an address on the web.
+//! Where the image is that a row names: a file of the cast's folder, or an address on the web.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,7 +7,7 @@ use url::Url;
 
 use super::Source;
 
-/// The folder that pictures must lie in.
+/// The folder that images must lie in.
 #[derive(Debug)]
 pub(super) struct ImageResolver {
     root: PathBuf,
@@ -16,7 +16,7 @@ pub(super) struct ImageResolver {
     allow_outside: bool,
 }
 
-/// What is wrong with the picture that a row names, and the mend.
+/// What is wrong with the image that a row names, and the mend.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ImagePathError {
     pub(super) problem: String,
@@ -39,14 +39,11 @@ impl ImageResolver {
         })
     }
 
-    /// The picture that `given` names.
+    /// The image that `given` names.
     pub(super) fn find(&self, given: &str) -> Result<Source, ImagePathError> {
         let given = given.trim();
         if given.is_empty() {
-            return path_error(
-                "no picture is named",
-                "write the path of one, relative to the CSV",
-            );
+            return path_error("no image is named", "write the path of one, relative to the CSV");
         }
         if given.contains('\0') {
             return path_error("the path holds a NUL character", "type the path again");
@@ -91,9 +88,9 @@ impl ImageResolver {
             Ok(meta) if meta.is_file() => Ok(Source::file(given, path)),
             Ok(meta) if meta.is_dir() => path_error(
                 format!("{given:?} is a folder"),
-                "name one picture in it, or give castline the folder as the cast",
+                "name one image in it, or give castline the folder as the cast",
             ),
-            Ok(_) => path_error(format!("{given:?} is not a regular file"), "name a picture"),
+            Ok(_) => path_error(format!("{given:?} is not a regular file"), "name an image"),
             Err(error) => path_error(
                 format!("{given:?} can't be read: {error}"),
                 "check the file and its links",
@@ -192,15 +189,12 @@ fn web(given: &str, scheme: &str) -> Result<Source, ImagePathError> {
         "http" => {
             return path_error(
                 "the address begins with http://",
-                "write https://: pictures are fetched encrypted only",
+                "write https://: images are fetched encrypted only",
             );
         }
         _ => {
             let hint = "name a file beside the CSV, or an https:// address";
-            return path_error(
-                format!("pictures can't be fetched from {scheme}: addresses"),
-                hint,
-            );
+            return path_error(format!("images can't be fetched from {scheme}: addresses"), hint);
         }
     }
     // What is wrong is told without the address, which may hold a password or a signature.

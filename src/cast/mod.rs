@@ -2,7 +2,7 @@
 //!
 //! What is wrong with the whole of it is one [`CastError`]; what is wrong with single rows is collected, all of
 //! it at once, in [`Cast::bad_rows`]. Each tells where, what, and what to do. Nothing is opened but the CSV and
-//! the folders: looking at pictures is the next station's work.
+//! the folders: looking at images is the next station's work.
 //!
 //! A CSV needs the columns `name` and `image` and may have `kind`, `approve`, `consent` and `note`; all others are
 //! carried to the manifest. It is UTF-8 with or without byte-order mark, with commas, semicolons or tabs.
@@ -32,7 +32,7 @@ pub use name::{MAX_NAME_CHARS, Name, NameError, NameKey};
 pub struct Cast {
     /// The CSV or the folder.
     pub path: PathBuf,
-    /// The folder that holds the pictures: the CSV's, or `path` itself.
+    /// The folder that holds the images: the CSV's, or `path` itself.
     pub root: PathBuf,
     /// Whoever can go on, in the order of the file, or of the paths in a folder. Their names are unique.
     pub characters: Vec<Character>,
@@ -43,7 +43,7 @@ pub struct Cast {
 /// What may belong to a cast.
 #[derive(Debug, Clone, Default)]
 pub struct CastOptions {
-    /// Whether pictures may lie outside of the cast's folder, by `..`, by links or by absolute paths.
+    /// Whether images may lie outside of the cast's folder, by `..`, by links or by absolute paths.
     pub allow_outside: bool,
     /// Of a folder, only files that match one of these patterns; empty for all. As in `.gitignore`: `*.png`,
     /// `heroes/`, `act1/*.webp`.

@@ -19,7 +19,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     dir
 }
 
-/// A CSV beside pictures `ana.png`, `art/bo.jpg` and `cy.webp`.
+/// A CSV beside images `ana.png`, `art/bo.jpg` and `cy.webp`.
 fn csv_dir(csv: impl AsRef<[u8]>) -> TempDir {
     folder(&[
         ("cast.csv", csv.as_ref()),
@@ -134,11 +134,11 @@ mod csv_files {
         for (row, message) in [
             (
                 "Ana,",
-                "line 2, image: no picture is named — write the path of one, relative to the CSV",
+                "line 2, image: no image is named — write the path of one, relative to the CSV",
             ),
             (
                 "Ana,art",
-                "line 2, image: \"art\" is a folder — name one picture in it, or give castline the folder as the cast",
+                "line 2, image: \"art\" is a folder — name one image in it, or give castline the folder as the cast",
             ),
             (
                 "Ana,anna.png",
@@ -150,11 +150,11 @@ mod csv_files {
             ),
             (
                 "Ana,s3://bucket/ana.png",
-                "line 2, image: pictures can't be fetched from s3: addresses — name a file beside the CSV, or an https:// address",
+                "line 2, image: images can't be fetched from s3: addresses — name a file beside the CSV, or an https:// address",
             ),
             (
                 "Ana,http://a.example/ana.png",
-                "line 2, image: the address begins with http:// — write https://: pictures are fetched encrypted only",
+                "line 2, image: the address begins with http:// — write https://: images are fetched encrypted only",
             ),
             (
                 "Ana,https://me:pw@a.example/ana.png",
@@ -207,8 +207,8 @@ mod csv_files {
     fn a_header_that_lacks_a_column_names_the_nearest() {
         for (header, message) in [
             (
-                "name,picture",
-                "line 1: no column is called \"image\" (there are \"name\", \"picture\") — call the column \"picture\" \"image\"",
+                "name,image",
+                "line 1: no column is called \"image\" (there are \"name\", \"image\") — call the column \"image\" \"image\"",
             ),
             (
                 "Nmae,image",
@@ -245,7 +245,7 @@ mod csv_files {
         for (bytes, message) in [
             (&b"\xFF\xFEn\0a\0m\0e\0"[..], "is text in UTF-16"),
             (b"PK\x03\x04rest", "is a spreadsheet or an archive"),
-            (b"\x89PNG\r\n\x1a\n", "is a picture"),
+            (b"\x89PNG\r\n\x1a\n", "is an image"),
             (b"name\0,image", "is not text"),
             (b"", "the file is empty"),
             (b"name,image\n", "no rows below the header"),
@@ -494,7 +494,7 @@ mod folders {
     fn a_folder_without_pictures_and_a_pattern_without_sense_are_errors() {
         let dir = folder(&[("readme.txt", b"-")]);
         let error = read(dir.path(), &CastOptions::default()).unwrap_err().to_string();
-        assert!(error.contains("no pictures in this folder"), "{error}");
+        assert!(error.contains("no images in this folder"), "{error}");
         fs::write(dir.path().join("ana.png"), "-").unwrap();
         let options = CastOptions {
             include: vec!["*.webp".to_owned()],

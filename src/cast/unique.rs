@@ -1,4 +1,4 @@
-//! Two characters of one name: which picture is meant can't be known, so neither is enrolled.
+//! Two characters of one name: which image is meant can't be known, so neither is enrolled.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -128,7 +128,7 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
         Err(error) => doctor.report("s3 setup", Bad(error.to_string()))?,
         Ok(publisher) => {
             let access = publisher.check_access(&fetcher).await;
-            let wrote = || Good("a picture of one pixel was written".to_owned());
+            let wrote = || Good("an image of one pixel was written".to_owned());
             doctor.report(
                 "s3 write",
                 access.write.map_or_else(|e| Bad(e.to_string()), |()| wrote()),

@@ -1,4 +1,4 @@
-//! `castline eval`: measures the eye on labelled pictures.
+//! `castline eval`: measures the eye on labelled images.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::exit::{ExitCode, UsageError};
 use crate::inspect::confusion::{Confusion, Label};
 use crate::inspect::{Inspection, Inspector, Verdict};
 
-/// One picture, as `--json` and `--errors` tell it.
+/// One image, as `--json` and `--errors` tell it.
 #[derive(Serialize)]
 struct Judged<'a> {
     #[serde(rename = "type")]
@@ -24,7 +24,7 @@ struct Judged<'a> {
     inspection: &'a Inspection,
 }
 
-/// Judges every labelled picture, and tells how often each verdict was given to each kind.
+/// Judges every labelled image, and tells how often each verdict was given to each kind.
 pub(super) fn eval(common: &Common, args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let (file, labels) = read(&args.labels)?;
     let root = file.parent().unwrap_or(Path::new("."));

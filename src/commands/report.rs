@@ -18,7 +18,7 @@ use crate::ledger::LedgerView;
 use crate::report::sheet::Sheet;
 use crate::settings::Settings;
 
-/// Writes the report of a ledger; the pictures are those of the cast, as they are now.
+/// Writes the report of a ledger; the images are those of the cast, as they are now.
 pub(super) fn report(
     common: &Common,
     cast: Option<&Path>,

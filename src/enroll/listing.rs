@@ -21,7 +21,7 @@ pub struct Listed {
     pub asset_id: String,
     /// The name that it was enrolled under.
     pub name: String,
-    /// The picture that it was made from.
+    /// The image that it was made from.
     #[serde(alias = "image_url")]
     pub image_url: String,
     /// When, as the provider writes it.
@@ -45,9 +45,9 @@ pub enum Match {
     Several(Vec<Listed>),
 }
 
-/// Finds the asset that was enrolled as `name` from the picture at `url`, among those that no character has.
+/// Finds the asset that was enrolled as `name` from the image at `url`, among those that no character has.
 ///
-/// Both must agree: names repeat, and a picture's address alone may stand for two characters. Addresses are
+/// Both must agree: names repeat, and an image's address alone may stand for two characters. Addresses are
 /// compared without query, where signatures stand.
 pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -> Match {
     let plain = |url: &str| {

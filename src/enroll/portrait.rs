@@ -11,7 +11,7 @@ use crate::net::public_url::PublicUrl;
 pub struct EnrollRequest {
     /// The character's name, 1–64 characters.
     pub name: String,
-    /// Where its picture is seen.
+    /// Where its image is seen.
     pub image_url: PublicUrl,
 }
 

@@ -36,11 +36,11 @@ pub enum Event {
         /// What is wrong, and the mend.
         message: String,
     },
-    /// A picture was looked at.
+    /// An image was looked at.
     Checked {
         /// The character.
         name: String,
-        /// The picture, as the cast gives it.
+        /// The image, as the cast gives it.
         source: String,
         /// Whether it may be enrolled.
         verdict: Verdict,
@@ -67,7 +67,7 @@ pub enum Event {
         /// What that costs, as far as known beforehand.
         cost_usd: Usd,
     },
-    /// A picture has its public address.
+    /// An image has its public address.
     Published {
         /// The character.
         name: String,
@@ -184,9 +184,9 @@ pub enum LivenessState {
 pub enum Stage {
     /// A real actor's consent is not recorded in the cast.
     Consent,
-    /// Its picture could not be read or fetched, or is unsuitable.
+    /// Its image could not be read or fetched, or is unsuitable.
     Inspect,
-    /// Its picture could not be uploaded or is not publicly seen.
+    /// Its image could not be uploaded or is not publicly seen.
     Publish,
     /// A real actor has not passed the liveness check.
     Liveness,

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Verdict;
 
-/// One labelled picture.
+/// One labelled image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Label {
-    /// The picture, relative to the file of labels.
+    /// The image, relative to the file of labels.
     pub path: String,
     /// How many faces it shows: 0, 1, or 2 for several.
     pub faces: u8,
@@ -79,14 +79,14 @@ pub struct Confusion {
     pub kinds: BTreeMap<String, Counts>,
     /// By style; single faces and the others apart.
     pub styles: BTreeMap<String, Counts>,
-    /// Pictures with exactly one face.
+    /// Images with exactly one face.
     pub one: Counts,
-    /// Pictures with none, or several.
+    /// Images with none, or several.
     pub not_one: Counts,
 }
 
 impl Confusion {
-    /// Counts one picture.
+    /// Counts one image.
     pub fn add(&mut self, label: &Label, verdict: Verdict) {
         let one = label.faces == 1;
         let style = if label.style.is_empty() {

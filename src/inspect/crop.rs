@@ -1,4 +1,4 @@
-//! Crops a picture to head and shoulders.
+//! Crops an image to head and shoulders.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::Pixels;
 use super::{Face, MIN_SIDE, RATIOS};
 
-/// Whether a prepared picture is cropped.
+/// Whether a prepared image is cropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Crop {
@@ -35,7 +35,7 @@ impl FromStr for Crop {
     }
 }
 
-/// A part of a picture, in its pixels.
+/// A part of an image, in its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) x: u32,
@@ -54,7 +54,7 @@ pub(super) fn whole((width, height): (u32, u32)) -> Part {
 }
 
 /// Head and shoulders: `margin` sizes of the face on each side and above it, and half as much again below.
-/// The face is never cut, and what comes out keeps the API's limits where the whole picture does.
+/// The face is never cut, and what comes out keeps the API's limits where the whole image does.
 pub(super) fn portrait(face: &Face, (width, height): (u32, u32), margin: f32) -> Part {
     let (across, down) = (face.width * margin, face.height * margin);
     let x = span(face.x - across, face.x + face.width + across, width, 0);

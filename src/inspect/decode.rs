@@ -1,4 +1,4 @@
-//! Decodes untrusted pictures: what they are is seen from their content, their size is checked from the
+//! Decodes untrusted images: what they are is seen from their content, their size is checked from the
 //! header before any pixel is decoded, and what comes out is upright sRGB with 8 bits a channel.
 
 use std::io::Cursor;
@@ -12,14 +12,14 @@ use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 /// as soon as it is met.
 const PNG_EXTRAS: u64 = 64 << 20;
 
-/// What a picture may take.
+/// What an image may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caps {
     pub(super) pixels: u64,
     pub(super) bytes: u64,
 }
 
-/// The pixels of a picture.
+/// The pixels of an image.
 #[derive(Debug)]
 pub(super) enum Pixels {
     /// Nothing shows through.
@@ -37,13 +37,13 @@ impl Pixels {
     }
 }
 
-/// Why a picture can't be decoded.
+/// Why an image can't be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DecodeError {
     #[error("the file is empty")]
     Empty,
     #[error(
-        "this is no picture that castline knows; save it as PNG, JPEG or WebP (TGA, BMP and TIFF are read too)"
+        "this is no image that castline knows; save it as PNG, JPEG or WebP (TGA, BMP and TIFF are read too)"
     )]
     Unknown,
     #[error("{width} × {height} pixels are more than the {most} that are decoded; save it smaller")]
@@ -56,7 +56,7 @@ pub(super) enum DecodeError {
     Broken(String),
 }
 
-/// Decodes a picture.
+/// Decodes an image.
 pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -120,7 +120,7 @@ fn read(mut decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeErro
         return Err(DecodeError::TooManyBytes(caps.bytes));
     }
     decoder.set_limits(limits(caps)).map_err(|e| broken(e, caps))?;
-    // Orientation and profile are extras: without them the picture is still a picture.
+    // Orientation and profile are extras: without them the image is still an image.
     let orientation = decoder.orientation().ok();
     let profile = decoder.icc_profile().ok().flatten();
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e, caps))?;

@@ -1,4 +1,4 @@
-//! Looks at a picture: bytes in; verdict, reasons and prepared bytes out. No files, no network.
+//! Looks at an image: bytes in; verdict, reasons and prepared bytes out. No files, no network.
 
 pub mod confusion;
 mod crop;
@@ -30,19 +30,19 @@ pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 pub const MIN_SIDE: u32 = 300;
 /// The API's most of a side, in pixels.
 pub const MAX_SIDE: u32 = 6000;
-/// The API's most bytes of a picture; a little less, to be on the safe side of "10 MB".
+/// The API's most bytes of an image; a little less, to be on the safe side of "10 MB".
 pub const MAX_BYTES: usize = 9_900_000;
 /// The API's least and most width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
-/// Raised whenever the same picture could be judged or prepared otherwise than before.
+/// Raised whenever the same image could be judged or prepared otherwise than before.
 const VERSION: u32 = 4;
 
-/// How pictures are judged and prepared.
+/// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InspectSettings {
-    /// Longest side of a prepared picture, in pixels.
+    /// Longest side of a prepared image, in pixels.
     pub long_side: u32,
-    /// Format of prepared pictures.
+    /// Format of prepared images.
     pub format: OutputFormat,
     /// JPEG quality, 1–100.
     pub quality: u8,
@@ -52,11 +52,11 @@ pub struct InspectSettings {
     pub max_pixels: u64,
     /// Decoding must not take more bytes.
     pub max_decode_bytes: u64,
-    /// Whether a prepared picture is cropped.
+    /// Whether a prepared image is cropped.
     pub crop: Crop,
     /// What a crop leaves around the face, in sizes of the face.
     pub margin: f32,
-    /// A prepared picture is kept so large that its face has this many pixels, if the source has them.
+    /// A prepared image is kept so large that its face has this many pixels, if the source has them.
     pub face_px: u32,
     /// When a face is a face, and a good one.
     pub thresholds: Thresholds,
@@ -80,7 +80,7 @@ impl Default for InspectSettings {
 }
 
 /// When a face is a face, and a good one. Scores are likelihoods, 0–1, calibrated on labelled game art
-/// (`models/README.md`); `castline eval` measures what others would give on a studio's own pictures.
+/// (`models/README.md`); `castline eval` measures what others would give on a studio's own images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
@@ -92,9 +92,9 @@ pub struct Thresholds {
     pub second: f32,
     /// A second face from this on is one.
     pub several: f32,
-    /// Of the face's box, at least this part lies within the picture.
+    /// Of the face's box, at least this part lies within the image.
     pub cut_off: f32,
-    /// The face's longer side over the picture's is at least this; half as much again where the face is not sure.
+    /// The face's longer side over the image's is at least this; half as much again where the face is not sure.
     pub least_size: f32,
     /// Mean luma of the middle of the face, 0–255, at least.
     pub dark: f32,
@@ -127,7 +127,7 @@ impl Default for Thresholds {
     }
 }
 
-/// Format of prepared pictures.
+/// Format of prepared images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
@@ -187,7 +187,7 @@ impl FromStr for OutputFormat {
     }
 }
 
-/// A picture as it is published: within the API's limits, without metadata.
+/// An image as it is published: within the API's limits, without metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// The file.
@@ -200,7 +200,7 @@ pub struct Prepared {
     pub height: u32,
 }
 
-/// Judges and prepares pictures; shared by all threads.
+/// Judges and prepares images; shared by all threads.
 #[derive(Debug)]
 pub struct Inspector {
     settings: InspectSettings,
@@ -220,12 +220,12 @@ impl Inspector {
         }
     }
 
-    /// Changes whenever the same picture could be judged or prepared otherwise: the key of caches.
+    /// Changes whenever the same image could be judged or prepared otherwise: the key of caches.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Judges a picture.
+    /// Judges an image.
     pub fn inspect(&self, bytes: &[u8]) -> Inspection {
         match self.decode(bytes) {
             Ok(pixels) => self.judge(&self.fitted(&pixels), pixels.dimensions()),
@@ -233,7 +233,7 @@ impl Inspector {
         }
     }
 
-    /// Judges a picture, and prepares it unless it is unsuitable.
+    /// Judges an image, and prepares it unless it is unsuitable.
     pub fn inspect_and_prepare(&self, bytes: &[u8]) -> (Inspection, Option<Prepared>) {
         let pixels = match self.decode(bytes) {
             Ok(pixels) => pixels,
@@ -256,7 +256,7 @@ impl Inspector {
         (inspection, prepared)
     }
 
-    /// Prepares a picture that was judged before; `None` when it can't be.
+    /// Prepares an image that was judged before; `None` when it can't be.
     pub fn prepare(&self, bytes: &[u8], inspection: &Inspection) -> Option<Prepared> {
         let pixels = self.decode(bytes).ok()?;
         let picture = self.around_face(&pixels, inspection);
@@ -264,19 +264,19 @@ impl Inspector {
         prepare::encode(&picture, self.settings.format, self.settings.quality)
     }
 
-    /// A small copy for people to look at, at most [`Thumbnail::SIDE`] px a side; `None` when the picture can't be read.
+    /// A small copy for people to look at, at most [`Thumbnail::SIDE`] px a side; `None` when the image can't be read.
     pub fn thumbnail(&self, bytes: &[u8]) -> Option<Thumbnail> {
         let pixels = self.decode(bytes).ok()?;
         thumbnail::of(&self.fitted(&pixels))
     }
 
-    /// The picture at the size of publishing, whole, as a JPEG for people; `None` when it can't be read.
+    /// The image at the size of publishing, whole, as a JPEG for people; `None` when it can't be read.
     pub fn preview(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let pixels = self.decode(bytes).ok()?;
         prepare::jpeg(&self.fitted(&pixels), 88)
     }
 
-    /// The picture cropped to its face, or larger for its face's sake, when the settings ask for either.
+    /// The image cropped to its face, or larger for its face's sake, when the settings ask for either.
     fn around_face(&self, pixels: &Pixels, inspection: &Inspection) -> Option<RgbImage> {
         let face = inspection.faces.first()?;
         let settings = &self.settings;
@@ -293,7 +293,7 @@ impl Inspector {
         (!same).then(|| prepare::fit(&crop::cut(pixels, area), long_side, settings.background))
     }
 
-    /// Judges the faces alone, whatever the picture's size and proportions: for measuring on small pictures.
+    /// Judges the faces alone, whatever the image's size and proportions: for measuring on small images.
     pub fn inspect_faces(&self, bytes: &[u8]) -> Inspection {
         match self.decode(bytes) {
             Ok(pixels) => self.judge_faces(&self.fitted(&pixels), pixels.dimensions()),
@@ -309,12 +309,12 @@ impl Inspector {
         decode::decode(bytes, caps)
     }
 
-    /// The picture at the size it is published, on its ground.
+    /// The image at the size it is published, on its ground.
     fn fitted(&self, pixels: &Pixels) -> RgbImage {
         prepare::fit(pixels, self.settings.long_side, self.settings.background)
     }
 
-    /// Judges a picture that is decoded already, as it is going to be published: `dimensions` are those that it came with.
+    /// Judges an image that is decoded already, as it is going to be published: `dimensions` are those that it came with.
     pub fn judge(&self, picture: &RgbImage, dimensions: (u32, u32)) -> Inspection {
         let mut inspection = self.judge_faces(picture, dimensions);
         size(&mut inspection);

@@ -1,7 +1,7 @@
-//! Finds pictures that are the same, or nearly: scaled, encoded again, slightly brighter or trimmed.
+//! Finds images that are the same, or nearly: scaled, encoded again, slightly brighter or trimmed.
 //!
 //! Two characters of a series can share all but a small face: a mean difference alone takes them for one
-//! picture. So no single place may differ by more than scaling and trimming explain.
+//! image. So no single place may differ by more than scaling and trimming explain.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ const VALUES: usize = SIDE * SIDE * 3;
 /// Mean difference a value, of 255, up to which two thumbnails can be nearly the same.
 const NEAR: u32 = 4;
 /// What each value may differ by, of 255, and so much more for each unit by which the values around it
-/// differ: an edge that lies a little elsewhere moves what is beside it. On 276 pictures of game art, the
+/// differ: an edge that lies a little elsewhere moves what is beside it. On 276 images of game art, the
 /// worst value of 99 % stays within it when scaled by ½ or 1½, encoded as JPEG 60, or made 3 % brighter, and
 /// that of most when trimmed by 1 % on each side; of 14 pairs of other faces in the same dress, none does.
 const VALUE: f32 = 7.0;
@@ -43,10 +43,10 @@ impl ImageSignature {
         Self(small.as_raw().as_slice().try_into().expect("12 × 12 colours"))
     }
 
-    /// Whether both are the same picture, or nearly.
+    /// Whether both are the same image, or nearly.
     pub fn is_near(&self, other: &Self) -> bool {
         let mut sum = 0;
-        // In parts: most pictures differ in the first already, and a cast has many pairs.
+        // In parts: most images differ in the first already, and a cast has many pairs.
         for (a, b) in self.0.chunks(36).zip(other.0.chunks(36)) {
             sum += a
                 .iter()
@@ -108,7 +108,7 @@ impl Sums {
 /// SignatureIndex with what each belongs to. It finds what [`ImageSignature::is_near`] finds, and compares few: only those of
 /// about the same brightness, over all, and colour by colour in each band.
 ///
-/// A cast of 50,000 new pictures is 1.25 thousand million pairs: `cargo bench --bench signature`.
+/// A cast of 50,000 new images is 1.25 thousand million pairs: `cargo bench --bench signature`.
 #[derive(Debug, Clone)]
 pub struct SignatureIndex<T> {
     all: Vec<(ImageSignature, T)>,
@@ -129,7 +129,7 @@ impl<T> SignatureIndex<T> {
     /// Adds one.
     pub fn push(&mut self, signature: ImageSignature, whose: T) {
         let sums = Sums::of(&signature);
-        let at = u32::try_from(self.all.len()).expect("fewer pictures than that");
+        let at = u32::try_from(self.all.len()).expect("fewer images than that");
         self.cells[(sums.all() / CELL) as usize].push((at, sums));
         self.all.push((signature, whose));
     }

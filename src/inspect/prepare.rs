@@ -1,4 +1,4 @@
-//! Makes a picture fit for publishing: size, ground, format, no metadata.
+//! Makes an image fit for publishing: size, ground, format, no metadata.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
@@ -8,8 +8,8 @@ use super::decode::Pixels;
 use super::resize::{Quality, resized, resized_with_alpha};
 use super::{MAX_BYTES, MIN_SIDE, OutputFormat, Prepared};
 
-/// Lays a picture on its ground, at the size that fits: never enlarged, the longer side at most
-/// `long_side`, the shorter one not under the API's least if the picture allows it.
+/// Lays an image on its ground, at the size that fits: never enlarged, the longer side at most
+/// `long_side`, the shorter one not under the API's least if the image allows it.
 pub(super) fn fit(pixels: &Pixels, long_side: u32, ground: [u8; 3]) -> RgbImage {
     let (width, height) = pixels.dimensions();
     let (longer, shorter) = (f64::from(width.max(height)), f64::from(width.min(height)));
@@ -42,7 +42,7 @@ fn flatten(rgba: &[u8], (width, height): (u32, u32), ground: [u8; 3]) -> RgbImag
     out
 }
 
-/// Encodes a fitted picture, under the API's limit of bytes; a picture that is too heavy is made smaller.
+/// Encodes a fitted image, under the API's limit of bytes; an image that is too heavy is made smaller.
 pub(super) fn encode(picture: &RgbImage, format: OutputFormat, quality: u8) -> Option<Prepared> {
     let mut smaller;
     let mut picture = picture;

@@ -1,4 +1,4 @@
-//! Is the face sharp, lit and whole? Looks at the luma of the face's box in the fitted picture.
+//! Is the face sharp, lit and whole? Looks at the luma of the face's box in the fitted image.
 
 use image::RgbImage;
 
@@ -19,7 +19,7 @@ pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Foun
     if seen < thresholds.cut_off {
         review(
             ReasonCode::FaceCutOff,
-            "the face reaches over the picture's edge: leave room around it",
+            "the face reaches over the image's edge: leave room around it",
         );
     }
     // A face that can't be made out may well be one that is too small for it.
@@ -27,7 +27,7 @@ pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Foun
     if area.longer_side() / width.max(height) < thresholds.least_size * doubtful {
         review(
             ReasonCode::FaceTooSmall,
-            "the face is a small part of the picture: crop closer to it",
+            "the face is a small part of the image: crop closer to it",
         );
     }
     let Some(patch) = Patch::of(picture, face) else {
@@ -37,7 +37,7 @@ pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Foun
     if mean < thresholds.dark {
         review(
             ReasonCode::TooDark,
-            "the face is very dark: light it, or lighten the picture",
+            "the face is very dark: light it, or lighten the image",
         );
     } else if mean > thresholds.bright {
         review(

@@ -1,4 +1,4 @@
-//! Smaller copies of pictures.
+//! Smaller copies of images.
 
 use std::cell::RefCell;
 
@@ -16,7 +16,7 @@ pub(super) enum Quality {
 }
 
 thread_local! {
-    /// Keeps its buffers from picture to picture.
+    /// Keeps its buffers from image to image.
     static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
 
@@ -68,6 +68,6 @@ fn resample(
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     RESIZER
         .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options))
-        .expect("both pictures have the same kind of pixels");
+        .expect("both images have the same kind of pixels");
     target.into_vec()
 }

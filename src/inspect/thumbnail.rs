@@ -41,7 +41,7 @@ pub(super) fn of(picture: &RgbImage) -> Option<Thumbnail> {
 mod tests {
     use super::*;
 
-    /// The hardest picture for JPEG: no two neighbours alike.
+    /// The hardest image for JPEG: no two neighbours alike.
     fn noise(width: u32, height: u32) -> RgbImage {
         let mut state = 1u32;
         RgbImage::from_fn(width, height, |_, _| {

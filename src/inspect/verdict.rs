@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a picture may be enrolled.
+/// Whether an image may be enrolled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Exactly one clearly visible face, in a picture that the API takes.
+    /// Exactly one clearly visible face, in an image that the API takes.
     Suitable,
     /// Unsure: a person should look; enrolled only when approved.
     Review,
@@ -37,7 +37,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Why a picture is not simply suitable: fixed codes, for scripts.
+/// Why an image is not simply suitable: fixed codes, for scripts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonCode {
@@ -45,9 +45,9 @@ pub enum ReasonCode {
     NoFace,
     /// More than one face.
     SeveralFaces,
-    /// The face is a small part of the picture.
+    /// The face is a small part of the image.
     FaceTooSmall,
-    /// The face reaches the picture's edge.
+    /// The face reaches the image's edge.
     FaceCutOff,
     /// The face is covered. Not given yet: what the networks tell of covered faces and of plain ones overlaps too
     /// much (`models/README.md`); a covered face is suitable, or for review with `no_face`.
@@ -64,11 +64,11 @@ pub enum ReasonCode {
     TooBright,
     /// The face hardly differs from itself.
     LowContrast,
-    /// The file can't be read as a picture.
+    /// The file can't be read as an image.
     Unreadable,
     /// More pixels or bytes than are decoded.
     TooLarge,
-    /// The same picture, or nearly, stands under another name.
+    /// The same image, or nearly, stands under another name.
     DuplicateOf(String),
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for ReasonCode {
     }
 }
 
-/// Why a picture is not simply suitable.
+/// Why an image is not simply suitable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// For scripts.
@@ -104,7 +104,7 @@ pub struct Reason {
     pub message: String,
 }
 
-/// A face, in pixels of the picture as it is displayed.
+/// A face, in pixels of the image as it is displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Face {
     /// Left edge.
@@ -119,7 +119,7 @@ pub struct Face {
     pub score: f32,
 }
 
-/// What was seen in a picture, and what it means.
+/// What was seen in an image, and what it means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
     /// Whether it may be enrolled.
@@ -132,12 +132,12 @@ pub struct Inspection {
     pub width: u32,
     /// Height in pixels, as displayed; 0 when unreadable.
     pub height: u32,
-    /// By which nearly equal pictures are found; `None` when unreadable.
+    /// By which nearly equal images are found; `None` when unreadable.
     pub signature: Option<super::ImageSignature>,
 }
 
 impl Inspection {
-    /// What is known of a file that is no picture.
+    /// What is known of a file that is no image.
     pub fn unreadable(code: ReasonCode, message: String) -> Self {
         let reasons = vec![Reason { code, message }];
         Self {
@@ -156,13 +156,13 @@ impl Inspection {
         self.reasons.push(Reason { code, message });
     }
 
-    /// Whether it says that the same picture stands under another name.
+    /// Whether it says that the same image stands under another name.
     pub fn is_duplicate(&self) -> bool {
         let duplicate = |reason: &Reason| matches!(reason.code, ReasonCode::DuplicateOf(_));
         self.reasons.iter().any(duplicate)
     }
 
-    /// Says that the same picture stands under another name: a case for review.
+    /// Says that the same image stands under another name: a case for review.
     pub fn mark_duplicate(&mut self, other: &str, gone: bool) {
         let code = ReasonCode::DuplicateOf(other.to_owned());
         // An inspection out of the ledger says it already.

@@ -13,13 +13,13 @@ use crate::util::money::Usd;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// In the cast; its picture is not judged yet, or waits for a person.
+    /// In the cast; its image is not judged yet, or waits for a person.
     Seen,
-    /// Its picture can't be enrolled.
+    /// Its image can't be enrolled.
     Unsuitable,
-    /// Its picture may be published.
+    /// Its image may be published.
     Prepared,
-    /// Its picture has a public address.
+    /// Its image has a public address.
     Published,
     /// A paid call is about to leave, or has left; its outcome is not known yet.
     Intent,
@@ -62,19 +62,19 @@ pub struct Record {
     pub kind: Kind,
     /// Where it stands.
     pub state: State,
-    /// Its picture, as the cast gives it.
+    /// Its image, as the cast gives it.
     pub source: String,
-    /// SHA-256 of its picture when it was last seen, in hex.
+    /// SHA-256 of its image when it was last seen, in hex.
     pub source_sha256: Option<String>,
     /// Extra columns of the cast.
     pub extra: Vec<(String, String)>,
-    /// What the eye said of the picture.
+    /// What the eye said of the image.
     pub verdict: Option<Verdict>,
     /// The published object.
     pub object_key: Option<String>,
     /// Its public address, without signature.
     pub url: Option<String>,
-    /// SHA-256 of the picture that the paid call under way, or in doubt, is about.
+    /// SHA-256 of the image that the paid call under way, or in doubt, is about.
     pub attempted_sha256: Option<String>,
     /// What that call was expected to cost.
     #[serde(default)]
@@ -83,7 +83,7 @@ pub struct Record {
     pub attempts: u32,
     /// What the API calls it.
     pub asset_id: Option<String>,
-    /// SHA-256 of the picture that was enrolled.
+    /// SHA-256 of the image that was enrolled.
     pub enrolled_sha256: Option<String>,
     /// How that was enrolled, whatever the cast says now.
     #[serde(default)]
@@ -101,8 +101,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// SHA-256 of the picture that was paid for last, or perhaps was: `None` when it was not paid for, and
-    /// `Some(None)` when it is not known which picture that was.
+    /// SHA-256 of the image that was paid for last, or perhaps was: `None` when it was not paid for, and
+    /// `Some(None)` when it is not known which image that was.
     pub fn paid_sha256(&self) -> Option<Option<&str>> {
         match self.state {
             State::Intent | State::InDoubt => Some(self.attempted_sha256.as_deref()),
@@ -111,7 +111,7 @@ impl Record {
         }
     }
 
-    /// Whether this picture is the one that it has its id for, enrolled in this way.
+    /// Whether this image is the one that it has its id for, enrolled in this way.
     pub fn is_enrolled_as(&self, kind: Kind, sha256: &str) -> bool {
         self.asset_id.is_some()
             && self
@@ -140,7 +140,7 @@ impl Record {
             && sha256.is_none_or(|sha256| self.source_sha256.as_deref() == Some(sha256))
     }
 
-    /// Whether the cast still says of it what it said when it was last seen, with the same picture.
+    /// Whether the cast still says of it what it said when it was last seen, with the same image.
     pub fn is_as_seen(&self, character: &Character, sha256: &str) -> bool {
         self.source_sha256.as_deref() == Some(sha256)
             && self.kind == character.kind
@@ -233,7 +233,7 @@ pub fn apply(
                 (record.code, record.message) = (code.clone(), message.clone());
             }
             record.state = match (goes_on, verdict) {
-                // It goes on to be paid for: only a picture that is not enrolled as it is.
+                // It goes on to be paid for: only an image that is not enrolled as it is.
                 (true, _)
                     if (record.source_sha256.as_deref())
                         .is_some_and(|sha256| record.is_enrolled_as(record.kind, sha256)) =>

@@ -112,7 +112,7 @@ proptest! {
                     prop_assert_eq!(account.unconsented, 0, "a call after a doubt that nobody settled");
                     prop_assert!(
                         account.ids.is_empty() || account.seen != account.enrolled,
-                        "paying again for the picture that is enrolled"
+                        "paying again for the image that is enrolled"
                     );
                     account.open = true;
                     account.attempted = account.seen.clone();
@@ -205,7 +205,7 @@ fn nothing_but_a_person_moves_a_doubt() {
     assert_eq!(
         adopted.enrolled_sha256.as_deref(),
         Some("aa"),
-        "it is the picture of the call in doubt"
+        "it is the image of the call in doubt"
     );
     assert_eq!(adopted.price, Some(Usd::from_micros(10_000)), "and its price");
 }

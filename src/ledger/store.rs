@@ -247,7 +247,7 @@ impl Ledger {
         .await
     }
 
-    /// Keeps what was seen in a picture.
+    /// Keeps what was seen in an image.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -268,7 +268,7 @@ impl Ledger {
         .await
     }
 
-    /// Keeps what a person said of a picture.
+    /// Keeps what a person said of an image.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -295,7 +295,7 @@ impl Ledger {
         .await
     }
 
-    /// Takes back what a person said of a picture.
+    /// Takes back what a person said of an image.
     ///
     /// # Errors
     /// The ledger can't be written.

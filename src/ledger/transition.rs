@@ -19,18 +19,18 @@ pub struct Budget {
 /// What happens to a character.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transition {
-    /// It stands in the cast, with this picture.
+    /// It stands in the cast, with this image.
     See {
         /// How it is enrolled.
         kind: Kind,
-        /// The picture, as the cast gives it.
+        /// The image, as the cast gives it.
         source: String,
-        /// The picture's SHA-256, in hex.
+        /// The image's SHA-256, in hex.
         sha256: String,
         /// Extra columns.
         extra: Vec<(String, String)>,
     },
-    /// Its picture was judged.
+    /// Its image was judged.
     Judge {
         /// What the eye said.
         verdict: Verdict,
@@ -41,7 +41,7 @@ pub enum Transition {
         /// The same for people.
         message: Option<String>,
     },
-    /// Its picture has a public address.
+    /// Its image has a public address.
     Publish {
         /// The object.
         object_key: String,
@@ -116,9 +116,9 @@ pub enum Transition {
     Import {
         /// How it was enrolled.
         kind: Kind,
-        /// The picture, as the cast gave it.
+        /// The image, as the cast gave it.
         source: String,
-        /// The enrolled picture's SHA-256, if the manifest tells it.
+        /// The enrolled image's SHA-256, if the manifest tells it.
         sha256: Option<String>,
         /// The id.
         asset_id: String,
@@ -126,7 +126,7 @@ pub enum Transition {
         price: Option<Usd>,
         /// When, RFC 3339.
         at: Option<String>,
-        /// Where its picture was published.
+        /// Where its image was published.
         url: Option<String>,
         /// Extra columns.
         extra: Vec<(String, String)>,
@@ -158,7 +158,7 @@ impl Transition {
         }
     }
 
-    /// It stands in the cast, with this picture.
+    /// It stands in the cast, with this image.
     pub fn see(character: &Character, sha256: &str) -> Self {
         Self::See {
             kind: character.kind,
@@ -168,7 +168,7 @@ impl Transition {
         }
     }
 
-    /// Its picture was judged.
+    /// Its image was judged.
     pub fn judge(inspection: &Inspection, goes_on: bool) -> Self {
         let codes: Vec<String> = inspection.reasons.iter().map(|r| r.code.to_string()).collect();
         let messages: Vec<&str> = inspection.reasons.iter().map(|r| r.message.as_str()).collect();

@@ -11,31 +11,31 @@ use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
 use crate::util::money::Usd;
 
-/// What stations ask a ledger before they look at a picture.
+/// What stations ask a ledger before they look at an image.
 pub trait Reader: Send + Sync {
     /// What is known of a character.
     ///
     /// # Errors
     /// The ledger can't be read, or is damaged.
     fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError>;
-    /// What was seen in a picture, by the inspector with that fingerprint.
+    /// What was seen in an image, by the inspector with that fingerprint.
     ///
     /// # Errors
     /// The ledger can't be read.
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError>;
     /// Names of characters that were paid for, or perhaps were, with what the inspector with that fingerprint saw in
-    /// the picture that this was for.
+    /// the image that this was for.
     ///
     /// # Errors
     /// The ledger can't be read.
     fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError>;
-    /// Names of characters that were paid for, or perhaps were, with the SHA-256 of the picture that this was for,
+    /// Names of characters that were paid for, or perhaps were, with the SHA-256 of the image that this was for,
     /// where it is known.
     ///
     /// # Errors
     /// The ledger can't be read.
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
-    /// What people said of a character's picture.
+    /// What people said of a character's image.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -294,7 +294,7 @@ impl Reader for LedgerView {
     }
 }
 
-/// Which pictures were paid for, and whose they are; those of a paid call that is under way or in doubt, too, since
+/// Which images were paid for, and whose they are; those of a paid call that is under way or in doubt, too, since
 /// it may have been charged. One that has an id, and is paid for again, has two.
 const PAID: &str = "SELECT seq, json_extract(record, '$.name') AS name,
         json_extract(record, '$.enrolled_sha256') AS sha256

@@ -1,4 +1,4 @@
-//! One actor after the other: consent, picture, liveness check, paid call.
+//! One actor after the other: consent, image, liveness check, paid call.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct LivenessOptions {
 
 /// Leads actors through. The stations are those of a run: what is paid goes the same way.
 pub struct LivenessFlow {
-    /// Gives each picture its public address.
+    /// Gives each image its public address.
     pub publish: Arc<Publish>,
     /// Makes the paid call.
     pub enroll: Arc<Enroll>,
@@ -58,7 +58,7 @@ struct PendingSession {
 struct ActorFinished;
 
 impl LivenessFlow {
-    /// Leads all of `actors` through, whose pictures were looked at and may be enrolled. Whoever has passed the
+    /// Leads all of `actors` through, whose images were looked at and may be enrolled. Whoever has passed the
     /// check in an earlier run comes first: that doesn't last long.
     pub async fn run(&self, actors: Vec<Inspected>) {
         let mut actors: Vec<(bool, Inspected)> = actors
@@ -114,7 +114,7 @@ impl LivenessFlow {
         };
         for link in 0..links {
             if link > 0 {
-                // The picture's address may be signed, and too old by now.
+                // The image's address may be signed, and too old by now.
                 published = self.republish(&character, &sha256).await?;
             }
             let consent = match consent.take() {

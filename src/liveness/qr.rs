@@ -126,7 +126,7 @@ mod tests {
     const LINK: &str =
         "https://h5.example/verify?group=grp_0123456789abcdef&token=ZYXWVUTSRQPONMLKJIHGFEDCBA";
 
-    /// What another implementation reads in a picture.
+    /// What another implementation reads in an image.
     fn read(picture: image::GrayImage) -> Option<String> {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let at = |x: usize, y: usize| picture.get_pixel(x as u32, y as u32).0[0];

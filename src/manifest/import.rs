@@ -69,7 +69,7 @@ pub fn import_steps(record: Option<&Record>, entry: &ManifestEntry) -> Result<Ve
         let asset_id = entry.asset_id.clone();
         steps.push(Transition::Resolve(Resolution::Adopt { asset_id, at }));
     } else {
-        // The id is of another picture than the call in doubt, which stays counted as spent.
+        // The id is of another image than the call in doubt, which stays counted as spent.
         steps.extend([Transition::Resolve(Resolution::Retry), import]);
     }
     Ok(steps)

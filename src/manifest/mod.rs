@@ -54,13 +54,13 @@ pub struct ManifestEntry {
     /// How it was enrolled.
     #[serde(default)]
     pub kind: Kind,
-    /// Its picture, as the cast gives it.
+    /// Its image, as the cast gives it.
     #[serde(default)]
     pub source: String,
-    /// SHA-256 of the picture that was enrolled, in hex.
+    /// SHA-256 of the image that was enrolled, in hex.
     #[serde(default)]
     pub source_sha256: Option<String>,
-    /// Where its picture was published, without signature.
+    /// Where its image was published, without signature.
     #[serde(default)]
     pub published_url: Option<String>,
     /// What it cost.

@@ -1,4 +1,4 @@
-//! Asks for pictures as a stranger would: over HTTPS, without credentials, from public hosts only.
+//! Asks for images as a stranger would: over HTTPS, without credentials, from public hosts only.
 
 use std::error::Error;
 use std::sync::Arc;

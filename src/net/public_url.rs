@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use url::Url;
 
-/// Where a picture is seen. Its query — a signature, when it is presigned — is given out for calls alone:
+/// Where an image is seen. Its query — a signature, when it is presigned — is given out for calls alone:
 /// `Display`, `Debug` and serde show the address without it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicUrl(Url);

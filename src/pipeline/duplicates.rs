@@ -10,11 +10,11 @@ use crate::inspect::SignatureIndex;
 use crate::ledger::{Approval, LedgerError, Reader};
 use crate::plan::Standing;
 
-/// Finds pictures that stand under two names.
+/// Finds images that stand under two names.
 #[derive(Default)]
 pub struct Duplicates {
     seen: SignatureIndex<String>,
-    /// SHA-256 of a picture → whose it is: of all that were paid for, or perhaps were, also of those whose picture is
+    /// SHA-256 of an image → whose it is: of all that were paid for, or perhaps were, also of those whose image is
     /// not at hand any more, and of those in the cast that are not inspected at again.
     known: HashMap<String, String>,
     /// What knows who is in the cast, and whom people approved; `None` when there is no ledger yet.
@@ -22,7 +22,7 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
-    /// With the pictures that were paid for before, or perhaps were, which are not inspected at again unless the ledger
+    /// With the images that were paid for before, or perhaps were, which are not inspected at again unless the ledger
     /// tells nothing of them.
     ///
     /// # Errors
@@ -55,11 +55,11 @@ impl Duplicates {
         Ok((Self { seen, known, stage }, unseen))
     }
 
-    /// Turns a picture that is (nearly) the same as an earlier one into a case for review.
+    /// Turns an image that is (nearly) the same as an earlier one into a case for review.
     pub fn judge(&mut self, inspected: &mut Inspected) {
         let (name, own) = (inspected.character.name.as_str(), inspected.character.name.key());
         let Some(inspection) = inspected.evidence.inspection_mut() else {
-            // Not inspected at again; the next one who has its picture is its twin all the same.
+            // Not inspected at again; the next one who has its image is its twin all the same.
             if !inspected.sha256.is_empty() {
                 let known = self.known.entry(inspected.sha256.clone());
                 known.or_insert_with(|| name.to_owned());
@@ -72,7 +72,7 @@ impl Duplicates {
         let Some(signature) = inspected.signature else {
             return;
         };
-        // A picture that changed a little is still its own character's.
+        // An image that changed a little is still its own character's.
         let twin = |accept: &dyn Fn(&String) -> bool| {
             let accept = |other: &String| key_of(other).as_ref() != Some(&own) && accept(other);
             let same = || self.known.get(&inspected.sha256).filter(|other| accept(other));
@@ -101,7 +101,7 @@ impl Duplicates {
         }
     }
 
-    /// Whether nobody but the cast's own row approves that picture.
+    /// Whether nobody but the cast's own row approves that image.
     fn only_the_row_approves(&self, character: &Character, sha256: &str) -> bool {
         let Some(stage) = &self.stage else {
             return false;

@@ -1,4 +1,4 @@
-//! The first station: reads a character's picture, asks the ledger, and looks at it if it must.
+//! The first station: reads a character's image, asks the ledger, and looks at it if it must.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,11 +20,11 @@ const MAX_SOURCE_BYTES: u64 = 256 << 20;
 
 /// What looking needs.
 pub struct InspectStage {
-    /// Judges and prepares pictures.
+    /// Judges and prepares images.
     pub inspector: Arc<Inspector>,
     /// What is known from earlier runs; `None` when there is no ledger yet.
     pub ledger: Option<Arc<dyn Reader>>,
-    /// Fetches pictures that a row names by `https://`.
+    /// Fetches images that a row names by `https://`.
     pub fetcher: Fetcher,
     /// Names that were approved on the command line or in a file, as keys.
     pub approved: std::collections::HashSet<crate::cast::NameKey>,
@@ -32,29 +32,29 @@ pub struct InspectStage {
     pub cast: std::collections::HashSet<crate::cast::NameKey>,
     /// What the run is asked to do beyond the ordinary.
     pub policy: Policy,
-    /// Whether pictures that will be enrolled are prepared too.
+    /// Whether images that will be enrolled are prepared too.
     pub prepare: bool,
     /// Whether small copies for a report are made too.
     pub thumbnails: bool,
     /// The threads that decode, judge and encode.
     pub pool: rayon::ThreadPool,
-    /// How many pictures are under way at once.
+    /// How many images are under way at once.
     pub jobs: usize,
     /// What was seen so far.
     pub cache: InspectionCache,
 }
 
-/// What was seen of pictures so far: one that stands under many names is looked at once.
+/// What was seen of images so far: one that stands under many names is looked at once.
 #[derive(Debug, Default)]
 pub struct InspectionCache {
     inspections: OnceMap<Inspection>,
     thumbnails: OnceMap<Option<Thumbnail>>,
-    /// SHA-256 of a picture → the place of its first character in the cast, as far as known.
+    /// SHA-256 of an image → the place of its first character in the cast, as far as known.
     first: Mutex<HashMap<String, usize>>,
 }
 
 impl InspectionCache {
-    /// Whether a character at an earlier place has the same picture.
+    /// Whether a character at an earlier place has the same image.
     fn is_twin(&self, sha256: &str, place: usize) -> bool {
         let mut all = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let first = all.entry(sha256.to_owned()).or_insert(place);
@@ -80,8 +80,8 @@ impl InspectStage {
             .buffered(ahead)
     }
 
-    /// Looks at the pictures of those who were paid for, or perhaps were, but of whose picture this ledger tells
-    /// nothing: after `castline adopt`, or when another eye looked. A newcomer who has the same picture is known by
+    /// Looks at the images of those who were paid for, or perhaps were, but of whose image this ledger tells
+    /// nothing: after `castline adopt`, or when another eye looked. A newcomer who has the same image is known by
     /// that only.
     /// Nobody is looked at when there is no newcomer.
     pub(super) async fn unseen(
@@ -111,7 +111,7 @@ impl InspectStage {
             return Ok(Vec::new());
         }
         tracing::info!(
-            "looking at {} kept pictures that this ledger has not seen",
+            "looking at {} kept images that this ledger has not seen",
             unseen.len()
         );
         let looked = stream::iter(unseen)
@@ -123,7 +123,7 @@ impl InspectStage {
         Ok(looked.filter_map(std::future::ready).collect().await)
     }
 
-    /// What is seen in the picture that somebody was paid for with; `None` when it is another one now, or can't
+    /// What is seen in the image that somebody was paid for with; `None` when it is another one now, or can't
     /// be read. `paid` is its SHA-256, if known; else it is taken for the same.
     async fn kept(self: Arc<Self>, character: Character, paid: Option<String>) -> Option<PaidNotInspected> {
         let fetched = match &character.source {
@@ -160,7 +160,7 @@ impl InspectStage {
         looked.unwrap_or_else(|problem| Ok(Inspected::unreadable(whose, problem)))
     }
 
-    /// Does `work` on the threads that look at pictures. A picture over which castline breaks must not take along
+    /// Does `work` on the threads that look at images. An image over which castline breaks must not take along
     /// the paid calls that are under way, nor meet every later run.
     ///
     /// # Errors
@@ -307,7 +307,7 @@ impl InspectStage {
         (Evidence::Fresh { inspection, prepared }, standing)
     }
 
-    /// Prepares a picture again, whose earlier upload is gone. It must be the one that was looked at, with that
+    /// Prepares an image again, whose earlier upload is gone. It must be the one that was looked at, with that
     /// SHA-256: another one would go out unseen.
     ///
     /// # Errors
@@ -333,11 +333,11 @@ impl InspectStage {
                 (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
             };
             if hex::encode(Sha256::digest(&bytes)) != sha256 {
-                let message = "the picture has changed since it was looked at; nothing was uploaded. Run again to look at it";
+                let message = "the image has changed since it was looked at; nothing was uploaded. Run again to look at it";
                 return Err(("changed", message.to_owned()));
             }
             let prepared = look.inspector.inspect_and_prepare(&bytes).1;
-            prepared.ok_or_else(|| unreadable("the picture can't be read any more".to_owned()))
+            prepared.ok_or_else(|| unreadable("the image can't be read any more".to_owned()))
         });
         prepared.await.map_err(unreadable)?
     }

@@ -5,7 +5,7 @@ use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{InspectSettings, Verdict};
 use crate::ledger::LedgerError;
 
-/// A ledger that breaks over one name, as a decoder might over a picture, and knows nobody else.
+/// A ledger that breaks over one name, as a decoder might over an image, and knows nobody else.
 struct Broken;
 
 impl Reader for Broken {
@@ -83,9 +83,7 @@ async fn a_picture_over_which_castline_breaks_ends_no_run() {
     let (verdict, text) = &verdicts[1];
     assert_eq!(*verdict, Verdict::Unsuitable);
     assert!(
-        text.as_ref()
-            .unwrap()
-            .contains("castline broke over this picture"),
+        text.as_ref().unwrap().contains("castline broke over this image"),
         "{text:?}"
     );
 }
@@ -124,7 +122,7 @@ async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_m
     let look = Arc::new(look);
     let cast = ["Ada", "Bo", "Cay"].map(|name| character(name, queen()));
     let sha256 = hex::encode(Sha256::digest(std::fs::read(queen()).unwrap()));
-    // What was seen before is believed: this picture is not looked at again.
+    // What was seen before is believed: this image is not looked at again.
     let mark = |inspection: &mut Inspection| inspection.width = 4321;
     look.cache.inspections.get(&sha256, || {
         let mut seen = look.inspector.inspect(&std::fs::read(queen()).unwrap());

@@ -1,9 +1,9 @@
-//! What is made of a picture once, however many names it stands under.
+//! What is made of an image once, however many names it stands under.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Keeps what was made of pictures, by their SHA-256 in hex. Whoever asks while it is being made waits for it.
+/// Keeps what was made of images, by their SHA-256 in hex. Whoever asks while it is being made waits for it.
 #[derive(Debug)]
 pub struct OnceMap<T>(Mutex<HashMap<String, Arc<OnceLock<T>>>>);
 
@@ -14,7 +14,7 @@ impl<T> Default for OnceMap<T> {
 }
 
 impl<T: Clone> OnceMap<T> {
-    /// What was made of that picture, or is now.
+    /// What was made of that image, or is now.
     pub fn get(&self, sha256: &str, make: impl FnOnce() -> T) -> T {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = Arc::clone(all.entry(sha256.to_owned()).or_default());

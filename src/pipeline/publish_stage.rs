@@ -1,4 +1,4 @@
-//! The second station: gives each picture its public address, several at once.
+//! The second station: gives each image its public address, several at once.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct Publish {
     pub reporters: Arc<Reporters>,
     /// The switch.
     pub shutdown: Shutdown,
-    /// Prepares a picture again whose earlier upload is gone.
+    /// Prepares an image again whose earlier upload is gone.
     pub inspect: Arc<InspectStage>,
     /// What object keys begin with.
     pub prefix: String,
@@ -38,11 +38,11 @@ pub struct Publish {
     pub probe: bool,
 }
 
-/// Why a picture has no public address.
+/// Why an image has no public address.
 struct Trouble {
     code: &'static str,
     message: String,
-    /// The whole run is concerned, not this picture alone.
+    /// The whole run is concerned, not this image alone.
     fatal: bool,
 }
 
@@ -69,7 +69,7 @@ impl Publish {
             .await;
     }
 
-    /// Publishes one picture; a failure is told.
+    /// Publishes one image; a failure is told.
     pub async fn one(&self, inspected: Inspected) -> Option<Published> {
         let Inspected {
             character,

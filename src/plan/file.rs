@@ -34,9 +34,9 @@ pub struct PlanFile {
     pub cost_usd: Usd,
     /// The most that a run of it may pay, where a budget was set.
     pub budget_usd: Option<Usd>,
-    /// Whether changed pictures are paid for again.
+    /// Whether changed images are paid for again.
     pub re_enroll_changed: bool,
-    /// Settings that decide where pictures go, who is paid, and how pictures are judged: each with its text.
+    /// Settings that decide where images go, who is paid, and how images are judged: each with its text.
     pub settings: BTreeMap<String, String>,
     /// How the cast was read.
     pub read: ReadOptions,
@@ -68,7 +68,7 @@ pub struct Planned {
     pub name: Name,
     /// How it is enrolled.
     pub kind: Kind,
-    /// SHA-256 of its picture, in hex; empty when it can't be read.
+    /// SHA-256 of its image, in hex; empty when it can't be read.
     pub sha256: String,
     /// Where it stands: a run enrolls those for whom [`Standing::is_paid_next`] holds, and leaves the others.
     pub standing: Standing,

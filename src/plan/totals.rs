@@ -54,7 +54,7 @@ pub struct Totals {
 /// What S3 is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Uploads {
-    /// Objects written, each by one PUT; the same picture under two names is one object but two requests.
+    /// Objects written, each by one PUT; the same image under two names is one object but two requests.
     pub put: u64,
     /// Objects read, as a stranger would.
     pub get: u64,

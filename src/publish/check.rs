@@ -1,4 +1,4 @@
-//! What a run needs of S3, tried once with a picture of one pixel.
+//! What a run needs of S3, tried once with an image of one pixel.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Why a picture can't be published, and whose fault it is.
+//! Why an image can't be published, and whose fault it is.
 
 use std::error::Error;
 
@@ -6,7 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-/// Why a picture can't be published.
+/// Why an image can't be published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// Nothing can be published this way: bucket, credentials, region, endpoint or permission.
@@ -17,8 +17,8 @@ pub enum PublishError {
         /// What is wrong, and the mend.
         message: String,
     },
-    /// This picture can't be published; others may.
-    #[error("S3 did not take the picture: {message}")]
+    /// This image can't be published; others may.
+    #[error("S3 did not take the image: {message}")]
     Object {
         /// A fixed code.
         code: &'static str,
@@ -49,7 +49,7 @@ impl PublishError {
         }
     }
 
-    /// Whether no other picture can be published either, so that the run may as well stop.
+    /// Whether no other image can be published either, so that the run may as well stop.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Setup { .. })
     }
@@ -71,7 +71,7 @@ impl PublishError {
                     message.unwrap_or_default(),
                 )
             }
-            // The SDK has retried; a slow upload is this picture's own trouble.
+            // The SDK has retried; a slow upload is this image's own trouble.
             SdkError::TimeoutError(_) => Self::object("upload_timeout", "no answer in time"),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                 Self::object("upload_timeout", innermost(error))

@@ -1,4 +1,4 @@
-//! Fetches the pictures that a cast names by `https://` rather than by a path.
+//! Fetches the images that a cast names by `https://` rather than by a path.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::net::anonymous::{AnonymousClient, Trouble, content_type, trouble};
 use crate::net::public_url::PublicUrl;
 use crate::net::tls::CertificateError;
 
-/// The largest picture that is fetched, in bytes. Larger files of art exist, but not as something to show
+/// The largest image that is fetched, in bytes. Larger files of art exist, but not as something to show
 /// by a link.
 pub const MAX_SOURCE_BYTES: usize = 64 << 20;
 
 /// The pauses before a second and a third try.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Why an address gives no picture. The query of the address, which may be a signature, is not shown.
+/// Why an address gives no image. The query of the address, which may be a signature, is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{url}: {problem}")]
 pub struct FetchError {
@@ -31,7 +31,7 @@ impl FetchError {
     }
 }
 
-/// Asks for pictures as a stranger would: without credentials.
+/// Asks for images as a stranger would: without credentials.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     pub(super) stranger: AnonymousClient,
@@ -49,10 +49,10 @@ impl Fetcher {
         })
     }
 
-    /// The whole picture at `url`, not yet looked at. What is a passing trouble is tried three times.
+    /// The whole image at `url`, not yet looked at. What is a passing trouble is tried three times.
     ///
     /// # Errors
-    /// The address is not public `https://`, answers something else than 200 and a picture, or gives more than
+    /// The address is not public `https://`, answers something else than 200 and an image, or gives more than
     /// [`MAX_SOURCE_BYTES`].
     pub async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
         let url = PublicUrl::new(url.clone());

@@ -1,8 +1,8 @@
-//! Gives a prepared picture a public HTTPS URL on S3.
+//! Gives a prepared image a public HTTPS URL on S3.
 //!
 //! Keys are content-addressed and can't be guessed ([`object_key`]); [`Publisher::publish`] uploads once and
 //! overwrites nothing; [`Fetcher::probe`] looks at the result as a stranger would, before anything is paid for.
-//! [`Fetcher::fetch`] gets the pictures that a cast names by `https://`, under the same rules.
+//! [`Fetcher::fetch`] gets the images that a cast names by `https://`, under the same rules.
 
 mod check;
 mod error;

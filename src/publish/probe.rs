@@ -1,4 +1,4 @@
-//! Looks at a published picture as the API will: without credentials, before anything is paid for.
+//! Looks at a published image as the API will: without credentials, before anything is paid for.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::net::public_url::PublicUrl;
 /// The pauses before a second and a third look: a CDN may take a moment to see what is new.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
-/// Why the API could not see a picture. The signature of the address is not shown.
+/// Why the API could not see an image. The signature of the address is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{url} can't be seen by the public: {problem}")]
 pub struct ProbeError {
@@ -27,14 +27,14 @@ impl ProbeError {
         self.code
     }
 
-    /// Whether no other picture of this bucket would be seen either, so that the run may as well stop.
+    /// Whether no other image of this bucket would be seen either, so that the run may as well stop.
     pub fn is_fatal(&self) -> bool {
         self.fatal
     }
 }
 
 impl Fetcher {
-    /// Whether `url` gives a picture to anyone: 200 over HTTPS from a public host, an image type, and bytes that
+    /// Whether `url` gives an image to anyone: 200 over HTTPS from a public host, an image type, and bytes that
     /// begin as a JPEG, PNG or WebP does. What is a passing trouble is tried three times.
     ///
     /// # Errors

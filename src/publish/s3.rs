@@ -33,7 +33,7 @@ const CONFLICT: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
-/// Where pictures are published, and how.
+/// Where images are published, and how.
 #[derive(Debug, Clone)]
 pub struct PublishSettings {
     /// The bucket.
@@ -71,7 +71,7 @@ impl StaticCredentials {
     }
 }
 
-/// Publishes pictures. Cheap to clone.
+/// Publishes images. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     client: aws_sdk_s3::Client,
@@ -92,7 +92,7 @@ impl Publisher {
     /// web identity, container, instance; SSO and credential processes are not built in.
     ///
     /// Settings are checked here, credentials are found, and one address is made, so that what would fail for
-    /// every picture fails before the first.
+    /// every image fails before the first.
     ///
     /// # Errors
     /// No region or no credentials are known, or a setting makes no sense.
@@ -149,7 +149,7 @@ impl Publisher {
         Ok(publisher)
     }
 
-    /// Uploads a picture under `key` unless it is there already, and tells where it is seen. `key` must tell its
+    /// Uploads an image under `key` unless it is there already, and tells where it is seen. `key` must tell its
     /// content, as [`object_key`](super::object_key) does: what is there already is taken for the same.
     ///
     /// # Errors
@@ -185,7 +185,7 @@ impl Publisher {
         let sent = self.send(condition(), object).await;
         let Err(error) = sent else { return Ok(true) };
         let status = error.raw_response().map(|response| response.status().as_u16());
-        // A store may answer 412 and hang up while the picture is still on its way: only the broken pipe is
+        // A store may answer 412 and hang up while the image is still on its way: only the broken pipe is
         // seen then. If the object is there and whole, nothing is wrong.
         if status.is_none() && self.is_there(object).await.unwrap_or(false) {
             return Ok(true);
@@ -203,7 +203,7 @@ impl Publisher {
                 Ok(true)
             }
             (_, "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch") => {
-                // Some stores keep what they have refused; the next upload would take it for the picture.
+                // Some stores keep what they have refused; the next upload would take it for the image.
                 let _ = self.delete(object.key).await;
                 Err(PublishError::object(
                     "damaged_on_the_way",

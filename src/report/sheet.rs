@@ -18,7 +18,7 @@ use crate::util::fs;
 use crate::util::money::Usd;
 use crate::util::text::pluralize;
 
-/// What makes the pictures of a report: each once, however many names it stands under.
+/// What makes the images of a report: each once, however many names it stands under.
 struct Pictures<'a> {
     inspector: &'a Inspector,
     thumbnails: OnceMap<Option<Thumbnail>>,

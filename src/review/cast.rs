@@ -73,7 +73,7 @@ pub struct CastReviewBackend {
 }
 
 impl CastReviewBackend {
-    /// The picture of a character as a JPEG; where `sha256` is given, that one and no other.
+    /// The image of a character as a JPEG; where `sha256` is given, that one and no other.
     async fn drawn(&self, character: &Character, sha256: Option<&str>) -> Result<Vec<u8>, String> {
         let fetched = match &character.source {
             Source::File { .. } => None,

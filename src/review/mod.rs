@@ -1,6 +1,6 @@
-//! The page on which a person looks through unsure pictures: served on loopback, to one browser.
+//! The page on which a person looks through unsure images: served on loopback, to one browser.
 //!
-//! What stands behind it (the pictures, and where decisions are kept) is the caller's: a [`ReviewBackend`].
+//! What stands behind it (the images, and where decisions are kept) is the caller's: a [`ReviewBackend`].
 
 mod browser;
 pub mod cast;
@@ -31,33 +31,33 @@ use crate::net::loopback_auth::{HostPorts, LoopbackAuth, guard};
 const CLOSED: &str =
     "the address of a review works once, in one browser; start `castline review` again for a new one";
 
-/// An unsure picture. Texts must be fit to be shown (`cast::printable`).
+/// An unsure image. Texts must be fit to be shown (`cast::printable`).
 #[derive(Debug, Clone, Serialize)]
 pub struct Item {
     /// The character.
     pub name: String,
-    /// The picture, as the cast gives it; never a signed address.
+    /// The image, as the cast gives it; never a signed address.
     pub source: String,
-    /// Width and height of the picture in pixels: the space of `faces`.
+    /// Width and height of the image in pixels: the space of `faces`.
     pub size: [u32; 2],
     /// The faces, the surest first: x, y, width and height.
     pub faces: Vec<[f32; 4]>,
     /// Why it is unsure, in sentences.
     pub reasons: Vec<String>,
-    /// Whose picture it is to be compared with: that of which it is a double.
+    /// Whose image it is to be compared with: that of which it is a double.
     pub beside: Option<ComparedImage>,
 }
 
-/// A picture that is shown beside an unsure one. Texts must be fit to be shown.
+/// An image that is shown beside an unsure one. Texts must be fit to be shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct ComparedImage {
     /// Its character.
     pub name: String,
-    /// The picture, as the cast gives it.
+    /// The image, as the cast gives it.
     pub source: String,
 }
 
-/// What a person said of a picture.
+/// What a person said of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -70,9 +70,9 @@ pub enum Decision {
 /// What stands behind the page. Items are known by their place in the list.
 #[async_trait]
 pub trait ReviewBackend: Send + Sync {
-    /// The picture of an item, as a JPEG; or why there is none, for people.
+    /// The image of an item, as a JPEG; or why there is none, for people.
     async fn picture(&self, item: usize) -> Result<Vec<u8>, String>;
-    /// The picture to compare it with, of an item that has one.
+    /// The image to compare it with, of an item that has one.
     async fn beside(&self, item: usize) -> Result<Vec<u8>, String>;
     /// Keeps a decision, or takes it back; comes back once that is durable. The error is for people.
     async fn decide(&self, item: usize, decision: Option<Decision>) -> Result<(), String>;

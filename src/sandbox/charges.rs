@@ -20,7 +20,7 @@ pub struct Charge {
     pub endpoint: String,
     /// The character's name, as it was sent.
     pub name: String,
-    /// The picture, without the query of the URL (a presigned URL's signature is a secret).
+    /// The image, without the query of the URL (a presigned URL's signature is a secret).
     pub image_url: String,
     /// The liveness session, for a real actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]

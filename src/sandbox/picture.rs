@@ -1,4 +1,4 @@
-//! The sandbox looks at a picture as the real service does: it fetches the URL itself, over HTTPS and
+//! The sandbox looks at an image as the real service does: it fetches the URL itself, over HTTPS and
 //! without credentials, and refuses what API.md's limits refuse.
 
 use std::io::Cursor;
@@ -19,7 +19,7 @@ const MAX_URL: usize = 2048;
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// Fetches pictures from this machine, trusting the sandbox's own authority and no other.
+/// Fetches images from this machine, trusting the sandbox's own authority and no other.
 pub(super) struct Fetcher(reqwest::Client);
 
 impl Fetcher {
@@ -130,13 +130,13 @@ fn check_picture(bytes: &[u8]) -> Result<(), String> {
     use image::ImageFormat::{Jpeg, Png, WebP};
     let reader = image::ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(|e| format!("is no picture: {e}"))?;
+        .map_err(|e| format!("is no image: {e}"))?;
     if !matches!(reader.format(), Some(Jpeg | Png | WebP)) {
         return Err("is not a JPEG, PNG or WebP".to_owned());
     }
     let (width, height) = reader
         .into_dimensions()
-        .map_err(|e| format!("is no picture: {e}"))?;
+        .map_err(|e| format!("is no image: {e}"))?;
     if !SIDES.contains(&width) || !SIDES.contains(&height) {
         return Err(format!("is {width}×{height}: each side must be 300 to 6000 px"));
     }

@@ -60,7 +60,7 @@ impl S3Access for Access {
 #[derive(Clone, Default)]
 struct Found(Arc<OnceLock<PathBuf>>);
 
-/// Objects up to this size are read at once rather than in the server's chunks of 4 KiB: a picture that is
+/// Objects up to this size are read at once rather than in the server's chunks of 4 KiB: an image that is
 /// fetched twice per character is most of what a sandbox does.
 const READ_AT_ONCE: u64 = 16 * 1024 * 1024;
 

@@ -42,7 +42,7 @@ pub struct Settings {
     pub cast: Cast,
     /// `inspect.*`
     pub inspect: InspectSettings,
-    /// `inspect.jobs`: pictures looked at in parallel, at least 1.
+    /// `inspect.jobs`: images looked at in parallel, at least 1.
     pub jobs: usize,
     /// `realface.*`
     pub realface: RealFace,
@@ -91,7 +91,7 @@ pub struct Payment {
     pub address: Option<String>,
 }
 
-/// `s3.*`: where pictures are published.
+/// `s3.*`: where images are published.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct S3 {
@@ -106,7 +106,7 @@ pub struct S3 {
     pub retries: u32,
 }
 
-/// `publish.*`: how pictures are published.
+/// `publish.*`: how images are published.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct Publish {

@@ -49,7 +49,7 @@ fn nothing_precious_is_written_over() {
     let picture = "cast/queen_isaura.jpg";
     for (args, part) in [
         (&["check", "--report", "cast.csv"][..], "is the cast"),
-        (&["check", "--report", picture], "is named as a picture"),
+        (&["check", "--report", picture], "is named as an image"),
         (&["check", "--report", "castline.toml"], "holds settings"),
         (&["check", "--log-file", "cast.csv"], "is the cast"),
         (
@@ -69,10 +69,7 @@ fn nothing_precious_is_written_over() {
             &["run", "--sandbox", "--manifest", ".castline/ledger.db"],
             "is the ledger",
         ),
-        (
-            &["run", "--sandbox", "--report", picture],
-            "is named as a picture",
-        ),
+        (&["run", "--sandbox", "--report", picture], "is named as an image"),
         (&["report", "--sandbox", "--out", "cast.csv"], "is the cast"),
         (
             &["manifest", "--sandbox", "--out", ".castline/sandbox.db"],
@@ -80,7 +77,7 @@ fn nothing_precious_is_written_over() {
         ),
         (
             &["manifest", "--sandbox", "--out", picture],
-            "is named as a picture",
+            "is named as an image",
         ),
     ] {
         let ended = Castline::on(&cast).run(args);

@@ -1,4 +1,4 @@
-//! Untrusted pictures: whatever bytes come in, the eye answers with a reason, and within its limits.
+//! Untrusted images: whatever bytes come in, the eye answers with a reason, and within its limits.
 
 mod png;
 
@@ -22,7 +22,7 @@ fn code(inspection: &Inspection) -> Option<&ReasonCode> {
     inspection.reasons.first().map(|r| &r.code)
 }
 
-/// A picture of slopes and edges, so that every decoder has something to do.
+/// An image of slopes and edges, so that every decoder has something to do.
 fn drawing() -> DynamicImage {
     DynamicImage::ImageRgb8(RgbImage::from_fn(320, 360, |x, y| {
         let edge = if (x / 40 + y / 40).is_multiple_of(2) {
@@ -171,7 +171,7 @@ fn a_picture_is_seen_as_it_is_displayed() {
     assert_eq!((seen.width, seen.height), (360, 320));
 }
 
-/// The lines of a picture as PNG filters them: a byte for the filter, then the values.
+/// The lines of an image as PNG filters them: a byte for the filter, then the values.
 fn lines(picture: &RgbImage) -> Vec<u8> {
     let row = picture.width() as usize * 3;
     picture
@@ -270,7 +270,7 @@ fn of_an_animation_the_first_picture_is_seen() {
     let still = inspect(&encoded(&drawing(), ImageFormat::WebP));
     assert!(
         signature(&animated).is_near(&signature(&still)),
-        "the first picture"
+        "the first image"
     );
     assert!(!signature(&animated).is_near(&signature(&inspect(&webp(&[&black, &drawing()])))));
 }
@@ -375,7 +375,7 @@ fn a_wrong_check_sum_of_any_chunk_is_no_panic() {
         broken[at + 8 + length] ^= 1;
         let seen = inspect(&broken);
         let kind = String::from_utf8_lossy(&whole[at + 4..at + 8]).into_owned();
-        // What is not needed to show the picture may be skipped; the end carries nothing.
+        // What is not needed to show the image may be skipped; the end carries nothing.
         if critical && kind != "IEND" {
             assert_eq!(code(&seen), Some(&ReasonCode::Unreadable), "{kind}: {seen:?}");
         } else {
@@ -418,9 +418,9 @@ fn what_is_no_picture_is_told_in_words() {
     }
 }
 
-/// Mutated pictures for as many minutes as `CASTLINE_SOAK_MINUTES` says: a fuzz run for a stable toolchain.
+/// Mutated images for as many minutes as `CASTLINE_SOAK_MINUTES` says: a fuzz run for a stable toolchain.
 #[test]
-#[ignore = "runs for minutes: CASTLINE_SOAK_MINUTES=10 cargo test --test pictures -- --ignored"]
+#[ignore = "runs for minutes: CASTLINE_SOAK_MINUTES=10 cargo test --test images -- --ignored"]
 fn mutated_pictures_never_panic() {
     let minutes: f64 = std::env::var("CASTLINE_SOAK_MINUTES").map_or(1.0, |m| m.parse().unwrap());
     let until = std::time::Instant::now() + std::time::Duration::from_secs_f64(minutes * 60.0);
@@ -461,5 +461,5 @@ fn mutated_pictures_never_panic() {
         assert!(seen.0.verdict == Verdict::Suitable || !seen.0.reasons.is_empty());
         rounds += 1;
     }
-    println!("{rounds} mutated pictures");
+    println!("{rounds} mutated images");
 }

@@ -13,7 +13,7 @@ use castline::util::money::Usd;
 
 const MARKUP: &str = "</script><img src=https://evil.example/x onerror=alert(1)>";
 
-/// A grey picture of 16 × 20 px.
+/// A grey image of 16 × 20 px.
 fn thumbnail() -> Option<Thumbnail> {
     let mut jpeg = Vec::new();
     image::RgbImage::from_pixel(16, 20, image::Rgb([120; 3]))
@@ -130,7 +130,7 @@ fn the_page_draws_every_card_and_asks_for_nothing() {
     assert_eq!(shown(&mut browser).len(), 3);
     browser.wait_for("document.querySelector('#cards img')?.naturalWidth === 16");
     let alt = browser.eval("document.querySelector('#cards img').alt");
-    assert_eq!(alt, "Picture of Zoë Ångström: face 97\u{a0}% sure");
+    assert_eq!(alt, "Image of Zoë Ångström: face 97\u{a0}% sure");
     let over = browser.eval("document.querySelector('rect.over').outerHTML");
     assert!(
         over.as_str()
@@ -140,7 +140,7 @@ fn the_page_draws_every_card_and_asks_for_nothing() {
     );
     assert_eq!(
         browser.eval("document.querySelector('.blank').textContent"),
-        "No picture to show"
+        "No image to show"
     );
     assert_eq!(browser.complaints(), [""; 0]);
     assert_eq!(

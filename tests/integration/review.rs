@@ -103,7 +103,7 @@ impl Drop for Review {
     }
 }
 
-/// Pictures with something wrong about them; three are unsure: `Her double`, `Half gone`, `By night`.
+/// Images with something wrong about them; three are unsure: `Her double`, `Half gone`, `By night`.
 fn problems() -> Cast {
     let cast = Cast::new(sample_cast().folder, "problems.csv");
     let rows = std::fs::read_to_string(&cast.csv).expect("problems.csv");
@@ -232,7 +232,7 @@ fn decisions_land_at_once_and_runs_go_by_them() {
     assert_eq!(
         planned(&cast, "Her double"),
         "to_enroll",
-        "although the picture stands under two names"
+        "although the image stands under two names"
     );
     assert_eq!(planned(&cast, "Half gone"), "rejected");
     assert_eq!(planned(&cast, "By night"), "to_enroll");

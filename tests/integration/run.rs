@@ -314,7 +314,7 @@ fn a_new_name_with_an_enrolled_picture_is_a_case_for_review() {
     let (name, picture) = (fields.next().expect("a name"), fields.next().expect("an image"));
     // Before her twin, who is kept and not looked at again.
     let newcomer = format!(
-        "A Newcomer,{picture}{}",
+        "A Newcomer,{image}{}",
         ",".repeat(header.matches(',').count() - 1)
     );
     std::fs::write(&cast.csv, format!("{header}\n{newcomer}\n{rows}")).expect("a cast");
@@ -326,7 +326,7 @@ fn a_new_name_with_an_enrolled_picture_is_a_case_for_review() {
         assert_eq!(checked.len(), 1, "nobody else is looked at again");
         assert_eq!(checked[0]["reasons"][0], format!("duplicate_of:{name}"));
     }
-    // Without the twin's picture under another name there is no twin: nothing of it was kept.
+    // Without the twin's image under another name there is no twin: nothing of it was kept.
     std::fs::remove_dir_all(cast.folder.path().join(".castline")).expect("a ledger");
     std::fs::write(&cast.csv, format!("{header}\n{newcomer}\n")).expect("a cast");
     let alone = Castline::on(&cast).run(&["check", "--json"]);
@@ -342,7 +342,7 @@ fn an_approval_of_the_row_pays_for_nobody_twice_who_was_only_renamed() {
         .nth(1)
         .and_then(|row| row.split(',').nth(1))
         .expect("an image");
-    let row = |name: &str| std::fs::write(&cast.csv, format!("name,image,approve\n{name},{picture},yes\n"));
+    let row = |name: &str| std::fs::write(&cast.csv, format!("name,image,approve\n{name},{image},yes\n"));
     row("Ada").expect("a cast");
     Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
     row("Ada of the Lake").expect("a cast");
@@ -448,7 +448,7 @@ async fn adopting_a_manifest_settles_doubts_and_brings_all_ids_or_none() {
     assert_eq!(
         mira.enrolled_sha256.as_deref(),
         Some("aa"),
-        "the picture that was sent"
+        "the image that was sent"
     );
 }
 
@@ -456,7 +456,7 @@ async fn adopting_a_manifest_settles_doubts_and_brings_all_ids_or_none() {
 fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review() {
     let cast = sample_cast();
     Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
-    // The ledger is lost, and built again from the manifest: nothing is known of how the pictures look.
+    // The ledger is lost, and built again from the manifest: nothing is known of how the images look.
     std::fs::remove_dir_all(cast.folder.path().join(".castline")).expect("a ledger");
     let adopted = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
         .args(["adopt", "manifest.json", "--sandbox"])
@@ -469,14 +469,14 @@ fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review
     let (header, rows) = csv.split_once('\n').expect("rows");
     let mut fields = rows.lines().next().expect("a row").split(',');
     let (name, picture) = (fields.next().expect("a name"), fields.next().expect("an image"));
-    let pixels = image::open(cast.folder.path().join(picture)).expect("a picture");
+    let pixels = image::open(cast.folder.path().join(picture)).expect("an image");
     pixels
         .save(cast.folder.path().join("again.bmp"))
-        .expect("a picture");
+        .expect("an image");
     let rest = ",".repeat(header.matches(',').count() - 1);
-    // When their twin stands in the cast no more, her very picture is known all the same; then when she does again,
+    // When their twin stands in the cast no more, her very image is known all the same; then when she does again,
     // and is looked at for that.
-    let newcomers = format!("The same,{picture}{rest}\nSaved again,again.bmp{rest}\n");
+    let newcomers = format!("The same,{image}{rest}\nSaved again,again.bmp{rest}\n");
     let without_her = rows.split_once('\n').expect("rows").1;
     for (rows, twins) in [(without_her, 1), (rows, 2)] {
         std::fs::write(&cast.csv, format!("{header}\n{newcomers}{rows}")).expect("a cast");

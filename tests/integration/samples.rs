@@ -1,4 +1,4 @@
-//! The samples are what they say: everybody in `cast.csv` is suitable, and every picture of `problems.csv` has the
+//! The samples are what they say: everybody in `cast.csv` is suitable, and every image of `problems.csv` has the
 //! reason that its row expects.
 
 use crate::support::{Cast, Castline, sample_cast};
@@ -46,13 +46,13 @@ fn every_problem_has_the_reason_that_its_row_expects() {
 fn a_picture_that_an_earlier_run_enrolled_is_not_paid_for_under_another_name() {
     let cast = sample_cast();
     Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
-    // The same picture, smaller and in another format, stands first in the next cast.
+    // The same image, smaller and in another format, stands first in the next cast.
     let picture = cast.folder.path().join("cast/mira_thornfield.jpg");
-    let picture = image::open(picture).expect("a picture");
+    let picture = image::open(picture).expect("an image");
     let smaller = picture.resize(600, 600, image::imageops::FilterType::CatmullRom);
     smaller
         .save(cast.folder.path().join("twin.png"))
-        .expect("a picture");
+        .expect("an image");
     let row = cast
         .names
         .iter()

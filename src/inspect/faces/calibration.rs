@@ -1,6 +1,6 @@
 //! How likely a proposed box is a face: logistic regression on the scores of both networks and the size.
 //!
-//! Fitted by `training/calibrate.py` on labelled pictures that the art network was not trained on.
+//! Fitted by `training/calibrate.py` on labelled images that the art network was not trained on.
 
 /// Weights of: BlazeFace, the art network, the larger and the smaller of both, ln(size), size over a half.
 const WEIGHTS: [f32; 6] = [1.391, 4.707, 2.253, 3.845, 0.655, -0.408];
@@ -12,7 +12,7 @@ const CLOSER_BIAS: f32 = -0.728;
 /// much smaller is an emblem, a staff's head, or someone far behind.
 const COMPARABLE: f32 = 0.45;
 
-/// How likely it is a face (0–1), from both scores and the box's longer side over the picture's.
+/// How likely it is a face (0–1), from both scores and the box's longer side over the image's.
 pub(super) fn face([blaze, art]: [f32; 2], size: f32) -> f32 {
     let size = size.max(1e-3);
     let evidence = [

@@ -21,11 +21,11 @@ pub(super) fn panels(weights: &[f32], channels: usize) -> Vec<f32> {
     (0..channels).step_by(LANES).flat_map(panel).collect()
 }
 
-/// A convolution of a picture that is padded already.
+/// A convolution of an image that is padded already.
 pub(super) struct Convolution<'a> {
     /// `[…, channels]`.
     pub(super) pixels: &'a [f32],
-    /// From one line of the picture to the next, in values.
+    /// From one line of the image to the next, in values.
     pub(super) pitch: usize,
     /// Where the patch of each output pixel starts.
     pub(super) corners: &'a [usize],

@@ -1,6 +1,6 @@
-//! Finds faces: two networks look at the whole picture, and what they propose is calibrated.
+//! Finds faces: two networks look at the whole image, and what they propose is calibrated.
 //!
-//! BlazeFace (MediaPipe's full-range-sparse, trained on photos) looks at the picture letterboxed on 192²;
+//! BlazeFace (MediaPipe's full-range-sparse, trained on photos) looks at the image letterboxed on 192²;
 //! CenterFace, trained further on drawn, chibi and non-human faces (`training/`), on 160². Boxes that
 //! overlap are one face; how likely it is one is told by [`calibration`] from both scores and the size. Where that
 //! leaves a doubt, both look again, closer. Measured against E3p, three passes of the photo-trained networks, in `models/README.md`.
@@ -32,14 +32,14 @@ const ART_LEAST: f32 = 0.05;
 const SPECK: f32 = 0.03;
 /// Where the first look leaves a doubt: a face that is less likely or more likely is not looked at again.
 const DOUBT: std::ops::Range<f32> = 0.05..0.95;
-/// So many doubtful faces of a picture are looked at again, the likeliest first.
+/// So many doubtful faces of an image are looked at again, the likeliest first.
 const MAX_CLOSER_LOOKS: usize = 3;
 /// Side of what is looked at again, in longer sides of the face.
 const CLOSE: f32 = 2.4;
-/// What lies around a letterboxed picture.
+/// What lies around a letterboxed image.
 const MARGIN: u8 = 128;
 
-/// A face: where, in pixels of the picture that was looked at, and how likely it is one (0–1).
+/// A face: where, in pixels of the image that was looked at, and how likely it is one (0–1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Found {
     pub(super) area: Rect,
@@ -62,7 +62,7 @@ impl Detector {
         })
     }
 
-    /// The faces of a picture, the surest first.
+    /// The faces of an image, the surest first.
     pub(super) fn find(&self, picture: &RgbImage) -> Vec<Found> {
         let longer = picture.width().max(picture.height()) as f32;
         let mut found: Vec<Found> = boxes::merge([self.blaze(picture), self.art(picture)])
@@ -159,7 +159,7 @@ fn flat(tensor: Tensor, grid: usize, channels: usize) -> Tensor {
     }
 }
 
-/// A picture in the middle of a square, and the way back to its own pixels.
+/// An image in the middle of a square, and the way back to its own pixels.
 struct Letterbox {
     values: Vec<f32>,
     scale: f32,

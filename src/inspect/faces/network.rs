@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::convolve::{Convolution, Fill, panels};
 
-/// The slot of the picture that goes in.
+/// The slot of the image that goes in.
 const PICTURE: i64 = -1;
 
 /// What stands in the file's metadata.
@@ -178,18 +178,18 @@ impl Network {
         }
     }
 
-    /// Side of the square picture that goes in.
+    /// Side of the square image that goes in.
     pub(super) fn side(&self) -> usize {
         self.input[0]
     }
 
-    /// Runs the network on a picture `[side, side, 3]`, and gives its outputs in the order of `names`.
+    /// Runs the network on an image `[side, side, 3]`, and gives its outputs in the order of `names`.
     pub(super) fn run<const N: usize>(&self, picture: Vec<f32>, names: [&str; N]) -> [Tensor; N] {
         let [height, width, channels] = self.input;
         assert_eq!(
             picture.len(),
             height * width * channels,
-            "the picture fits the network"
+            "the image fits the network"
         );
         let picture = Tensor {
             height,

@@ -13,7 +13,7 @@ struct Expected {
 
 /// Scores and edges may differ by what another order of sums and another decoder's rounding make.
 const SCORE: f32 = 0.01;
-/// Of the picture's longer side.
+/// Of the image's longer side.
 const EDGE: f32 = 0.004;
 /// A box whose score is this near the least is found by one and not by the other.
 const UNSURE: f32 = 0.02;

@@ -13,17 +13,17 @@ use crate::util::money::Usd;
 pub struct Card {
     /// Its name.
     pub name: String,
-    /// Its picture, as the cast gives it; never a signed address.
+    /// Its image, as the cast gives it; never a signed address.
     pub source: String,
     /// Where it stands.
     pub standing: Standing,
-    /// What the eye said of its picture, when it looked.
+    /// What the eye said of its image, when it looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// A small copy of the picture.
+    /// A small copy of the image.
     #[serde(serialize_with = "data_uri", skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<Thumbnail>,
-    /// Width and height of the picture in pixels: the space of `faces`; 0 when unreadable.
+    /// Width and height of the image in pixels: the space of `faces`; 0 when unreadable.
     pub size: [u32; 2],
     /// The faces, the surest first, each as x, y, width, height and score.
     #[serde(serialize_with = "boxes")]
@@ -39,7 +39,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// Takes over what was seen in the picture.
+    /// Takes over what was seen in the image.
     pub fn seen(mut self, inspection: &Inspection) -> Self {
         self.verdict = Some(inspection.verdict);
         self.size = [inspection.width, inspection.height];

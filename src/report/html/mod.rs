@@ -1,7 +1,7 @@
 //! The report for people: a contact sheet of the whole cast, as one HTML file.
 //!
 //! The file holds everything it shows and asks nobody for anything: its Content-Security-Policy allows
-//! only the one script and the one style sheet inside it, by hash, and pictures that are data. What a
+//! only the one script and the one style sheet inside it, by hash, and images that are data. What a
 //! cast brings (names, sources, messages) travels as JSON and is only ever set as text.
 
 mod card;
@@ -89,8 +89,8 @@ pub fn render(page: &Page) -> String {
                 search.bar aria-label="Which characters are shown" {
                     div #filters role="group" aria-label="Filter by state" {}
                     label.find {
-                        span.hidden { "Search by name, picture or asset id" }
-                        input #q type="search" placeholder="Search name, picture, asset id" autocomplete="off" spellcheck="false";
+                        span.hidden { "Search by name, image or asset id" }
+                        input #q type="search" placeholder="Search name, image, asset id" autocomplete="off" spellcheck="false";
                     }
                     p #count role="status" {}
                 }

@@ -24,7 +24,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 const REALFACE: &str = "realface";
 /// How many names are shown for one reason.
 const NAMES_SHOWN: usize = 12;
-/// How many reasons are shown of one kind, where each picture has its own.
+/// How many reasons are shown of one kind, where each image has its own.
 const HINTS_SHOWN: usize = 8;
 
 /// Coloured where stderr shows colours, whatever stdout is.
@@ -286,7 +286,7 @@ impl Reporter for Terminal {
             _ => {}
         }
         if let Some(bars) = &self.bars {
-            // Before the first picture there is nothing to draw: a question may be asked first.
+            // Before the first image there is nothing to draw: a question may be asked first.
             if state.count.reached() > 0 {
                 bars.show(&state);
             }

@@ -150,7 +150,7 @@ impl Shared {
         })
     }
 
-    /// The session and the picture.
+    /// The session and the image.
     async fn check(&self, call: &Call<'_>) -> Result<(), ApiError> {
         if let Some(group_id) = call.group_id {
             let mut sessions = self.sessions();

@@ -31,7 +31,7 @@ pub enum Replay {
     /// 402 `PAYMENT_REPLAY`: the asset has to be found otherwise.
     #[default]
     Refuse,
-    /// The reply of the first time again, for the same name and picture; nothing is charged.
+    /// The reply of the first time again, for the same name and image; nothing is charged.
     SameAsset,
 }
 

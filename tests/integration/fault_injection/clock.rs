@@ -51,7 +51,7 @@ fn a_clock_that_jumps_by_days_changes_neither_the_pace_nor_the_waits() {
     let ended = AtomicBool::new(false);
     let code = std::thread::scope(|scope| {
         scope.spawn(|| {
-            // S3 itself refuses what was signed by a wrong clock: the pictures go up before.
+            // S3 itself refuses what was signed by a wrong clock: the images go up before.
             let is_up =
                 |r: &Value| ["published", "intent", "enrolled"].contains(&r["state"].as_str().unwrap());
             let uploads = || cast.records().iter().filter(|r| is_up(r)).count();

@@ -1,4 +1,4 @@
-//! The same picture under a second name, while it is not known whether the first was charged.
+//! The same image under a second name, while it is not known whether the first was charged.
 
 use std::path::Path;
 

@@ -79,7 +79,7 @@ impl Drop for Server {
     }
 }
 
-/// A cast of one picture under many approved names.
+/// A cast of one image under many approved names.
 pub(super) struct SmallCast {
     _folder: TempDir,
     pub(super) csv: PathBuf,
@@ -362,7 +362,7 @@ fn a_doubt_waits_for_a_person_and_is_settled_as_said() {
         message.contains(&format!("adopted\t{first}\t{id}\n")),
         "{message}"
     );
-    // When each was asked for, and which picture to look for in the provider's list.
+    // When each was asked for, and which image to look for in the provider's list.
     let doubts: Vec<&str> = message.lines().filter(|l| l.starts_with("in doubt\t")).collect();
     assert_eq!(doubts.len(), 2, "{message}");
     for doubt in doubts {

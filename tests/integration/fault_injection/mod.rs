@@ -38,7 +38,7 @@ fn long() -> bool {
     std::env::var("CASTLINE_FIRE").is_ok_and(|v| v == "long")
 }
 
-/// The sandbox, one published picture, a ledger.
+/// The sandbox, one published image, a ledger.
 struct Harness {
     sandbox: Sandbox,
     folder: TempDir,
@@ -276,7 +276,7 @@ fn character(name: &str) -> Character {
     }
 }
 
-/// One picture that the API takes, published.
+/// One image that the API takes, published.
 async fn upload(sandbox: &Sandbox) -> PublicUrl {
     use castline::publish::{PublishSettings, Publisher, StaticCredentials};
     let mut jpeg = Vec::new();

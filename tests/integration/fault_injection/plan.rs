@@ -20,7 +20,7 @@ fn path(path: &std::path::Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Replaces the picture of all by another one with the same face.
+/// Replaces the image of all by another one with the same face.
 fn repaint(cast: &SmallCast) {
     let file = cast.csv.with_file_name("face.jpg");
     let mut picture = image::open(&file).unwrap().to_rgb8();
@@ -136,10 +136,7 @@ fn a_saved_plan_is_done_exactly_or_not_at_all() {
     repaint(&cast);
     let (code, _, stderr) = run(&[]);
     assert_eq!(code, Some(8), "{stderr}");
-    assert!(
-        stderr.contains("the picture of saved 000 has changed"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("the image of saved 000 has changed"), "{stderr}");
     assert_eq!(server.charges().len(), 0, "a stale plan pays for nobody");
 
     assert_eq!(make(), Some(0));

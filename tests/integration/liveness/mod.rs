@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-/// Pictures of the samples, each with the face of somebody else.
+/// Images of the samples, each with the face of somebody else.
 const PICTURES: [&str; 3] = ["nadia_volkova.jpg", "tomas_reed.jpg", "mira_thornfield.jpg"];
 const ACTORS: [&str; 3] = ["Mia Castellane", "Bo Ek", "Zoë Ström"];
 

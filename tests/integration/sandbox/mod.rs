@@ -38,7 +38,7 @@ impl Bench {
         }
     }
 
-    /// Puts a picture into the bucket and gives its plain URL.
+    /// Puts an image into the bucket and gives its plain URL.
     async fn picture(&self, key: &str) -> String {
         self.add_reason(key, "image/jpeg", jpeg(400, 500)).await
     }
@@ -120,7 +120,7 @@ async fn read(reply: reqwest::Response) -> (u16, Value) {
     )
 }
 
-/// A grey picture.
+/// A grey image.
 fn jpeg(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image::GrayImage::from_pixel(width, height, image::Luma([128]))

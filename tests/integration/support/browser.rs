@@ -248,7 +248,7 @@ impl Browser {
             return;
         };
         let shot = self.call("Page.captureScreenshot", json!({"format": "png"}));
-        let png = shot["data"].as_str().expect("a picture");
+        let png = shot["data"].as_str().expect("an image");
         let png = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, png).expect("base64");
         std::fs::write(Path::new(&folder).join(format!("{name}.png")), png).expect("a file");
     }

@@ -24,7 +24,7 @@ pub fn sample_cast() -> Cast {
     Cast::new(folder, "cast.csv")
 }
 
-/// Copies pictures and CSVs; never a ledger or manifest that a run left in the repository.
+/// Copies images and CSVs; never a ledger or manifest that a run left in the repository.
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from)
         .expect("the samples")
@@ -58,16 +58,16 @@ impl Cast {
         serde_json::from_slice(&text).expect("JSON")
     }
 
-    /// Changes the picture of one row, so that it still shows the same face.
+    /// Changes the image of one row, so that it still shows the same face.
     pub fn repaint(&self, row: usize) {
         let mut reader = csv::Reader::from_path(&self.csv).expect("the cast");
         let record = reader.records().nth(row).expect("a row").expect("a row");
         let path = self.folder.path().join(&record[1]);
-        let mut picture = image::open(&path).expect("a picture").to_rgb8();
+        let mut picture = image::open(&path).expect("an image").to_rgb8();
         for pixel in picture.pixels_mut() {
             pixel.0[0] = pixel.0[0].saturating_add(6);
         }
-        picture.save(&path).expect("a picture");
+        picture.save(&path).expect("an image");
     }
 }
 

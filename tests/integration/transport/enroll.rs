@@ -10,7 +10,7 @@ use castline::sandbox::{self, Dialect, ErrorShape, FaultKind, Faults};
 
 use super::{Bench, jpeg};
 
-/// A published picture under this name.
+/// A published image under this name.
 async fn request(bench: &Bench, name: &str) -> EnrollRequest {
     let publisher = bench.publisher(|_| {}).await;
     let key = object_key("cast", &[7; 32], &[7; 32], "jpg");

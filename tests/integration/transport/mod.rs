@@ -91,7 +91,7 @@ impl Bench {
     }
 }
 
-/// A grey picture that the stand-in API takes.
+/// A grey image that the stand-in API takes.
 fn jpeg() -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::GrayImage::from_pixel(400, 500, image::Luma([128]))
