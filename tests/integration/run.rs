@@ -314,7 +314,7 @@ fn a_new_name_with_an_enrolled_picture_is_a_case_for_review() {
     let (name, picture) = (fields.next().expect("a name"), fields.next().expect("an image"));
     // Before her twin, who is kept and not looked at again.
     let newcomer = format!(
-        "A Newcomer,{image}{}",
+        "A Newcomer,{picture}{}",
         ",".repeat(header.matches(',').count() - 1)
     );
     std::fs::write(&cast.csv, format!("{header}\n{newcomer}\n{rows}")).expect("a cast");
@@ -342,7 +342,7 @@ fn an_approval_of_the_row_pays_for_nobody_twice_who_was_only_renamed() {
         .nth(1)
         .and_then(|row| row.split(',').nth(1))
         .expect("an image");
-    let row = |name: &str| std::fs::write(&cast.csv, format!("name,image,approve\n{name},{image},yes\n"));
+    let row = |name: &str| std::fs::write(&cast.csv, format!("name,image,approve\n{name},{picture},yes\n"));
     row("Ada").expect("a cast");
     Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
     row("Ada of the Lake").expect("a cast");
@@ -476,7 +476,7 @@ fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review
     let rest = ",".repeat(header.matches(',').count() - 1);
     // When their twin stands in the cast no more, her very image is known all the same; then when she does again,
     // and is looked at for that.
-    let newcomers = format!("The same,{image}{rest}\nSaved again,again.bmp{rest}\n");
+    let newcomers = format!("The same,{picture}{rest}\nSaved again,again.bmp{rest}\n");
     let without_her = rows.split_once('\n').expect("rows").1;
     for (rows, twins) in [(without_her, 1), (rows, 2)] {
         std::fs::write(&cast.csv, format!("{header}\n{newcomers}{rows}")).expect("a cast");
