@@ -1,4 +1,4 @@
-//! What the eye costs: the decision from decoded pixels on, and all of `inspect`.
+//! Cost of the inspection: of the decision from decoded pixels, and of all of `inspect`.
 //!
 //! `benches/eye_peer.py` measures the reference's three passes on onnxruntime, on the same machine.
 
@@ -9,7 +9,7 @@ use castline::inspect::{InspectSettings, Inspector};
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::{ImageFormat, RgbImage, imageops};
 
-/// A member of the sample cast, without a doubt one face.
+/// An image of the sample cast with one certain face.
 fn sample(side: u32) -> RgbImage {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/nadia_volkova.jpg");
     let sample = image::open(path).unwrap().to_rgb8();
@@ -18,7 +18,7 @@ fn sample(side: u32) -> RgbImage {
 
 fn eye(criterion: &mut Criterion) {
     let inspector = Inspector::new(InspectSettings::default());
-    // From pixels on: the small copies, the networks, the verdict.
+    // From decoded pixels: the small copies, the networks, the verdict.
     let plain = sample(1024);
     criterion.bench_function("decision, 1024 px, nothing in doubt", |b| {
         b.iter(|| inspector.judge(black_box(&plain), plain.dimensions()))

@@ -1,5 +1,5 @@
-//! What durability costs: transitions a second, each durable before it is answered, by one writer and by many at
-//! once; beside them the peer, which is SQLite with a transaction for every write. All on this machine's disk.
+//! Cost of durability: transitions per second, each durable before its write returns, by one writer and by many at
+//! once; compared with SQLite using one transaction per write. All on this machine's disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn character(n: usize) -> Character {
     }
 }
 
-/// `WRITES` transitions, `at_once` of them waiting at any time.
+/// Writes `WRITES` transitions, at most `at_once` of them concurrently.
 async fn ours(ledger: &Ledger, at_once: usize, round: &mut u64) {
     *round += 1;
     let sha256 = format!("{round:x}");
@@ -42,7 +42,8 @@ async fn ours(ledger: &Ledger, at_once: usize, round: &mut u64) {
     writes.join_all().await;
 }
 
-/// The same rows, a transaction each. Every round writes something else: SQLite skips what changes nothing.
+/// Writes the same rows, one transaction each. Every round writes other data, because SQLite skips writes that change
+/// nothing.
 fn peer(connection: &rusqlite::Connection, round: &mut u64) {
     *round += 1;
     let record = format!("{{\"name\":\"Hero\",\"state\":\"seen\",\"source\":\"{round}.png\"}}");
@@ -71,7 +72,7 @@ fn peer_at(path: &Path) -> rusqlite::Connection {
 }
 
 fn ledger(c: &mut Criterion) {
-    // Beside the build, so that it is a disk and not a file system in memory.
+    // Next to the build, so that it is on a disk and not in a memory file system.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let options = OpenOptions::new("bench", true, "bench");

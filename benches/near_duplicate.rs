@@ -1,12 +1,12 @@
-//! What it costs to find images that stand under two names, in a cast that is all new: each is compared with those
-//! before it. Beside it the plain way, which compares every pair.
+//! Cost of finding duplicate images in an all-new cast: each is compared with those before it. Compared with the
+//! plain way, which compares every pair.
 
 use std::hint::black_box;
 
 use castline::inspect::{ImageSignature, SignatureIndex};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-/// Busts of one series before one ground: they differ in the colours of skin, hair and coat, and a little in light.
+/// Busts of one series on one background: they differ in the colours of skin, hair and coat, and slightly in light.
 fn cast(count: usize) -> Vec<ImageSignature> {
     let mut state = 7_u64;
     let mut any = move |below: u64| {

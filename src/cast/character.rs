@@ -1,4 +1,4 @@
-//! One character of a cast: who, which image, and what is known about it.
+//! One character of a cast: its name, its image, and its other columns.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub enum Kind {
     /// Drawn or generated: the image alone is enrolled.
     #[default]
     Portrait,
-    /// A real person, who proves by a liveness check that it is their own face.
+    /// A real person, who proves with a liveness check that the face is their own.
     RealFace,
 }
 
@@ -35,15 +35,15 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What is typed is no kind of character.
+/// The text is not a kind of character.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no kind of character: write portrait or realface")]
+#[error("{0:?} is not a kind of character: use portrait or realface")]
 pub struct ParseKindError(String);
 
 impl std::str::FromStr for Kind {
     type Err = ParseKindError;
 
-    /// Without regard to case, and with `real_face`, `real-face` and `real face` for `realface`.
+    /// Parses a kind, ignoring case; `real_face`, `real-face` and `real face` also mean `realface`.
     fn from_str(text: &str) -> Result<Self, ParseKindError> {
         let letters: String = text
             .chars()
@@ -63,22 +63,21 @@ impl std::str::FromStr for Kind {
 pub enum Source {
     /// A file on this machine.
     File {
-        /// As the cast gives it.
+        /// The path as written in the cast.
         given: String,
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
     },
     /// An image on the web.
     Url {
-        /// As the cast gives it, but without a query that holds a signature.
+        /// The URL as written in the cast, without a query that contains a signature.
         given: String,
-        /// The whole address, signature and all: for the request only.
+        /// The whole URL, including a signature: for the request only.
         url: Url,
     },
 }
 
-/// Keys of a query that make whoever has the address as trusted as whoever signed it: S3, Google Cloud
-/// Storage, CloudFront, Azure.
+/// Query keys that give anyone with the URL the signer's access: S3, Google Cloud Storage, CloudFront, Azure.
 const SIGNING: [&str; 7] = [
     "x-amz-signature",
     "x-amz-security-token",
@@ -90,7 +89,7 @@ const SIGNING: [&str; 7] = [
 ];
 
 impl Source {
-    /// A file.
+    /// A file on this machine.
     pub fn file(given: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self::File {
             given: given.into(),
@@ -98,7 +97,7 @@ impl Source {
         }
     }
 
-    /// An image on the web, and how the cast writes its address.
+    /// An image on the web, and its URL as written in the cast.
     pub fn url(given: &str, url: Url) -> Self {
         let signed = url
             .query_pairs()
@@ -114,7 +113,7 @@ impl Source {
         }
     }
 
-    /// As the cast gives it: what people, ledger and manifest see. Never a signature.
+    /// The path or URL as written in the cast, for messages, ledger and manifest. Never a signature.
     pub fn given(&self) -> &str {
         match self {
             Self::File { given, .. } | Self::Url { given, .. } => given,
@@ -122,7 +121,7 @@ impl Source {
     }
 }
 
-/// Signatures stay out of logs.
+/// `Debug` keeps signatures out of logs.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -142,17 +141,17 @@ impl fmt::Debug for Source {
 /// One row of a CSV, or one image of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Character {
-    /// What it is enrolled as.
+    /// The name that it is enrolled under.
     pub name: Name,
     /// Its image.
     pub source: Source,
     /// How it is enrolled.
     pub kind: Kind,
-    /// Whether a person approves the image, should the check be unsure (`approve` = yes).
+    /// Whether a person approves the image if the inspection asks for review (`approve` = yes).
     pub approved: bool,
     /// Whether a real person agreed to be enrolled (`consent` = yes).
     pub consent: bool,
-    /// What a person noted down.
+    /// The `note` column.
     pub note: Option<String>,
     /// All other columns with their headers, in the order of the file; carried to the manifest.
     pub extra: Vec<(String, String)>,

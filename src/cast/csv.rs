@@ -1,4 +1,4 @@
-//! A cast as a CSV: one character a row.
+//! Reads a cast from a CSV: one character per row.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use super::image_resolver::ImageResolver;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, encoding, unique};
 use crate::util::text::pluralize;
 
-/// Larger files are no casts: some 500 bytes a row, a million rows.
+/// Larger files are not casts: a million rows at some 500 bytes each.
 const MAX_CSV_BYTES: u64 = 512 << 20;
 
-/// Reads the CSV at `path`. Images are looked for beside it.
+/// Reads the CSV at `path`. Image paths are relative to the CSV's folder.
 pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError> {
     let unreadable = |error| CastError::Unreadable {
         path: path.to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError
     let text = encoding::text(path, &bytes)?;
     let (characters, bad_rows) = rows(path, text, &resolver)?;
     if characters.is_empty() && bad_rows.is_empty() {
-        let hint = "write one character a line, such as: Ana,ana.png".to_owned();
+        let hint = "add one character per line, such as: Ana,ana.png".to_owned();
         return Err(CastError::Empty {
             path: path.to_owned(),
             what: "no rows below the header",
@@ -58,7 +58,7 @@ fn rows(
 ) -> Result<(Vec<Character>, Vec<RowError>), CastError> {
     let mut rows = Rows::new(text);
     let Some((line, first)) = rows.next() else {
-        let hint = "write a header line such as: name,image".to_owned();
+        let hint = "add a header line such as: name,image".to_owned();
         return Err(CastError::Empty {
             path: path.to_owned(),
             what: "the file is empty",
@@ -104,13 +104,13 @@ fn rows(
     Ok((characters, bad_rows))
 }
 
-/// Rows with the lines of the file on which they begin: the csv crate's own count lags behind by one after
+/// Rows with the lines of the file on which they begin, because the csv crate's own count is one too low after
 /// CRLF and blank lines.
 struct Rows<'t> {
     text: &'t str,
     reader: csv::Reader<&'t [u8]>,
     delimiter: u8,
-    /// Up to here, lines are counted.
+    /// Byte offset up to which lines are counted.
     counted: usize,
     line: u64,
 }
@@ -135,7 +135,7 @@ impl<'t> Rows<'t> {
     fn next(&mut self) -> Option<(u64, StringRecord)> {
         let from = self.reader.position().byte() as usize;
         let mut row = StringRecord::new();
-        // Reading from memory what is known to be UTF-8, with rows of any width, does not fail.
+        // Reading valid UTF-8 from memory, with rows of any width, can't fail.
         if !self.reader.read_record(&mut row).unwrap_or(false) {
             return None;
         }
@@ -166,7 +166,7 @@ fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
         .from_reader(text.as_bytes())
 }
 
-/// How many lines end in `bytes`, by LF, CRLF or CR.
+/// The number of line ends in `bytes`: LF, CRLF or CR.
 fn line_ends(bytes: &[u8]) -> u64 {
     let ends = bytes.iter().enumerate().filter(|(i, b)| match b {
         b'\n' => true,
@@ -176,7 +176,7 @@ fn line_ends(bytes: &[u8]) -> u64 {
     ends.count() as u64
 }
 
-/// One row on its way to a character; all that is wrong with it is collected.
+/// Reads one row as a character, and collects everything that is wrong with it.
 struct RowReader<'r> {
     line: u64,
     row: &'r StringRecord,
@@ -198,7 +198,7 @@ impl RowReader<'_> {
         });
     }
 
-    /// The field in that column; empty when there is no such column.
+    /// The field in `column`; empty when there is no such column.
     fn field(&self, column: Option<usize>) -> &str {
         column.and_then(|column| self.row.get(column)).unwrap_or_default()
     }
@@ -218,8 +218,7 @@ impl RowReader<'_> {
                 b'\t' => ("tabs", "two tabs"),
                 _ => ("commas", ",,"),
             };
-            let hint =
-                format!("put fields that hold {what} in quotation marks, and write empty fields as {empty}");
+            let hint = format!("quote fields that contain {what}, and write empty fields as {empty}");
             self.bad("row", problem, hint);
             return None;
         }
@@ -229,11 +228,11 @@ impl RowReader<'_> {
             .find(|c| !self.field(Some(**c)).trim().is_empty())
         {
             let problem = format!(
-                "column {} holds {:?} but has no header",
+                "column {} contains {:?} but has no header",
                 column + 1,
                 self.field(Some(column))
             );
-            self.bad("row", problem, "name the column in the first line, or empty it");
+            self.bad("row", problem, "add a header for the column, or clear it");
         }
         let name = match Name::new(self.field(Some(header.name))) {
             Ok(name) => {
@@ -283,8 +282,8 @@ impl RowReader<'_> {
         text.parse().unwrap_or_else(|_| {
             self.bad(
                 "kind",
-                format!("{text:?} is no kind of character"),
-                "write portrait, realface or nothing",
+                format!("{text:?} is not a kind of character"),
+                "use portrait or realface, or leave it empty",
             );
             Kind::default()
         })
@@ -296,7 +295,7 @@ impl RowReader<'_> {
             "yes" | "true" | "1" => true,
             "no" | "false" | "0" | "" => false,
             _ => {
-                let hint = "write yes, no, true, false, 1, 0 or nothing";
+                let hint = "use yes, no, true, false, 1 or 0, or leave it empty";
                 self.bad(field, format!("{text:?} is neither yes nor no"), hint);
                 false
             }

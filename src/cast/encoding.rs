@@ -1,13 +1,13 @@
-//! From the bytes of a file to text, or to what the file seems to be instead.
+//! Decodes the bytes of a CSV as text, or reports what the file seems to be instead.
 
 use std::path::Path;
 
 use super::CastError;
 
-/// `bytes` as text, without byte-order mark.
+/// `bytes` as text, without a byte-order mark.
 pub(super) fn text<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, CastError> {
     const SPREADSHEET: &str = "save it as CSV (in Excel: \"CSV UTF-8\")";
-    const PICTURE: &str = "give castline a CSV, or the folder that the image is in";
+    const PICTURE: &str = "pass a CSV, or the folder that contains the image";
     let not_csv = match bytes {
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
             Some(("is text in UTF-16", "save it as UTF-8 (in Excel: \"CSV UTF-8\")"))
@@ -18,7 +18,7 @@ pub(super) fn text<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, CastErro
         [0x89, b'P', b'N', b'G', ..] | [0xFF, 0xD8, 0xFF, ..] | [b'R', b'I', b'F', b'F', ..] => {
             Some(("is an image", PICTURE))
         }
-        _ if bytes.contains(&0) => Some(("is not text", "give castline a CSV or a folder of images")),
+        _ if bytes.contains(&0) => Some(("is not text", "pass a CSV or a folder of images")),
         _ => None,
     };
     if let Some((what, hint)) = not_csv {
@@ -40,7 +40,7 @@ pub(super) fn text<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, CastErro
     })
 }
 
-/// The word round `at` as Windows-1252 has it, if that makes a word: letters of 0xC0–0xFF are the same as in
+/// The word around `at` decoded as Windows-1252, if that gives a word: letters of 0xC0–0xFF are the same as in
 /// Latin-1, whose code points are Unicode's first 256.
 fn guess(bytes: &[u8], at: usize) -> Option<String> {
     let is_letter = |b: &u8| b.is_ascii_alphabetic() || matches!(b, 0xC0..=0xD6 | 0xD8..=0xF6 | 0xF8..=0xFF);

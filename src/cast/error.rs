@@ -1,25 +1,25 @@
-//! What can be wrong with a cast: the whole of it, or one row.
+//! Errors of a cast as a whole, or of one row.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::util::text::printable;
 
-/// The cast as a whole can't be read. Each says what to do about it.
+/// Why a cast as a whole can't be read. Each message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum CastError {
     /// There is no such file or folder.
-    #[error("{}: there is no such file or folder — name a CSV or a folder of images", .0.display())]
+    #[error("{}: no such file or folder — pass a CSV or a folder of images", .0.display())]
     NotFound(PathBuf),
     /// The file or the folder can't be opened.
-    #[error("{}: can't be read: {error} — check that you may read it", .path.display())]
+    #[error("{}: can't be read: {error} — check its permissions", .path.display())]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// A spreadsheet, an image or anything else that is no text.
+    /// A spreadsheet, an image or another file that is not text.
     #[error("{}: {what}, not a CSV — {hint}", .path.display())]
     NotCsv {
         /// The file.
@@ -39,10 +39,10 @@ pub enum CastError {
         path: PathBuf,
         /// The first line that is not UTF-8, counted from 1.
         line: u64,
-        /// The word in question, if it makes sense in Windows-1252.
+        /// The affected word decoded as Windows-1252, if that gives a word.
         guess: Option<String>,
     },
-    /// The header lacks a column, or holds one twice.
+    /// The header lacks a column, or has one twice.
     #[error("{}: line {line}: {problem} — {hint}", .path.display())]
     Header {
         /// The file.
@@ -54,18 +54,18 @@ pub enum CastError {
         /// What to do.
         hint: String,
     },
-    /// Nobody is in it.
+    /// The cast has no characters.
     #[error("{}: {what} — {hint}", .path.display())]
     Empty {
         /// The file or folder.
         path: PathBuf,
-        /// What is not there.
+        /// What is missing.
         what: &'static str,
         /// What to do.
         hint: String,
     },
-    /// An include or exclude pattern that is none.
-    #[error("{pattern:?} is not a pattern for files: {problem} — write one such as \"*.png\" or \"drafts/\"")]
+    /// An invalid include or exclude pattern.
+    #[error("{pattern:?} is not a valid file pattern: {problem} — use one such as \"*.png\" or \"drafts/\"")]
     Glob {
         /// The pattern.
         pattern: String,
@@ -75,18 +75,18 @@ pub enum CastError {
 }
 
 /// One row of a CSV, or one image of a folder, that can't be used. `Display` gives one line:
-/// where, what, and after a dash the mend.
+/// where, what, and after a dash how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowError {
     /// The line of the CSV on which the row begins, counted from 1; `None` in a folder.
     pub line: Option<u64>,
-    /// The column, by its header in the documentation: `name`, `image`, `kind` … or `row`.
+    /// The column, by its documented header: `name`, `image`, `kind` … or `row`.
     pub field: &'static str,
-    /// The name as the row gives it, if it gives one.
+    /// The name in the row, if it has one.
     pub name: Option<String>,
     /// What is wrong.
     pub problem: String,
-    /// What a person can do about it.
+    /// What to do about it.
     pub hint: String,
 }
 

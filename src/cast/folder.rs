@@ -1,4 +1,4 @@
-//! A cast as a folder: one character an image, named after its file.
+//! Reads a cast from a folder: one character per image, named after its file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use walkdir::{DirEntry, WalkDir};
 use super::image_resolver::ImageResolver;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, Source, unique};
 
-/// What a file must be called to be taken for an image.
+/// File extensions that are taken for images, in lower case.
 pub const PICTURE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tga", "bmp", "tif", "tiff"];
 
-/// Reads the folder at `root`.
+/// Reads the cast in the folder at `root`.
 pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError> {
     let unreadable = |error| CastError::Unreadable {
         path: root.to_owned(),
@@ -47,10 +47,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
         let hint = if files.is_empty() {
             format!("images are files that end in {}", PICTURE_EXTENSIONS.join(", "))
         } else {
-            format!(
-                "include and exclude leave none of the {} that are there",
-                files.len()
-            )
+            format!("include and exclude leave none of the {} found", files.len())
         };
         return Err(CastError::Empty {
             path: root.to_owned(),
@@ -76,7 +73,7 @@ fn bad(field: &'static str, problem: String, hint: &str) -> RowError {
     }
 }
 
-/// All images below `root`, relative to it with `/` between folders, in order; and what can't be read.
+/// All images below `root`, relative to it with `/` between folders, sorted; and errors for what can't be read.
 fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError>) {
     let (mut files, mut bad_rows) = (Vec::new(), Vec::new());
     let relative = |path: &Path| slashed(path.strip_prefix(root).unwrap_or(path));
@@ -84,7 +81,7 @@ fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError
     while let Some(entry) = walk.next() {
         let entry = match entry {
             Ok(entry) => entry,
-            // A link to a folder above it: what it leads to is walked already.
+            // A link to a parent folder: its target is walked already.
             Err(error) if error.loop_ancestor().is_some() => continue,
             Err(error) => {
                 let path = error.path().map_or_else(PathBuf::new, Path::to_owned);
@@ -95,7 +92,7 @@ fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError
                 bad_rows.push(bad(
                     "image",
                     format!("{shown:?} can't be read: {why}"),
-                    "check its rights and links",
+                    "check its permissions and links",
                 ));
                 continue;
             }
@@ -127,10 +124,10 @@ fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError
             bad_rows.push(bad(
                 "image",
                 problem,
-                "copy what it leads to into the folder, or allow this with --allow-outside",
+                "copy its target into the folder, or allow this with --allow-outside",
             ));
         } else if is_folder {
-            // A linked folder inside of the cast is walked where it really is: each image is found once.
+            // A linked folder inside the cast is walked at its real place, so that each image is found once.
             if entry.path_is_symlink() && resolver.is_inside(entry.path()) {
                 walk.skip_current_dir();
             }
@@ -152,13 +149,13 @@ fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError
     (files, bad_rows)
 }
 
-/// With `/` between folders on every system; `None` when a part of it is not Unicode.
+/// `path` with `/` between folders on every system; `None` when a component is not Unicode.
 fn slashed(path: &Path) -> Option<String> {
     let parts: Option<Vec<&str>> = path.components().map(|c| c.as_os_str().to_str()).collect();
     Some(parts?.join("/"))
 }
 
-/// Files of the system and of castline itself.
+/// Whether an entry belongs to the system or to castline itself.
 fn is_hidden(entry: &DirEntry) -> bool {
     let name = entry.file_name().as_encoded_bytes();
     name.starts_with(b".") || name == b"__MACOSX"
@@ -172,8 +169,8 @@ fn is_picture(entry: &DirEntry) -> bool {
     extension.is_some_and(|e| PICTURE_EXTENSIONS.contains(&e.as_str()))
 }
 
-/// Patterns as in `.gitignore`: one without `/` means files and folders of that name anywhere, one with `/`
-/// is relative to the cast's folder; a folder means all that is in it. Case does not count.
+/// Patterns as in `.gitignore`: one without `/` matches files and folders of that name anywhere, one with `/`
+/// is relative to the cast's folder; a folder matches everything in it. Case is ignored.
 fn globs(patterns: &[String]) -> Result<GlobSet, CastError> {
     let wrong = |pattern: &str, error: globset::Error| CastError::Glob {
         pattern: pattern.to_owned(),
@@ -196,8 +193,8 @@ fn globs(patterns: &[String]) -> Result<GlobSet, CastError> {
     set.build().map_err(|e| wrong(&patterns.join(" "), e))
 }
 
-/// What the character in that file is called: `art/cyber_knight.png` is `Cyber Knight`. A file name that a
-/// person has spaced or capitalized (`Jean-Luc.png`) is kept as it is, but for underscores.
+/// The name of the character in a file: `art/cyber_knight.png` is `Cyber Knight`. A file name with spaces or capitals
+/// (`Jean-Luc.png`) is kept, except that underscores become spaces.
 fn name_of(relative: &str) -> String {
     let file = relative.rsplit('/').next().unwrap_or(relative);
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);

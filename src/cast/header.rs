@@ -1,13 +1,13 @@
-//! The first line of a CSV: which column is which.
+//! Parses the first line of a CSV: which column is which.
 
 use csv::StringRecord;
 
 use crate::util::text::printable;
 
-/// The columns that castline knows; all others are carried.
+/// The columns that castline knows; all others are carried to the manifest.
 const KNOWN: [&str; 6] = ["name", "image", "kind", "approve", "consent", "note"];
 
-/// What people call the two columns that must be there.
+/// Common other names of the two required columns.
 const ALSO_CALLED: [(&str, &[&str]); 2] = [
     (
         "name",
@@ -38,7 +38,7 @@ const ALSO_CALLED: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// Where each column stands in a row.
+/// The position of each column in a row.
 #[derive(Debug)]
 pub(super) struct Header {
     /// How many fields a row has.
@@ -49,20 +49,20 @@ pub(super) struct Header {
     pub(super) approve: Option<usize>,
     pub(super) consent: Option<usize>,
     pub(super) note: Option<usize>,
-    /// Columns that are carried, with their headers.
+    /// Columns that are carried to the manifest, with their headers.
     pub(super) extra: Vec<(usize, String)>,
-    /// Columns without a header: nothing may stand in them.
+    /// Columns without a header, which must be empty.
     pub(super) nameless: Vec<usize>,
 }
 
-/// What is wrong with a header, and the mend.
+/// What is wrong with a header, and how to fix it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadHeader {
     pub(super) problem: String,
     pub(super) hint: String,
 }
 
-/// What two headers have in common when they mean the same: letters without case, spaces or separators.
+/// A header normalized for comparison: letters without case, spaces or separators.
 fn plain(header: &str) -> String {
     header
         .chars()
@@ -71,7 +71,7 @@ fn plain(header: &str) -> String {
         .collect()
 }
 
-/// Whether both columns that must be there are in `row`.
+/// Whether `row` has both required columns.
 pub(super) fn is_header(row: &StringRecord) -> bool {
     ["name", "image"]
         .iter()
@@ -111,7 +111,7 @@ impl Header {
                 .position(|h| strsim::damerau_levenshtein(h, known) == 1);
             if let (None, Some(at)) = (find(known), slip) {
                 tracing::warn!(
-                    "column {:?} is carried as it is; did you mean {known:?}?",
+                    "column {:?} is unknown and only carried to the manifest; did you mean {known:?}?",
                     printable(&headers[at])
                 );
             }
@@ -145,9 +145,9 @@ fn missing(known: &str, headers: &[String], plain: &[String]) -> BadHeader {
     let hint = match plain.iter().filter(|h| !KNOWN.contains(&h.as_str())).find(near) {
         Some(near) => {
             let at = plain.iter().position(|h| h == near).unwrap_or_default();
-            format!("call the column {:?} \"{known}\"", printable(&headers[at]))
+            format!("rename column {:?} to \"{known}\"", printable(&headers[at]))
         }
-        None => "begin the file with a line such as: name,image".to_owned(),
+        None => "start the file with a header line such as: name,image".to_owned(),
     };
     let named: Vec<String> = headers
         .iter()
@@ -155,7 +155,7 @@ fn missing(known: &str, headers: &[String], plain: &[String]) -> BadHeader {
         .map(|h| format!("{:?}", printable(h)))
         .collect();
     BadHeader {
-        problem: format!("no column is called \"{known}\" (there are {})", named.join(", ")),
+        problem: format!("there is no column \"{known}\", only {}", named.join(", ")),
         hint,
     }
 }

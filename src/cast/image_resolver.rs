@@ -1,4 +1,4 @@
-//! Where the image is that a row names: a file of the cast's folder, or an address on the web.
+//! Resolves the image that a row names: a file in the cast's folder, or a URL.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,16 +7,16 @@ use url::Url;
 
 use super::Source;
 
-/// The folder that images must lie in.
+/// Resolves images within the folder of a cast.
 #[derive(Debug)]
 pub(super) struct ImageResolver {
     root: PathBuf,
-    /// `root` without links, to compare with.
+    /// `root` with links resolved, for comparison.
     real_root: PathBuf,
     allow_outside: bool,
 }
 
-/// What is wrong with the image that a row names, and the mend.
+/// What is wrong with the image that a row names, and how to fix it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ImagePathError {
     pub(super) problem: String,
@@ -43,10 +43,10 @@ impl ImageResolver {
     pub(super) fn find(&self, given: &str) -> Result<Source, ImagePathError> {
         let given = given.trim();
         if given.is_empty() {
-            return path_error("no image is named", "write the path of one, relative to the CSV");
+            return path_error("no image is named", "add the path of one, relative to the CSV");
         }
         if given.contains('\0') {
-            return path_error("the path holds a NUL character", "type the path again");
+            return path_error("the path contains a NUL character", "type the path again");
         }
         match scheme(given) {
             Some(scheme) => web(given, &scheme),
@@ -55,8 +55,8 @@ impl ImageResolver {
     }
 
     fn file(&self, given: &str) -> Result<Source, ImagePathError> {
-        // On one system a backslash separates folders, on the other it may be part of a name;
-        // and one writes accents composed, the other decomposed.
+        // A backslash separates folders on some systems and may be part of a name on others; and some
+        // systems compose accents where others decompose them.
         let slashed = given.replace('\\', "/");
         let spellings = [
             given.to_owned(),
@@ -75,7 +75,7 @@ impl ImageResolver {
             let hint = match self.nearest(&slashed) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!(
-                    "put it there, or correct the path (it is relative to {})",
+                    "create it, or correct the path (relative to {})",
                     self.root.display()
                 ),
             };
@@ -88,7 +88,7 @@ impl ImageResolver {
             Ok(meta) if meta.is_file() => Ok(Source::file(given, path)),
             Ok(meta) if meta.is_dir() => path_error(
                 format!("{given:?} is a folder"),
-                "name one image in it, or give castline the folder as the cast",
+                "name one image in it, or pass the folder as the cast",
             ),
             Ok(_) => path_error(format!("{given:?} is not a regular file"), "name an image"),
             Err(error) => path_error(
@@ -98,8 +98,8 @@ impl ImageResolver {
         }
     }
 
-    /// Whether what `path` leads to, through `..` and links, may be read. A link that leads nowhere may: it
-    /// fails later with a better message.
+    /// Whether the target of `path`, after `..` and links, may be read. A broken link may: it fails later with a
+    /// better message.
     pub(super) fn holds(&self, path: &Path) -> bool {
         self.allow_outside
             || path
@@ -107,25 +107,25 @@ impl ImageResolver {
                 .map_or(true, |real| real.starts_with(&self.real_root))
     }
 
-    /// Whether what `path` leads to lies in the folder.
+    /// Whether the target of `path` is inside the folder.
     pub(super) fn is_inside(&self, path: &Path) -> bool {
         path.canonicalize()
             .is_ok_and(|real| real.starts_with(&self.real_root))
     }
 
     fn outside<T>(&self, given: &str) -> Result<T, ImagePathError> {
-        // `.` would say nothing.
+        // `.` would not help the reader.
         let folder = match self.root == Path::new(".") {
             true => &self.real_root,
             false => &self.root,
         };
         path_error(
-            format!("{given:?} lies outside of the cast's folder {}", folder.display()),
+            format!("{given:?} is outside the cast's folder {}", folder.display()),
             "move it into the folder, or allow this with --allow-outside",
         )
     }
 
-    /// A file of the same folder that is called nearly so: other case, other extension, a slip of the pen.
+    /// A file in the same folder with a similar name: other case, other extension, a typing error.
     fn nearest(&self, slashed: &str) -> Option<String> {
         let (folder, wanted) = slashed
             .rsplit_once('/')
@@ -158,7 +158,7 @@ impl ImageResolver {
     }
 }
 
-/// Whether a path that leads to nothing would lead out of its folder.
+/// Whether a path that does not exist would lead out of its folder.
 fn leaves(path: &str) -> bool {
     let mut depth = 0i32;
     Path::new(path).components().any(|component| {
@@ -172,7 +172,7 @@ fn leaves(path: &str) -> bool {
     })
 }
 
-/// `https` of `https://…`, in lower case. A drive letter is no scheme.
+/// The scheme of a URL, in lower case: `https` of `https://…`. A drive letter is not a scheme.
 fn scheme(given: &str) -> Option<String> {
     let (scheme, rest) = given.split_once(':')?;
     let is_scheme = scheme.len() > 1
@@ -188,26 +188,23 @@ fn web(given: &str, scheme: &str) -> Result<Source, ImagePathError> {
         "https" => {}
         "http" => {
             return path_error(
-                "the address begins with http://",
-                "write https://: images are fetched encrypted only",
+                "the URL begins with http://",
+                "use https://: images are only fetched over an encrypted connection",
             );
         }
         _ => {
-            let hint = "name a file beside the CSV, or an https:// address";
-            return path_error(format!("images can't be fetched from {scheme}: addresses"), hint);
+            let hint = "name a file next to the CSV, or an https:// URL";
+            return path_error(format!("images can't be fetched from {scheme}: URLs"), hint);
         }
     }
-    // What is wrong is told without the address, which may hold a password or a signature.
+    // The error does not quote the URL, which may contain a password or a signature.
     let Ok(url) = Url::parse(given) else {
-        return path_error(
-            "the address can't be understood",
-            "copy it again from the browser",
-        );
+        return path_error("the URL is invalid", "copy it again from the browser");
     };
     if !url.username().is_empty() || url.password().is_some() {
         return path_error(
-            "the address holds a user name or a password",
-            "use an address that needs none",
+            "the URL contains a user name or a password",
+            "use a URL that needs none",
         );
     }
     Ok(Source::url(given, url))

@@ -1,11 +1,11 @@
 //! Reads a cast: a CSV or a folder of character art.
 //!
-//! What is wrong with the whole of it is one [`CastError`]; what is wrong with single rows is collected, all of
-//! it at once, in [`Cast::bad_rows`]. Each tells where, what, and what to do. Nothing is opened but the CSV and
-//! the folders: looking at images is the next station's work.
+//! An error of the whole cast is one [`CastError`]; errors of single rows are collected, all at once, in
+//! [`Cast::bad_rows`]. Each says where it is, what is wrong, and what to do. Only the CSV and folders are opened:
+//! images are inspected by the next stage.
 //!
 //! A CSV needs the columns `name` and `image` and may have `kind`, `approve`, `consent` and `note`; all others are
-//! carried to the manifest. It is UTF-8 with or without byte-order mark, with commas, semicolons or tabs.
+//! carried to the manifest. It is UTF-8 with or without a byte-order mark, separated by commas, semicolons or tabs.
 
 mod character;
 mod csv;
@@ -34,28 +34,28 @@ pub struct Cast {
     pub path: PathBuf,
     /// The folder that holds the images: the CSV's, or `path` itself.
     pub root: PathBuf,
-    /// Whoever can go on, in the order of the file, or of the paths in a folder. Their names are unique.
+    /// The valid characters, in the order of the file, or of the paths in a folder. Their names are unique.
     pub characters: Vec<Character>,
-    /// Whatever can't, from top to bottom; a row may be told several times, once for each mistake.
+    /// Errors of the other rows, from top to bottom; a row may have several, one for each mistake.
     pub bad_rows: Vec<RowError>,
 }
 
-/// What may belong to a cast.
+/// Which files may belong to a cast.
 #[derive(Debug, Clone, Default)]
 pub struct CastOptions {
-    /// Whether images may lie outside of the cast's folder, by `..`, by links or by absolute paths.
+    /// Whether images may be outside the cast's folder, through `..`, links or absolute paths.
     pub allow_outside: bool,
-    /// Of a folder, only files that match one of these patterns; empty for all. As in `.gitignore`: `*.png`,
+    /// In a folder, only use files that match one of these patterns; empty for all. As in `.gitignore`: `*.png`,
     /// `heroes/`, `act1/*.webp`.
     pub include: Vec<String>,
-    /// Of a folder, no files that match one of these.
+    /// In a folder, skip files that match one of these patterns.
     pub exclude: Vec<String>,
 }
 
 /// Reads the CSV or the folder at `path`.
 ///
 /// # Errors
-/// When the whole cast is unreadable: no such path, not UTF-8, a header that lacks a column, nobody in it.
+/// The whole cast is unreadable: no such path, not UTF-8, a header without a required column, no characters.
 pub fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => folder::read(path, options),

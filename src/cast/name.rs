@@ -1,4 +1,4 @@
-//! What a character may be called, and when two names are the same.
+//! Names of characters: which are valid, and when two are the same.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::util::text::{DisallowedChar, disallowed, is_joiner_or_selector};
 
-/// The most characters (Unicode scalar values, after NFC) that the API takes in a name.
+/// Maximum length of a name that the API accepts, in Unicode scalar values after NFC.
 pub const MAX_NAME_CHARS: usize = 64;
 
 /// The name of a character as it is enrolled: NFC, trimmed, every run of white space folded to one
@@ -17,35 +17,35 @@ pub const MAX_NAME_CHARS: usize = 64;
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
-/// What must be unique in a cast and in a ledger: the name by full Unicode case folding (canonical
-/// caseless matching, Unicode 3.13 D145), without the joiners and variation selectors that can't be seen.
+/// The form of a name that must be unique in a cast and in a ledger: full Unicode case folding (canonical
+/// caseless matching, Unicode 3.13 D145), without invisible joiners and variation selectors.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameKey(String);
 
-/// What is typed can't be a name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Nothing but white space.
     #[error("the name is empty")]
     Empty,
     /// More than [`MAX_NAME_CHARS`].
-    #[error("the name has {chars} characters, and the API takes at most {MAX_NAME_CHARS}")]
+    #[error("the name has {chars} characters, but the API accepts at most {MAX_NAME_CHARS}")]
     TooLong {
-        /// How many it has.
+        /// The length of the name.
         chars: usize,
     },
-    /// A character that can't be seen or changes how the others are shown.
-    #[error("the name holds U+{:04X}, {disallowed}", *.character as u32)]
+    /// A character that is invisible or changes how others are displayed.
+    #[error("the name contains U+{:04X}, {disallowed}", *.character as u32)]
     DisallowedChar {
         /// The first such character.
         character: char,
-        /// Why it can't be in a name.
+        /// Why it is not allowed in a name.
         disallowed: DisallowedChar,
     },
 }
 
 impl NameError {
-    /// What a person can do about it.
+    /// What to do about the error.
     pub fn hint(&self) -> String {
         match self {
             Self::Empty => "give the character a name".to_owned(),
@@ -53,17 +53,20 @@ impl NameError {
             Self::DisallowedChar {
                 disallowed: DisallowedChar::Replacement,
                 ..
-            } => "the text was saved in a wrong encoding: save it again as UTF-8 and put the letter back"
+            } => "the text was saved in the wrong encoding: save it again as UTF-8 and restore the letter"
                 .to_owned(),
             Self::DisallowedChar { .. } => {
-                "type the name again by hand; it often comes along when text is pasted".to_owned()
+                "retype the name by hand; such characters are often pasted along with text".to_owned()
             }
         }
     }
 }
 
 impl Name {
-    /// Normalizes `text`, and refuses what is no name.
+    /// Normalizes `text` as a name.
+    ///
+    /// # Errors
+    /// The text is empty, too long, or contains a disallowed character.
     pub fn new(text: &str) -> Result<Self, NameError> {
         let name = text
             .split_whitespace()
@@ -86,12 +89,12 @@ impl Name {
         }
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What must be unique.
+    /// The key, which must be unique.
     pub fn key(&self) -> NameKey {
         let seen = self.0.chars().filter(|c| !is_joiner_or_selector(*c));
         NameKey(seen.nfd().default_case_fold().nfc().collect())
@@ -104,7 +107,7 @@ impl NameKey {
         &self.0
     }
 
-    /// A key that a ledger stored.
+    /// A key as read from a ledger.
     pub fn from_stored(key: String) -> Self {
         Self(key)
     }
@@ -225,7 +228,7 @@ mod tests {
                     prop_assert_eq!(same.key(), name.key());
                 }
             }
-            // A key is its own key: what is stored compares equal for ever.
+            // A key is its own key, so stored keys keep comparing equal.
             if let Ok(of_key) = Name::new(name.key().as_str()) {
                 prop_assert_eq!(of_key.key(), name.key());
             }

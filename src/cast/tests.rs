@@ -1,4 +1,4 @@
-//! Casts on disk, read as a run reads them.
+//! Reads casts from disk as a run does.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     dir
 }
 
-/// A CSV beside images `ana.png`, `art/bo.jpg` and `cy.webp`.
+/// A CSV next to images `ana.png`, `art/bo.jpg` and `cy.webp`.
 fn csv_dir(csv: impl AsRef<[u8]>) -> TempDir {
     folder(&[
         ("cast.csv", csv.as_ref()),
@@ -41,7 +41,7 @@ fn bad_rows(cast: &Cast) -> Vec<String> {
     cast.bad_rows.iter().map(ToString::to_string).collect()
 }
 
-/// The one thing that is wrong with `csv`.
+/// The only error in `csv`.
 fn problem(csv: &str) -> String {
     let cast = read_csv(csv).unwrap();
     assert_eq!(cast.bad_rows.len(), 1, "{:#?}", bad_rows(&cast));
@@ -134,11 +134,11 @@ mod csv_files {
         for (row, message) in [
             (
                 "Ana,",
-                "line 2, image: no image is named — write the path of one, relative to the CSV",
+                "line 2, image: no image is named — add the path of one, relative to the CSV",
             ),
             (
                 "Ana,art",
-                "line 2, image: \"art\" is a folder — name one image in it, or give castline the folder as the cast",
+                "line 2, image: \"art\" is a folder — name one image in it, or pass the folder as the cast",
             ),
             (
                 "Ana,anna.png",
@@ -150,23 +150,23 @@ mod csv_files {
             ),
             (
                 "Ana,s3://bucket/ana.png",
-                "line 2, image: images can't be fetched from s3: addresses — name a file beside the CSV, or an https:// address",
+                "line 2, image: images can't be fetched from s3: URLs — name a file next to the CSV, or an https:// URL",
             ),
             (
                 "Ana,http://a.example/ana.png",
-                "line 2, image: the address begins with http:// — write https://: images are fetched encrypted only",
+                "line 2, image: the URL begins with http:// — use https://: images are only fetched over an encrypted connection",
             ),
             (
                 "Ana,https://me:pw@a.example/ana.png",
-                "line 2, image: the address holds a user name or a password — use an address that needs none",
+                "line 2, image: the URL contains a user name or a password — use a URL that needs none",
             ),
             (
                 "A\u{202E}na,ana.png",
-                "line 2, name: the name holds U+202E, an invisible mark that turns the direction of writing — type the name again by hand; it often comes along when text is pasted",
+                "line 2, name: the name contains U+202E, an invisible mark that changes the text direction — retype the name by hand; such characters are often pasted along with text",
             ),
             (
                 "Ana,ana.png,x,y",
-                "line 2, row: 4 fields, but the header has 2 — put fields that hold commas in quotation marks, and write empty fields as ,,",
+                "line 2, row: 4 fields, but the header has 2 — quote fields that contain commas, and write empty fields as ,,",
             ),
         ] {
             assert_eq!(problem(&format!("name,image\n{row}\n")), message);
@@ -174,7 +174,7 @@ mod csv_files {
         let long = "x".repeat(65);
         assert_eq!(
             problem(&format!("name,image\n{long},ana.png\n")),
-            "line 2, name: the name has 65 characters, and the API takes at most 64 — shorten it to 64 characters"
+            "line 2, name: the name has 65 characters, but the API accepts at most 64 — shorten it to 64 characters"
         );
     }
 
@@ -207,16 +207,16 @@ mod csv_files {
     fn a_header_that_lacks_a_column_names_the_nearest() {
         for (header, message) in [
             (
-                "name,image",
-                "line 1: no column is called \"image\" (there are \"name\", \"image\") — call the column \"image\" \"image\"",
+                "name,picture",
+                "line 1: there is no column \"image\", only \"name\", \"picture\" — rename column \"picture\" to \"image\"",
             ),
             (
                 "Nmae,image",
-                "line 1: no column is called \"name\" (there are \"Nmae\", \"image\") — call the column \"Nmae\" \"name\"",
+                "line 1: there is no column \"name\", only \"Nmae\", \"image\" — rename column \"Nmae\" to \"name\"",
             ),
             (
                 "Ana,ana.png",
-                "line 1: no column is called \"name\" (there are \"Ana\", \"ana.png\") — begin the file with a line such as: name,image",
+                "line 1: there is no column \"name\", only \"Ana\", \"ana.png\" — start the file with a header line such as: name,image",
             ),
             (
                 "name,image,Image",
@@ -270,7 +270,7 @@ mod csv_files {
     fn a_value_in_a_column_without_header_is_not_lost_in_silence() {
         let message = problem("name,image,\nAna,ana.png,hero\n");
         assert!(
-            message.starts_with("line 2, row: column 3 holds \"hero\" but has no header"),
+            message.starts_with("line 2, row: column 3 contains \"hero\" but has no header"),
             "{message}"
         );
     }
@@ -309,7 +309,7 @@ mod csv_files {
             let cast = read(&csv, &CastOptions::default()).unwrap();
             let message = bad_rows(&cast).join("\n");
             assert!(
-                message.contains("lies outside of the cast's folder"),
+                message.contains("is outside the cast's folder"),
                 "{image}: {message}"
             );
             let allowed = CastOptions {
@@ -352,7 +352,7 @@ mod csv_files {
         let cast = read(&root.join("cast.csv"), &CastOptions::default()).unwrap();
         assert_eq!(names(&cast), ["Ana"]);
         let message = bad_rows(&cast);
-        assert!(message[0].contains("\"out.png\" lies outside"), "{message:#?}");
+        assert!(message[0].contains("\"out.png\" is outside"), "{message:#?}");
         assert!(
             message[1].contains("\"broken.png\" can't be read"),
             "{message:#?}"
@@ -459,8 +459,8 @@ mod folders {
         assert_eq!(
             bad_rows(&cast),
             [
-                "name: \"cyber_knight.png\" and \"x/CYBER KNIGHT.jpg\" would both be called \"Cyber Knight\" — rename one, leave one out with --exclude, or name them in a CSV",
-                "name: \"x/CYBER KNIGHT.jpg\" and \"cyber_knight.png\" would both be called \"CYBER KNIGHT\" — rename one, leave one out with --exclude, or name them in a CSV",
+                "name: \"cyber_knight.png\" and \"x/CYBER KNIGHT.jpg\" would both be called \"Cyber Knight\" — rename one, skip one with --exclude, or name them in a CSV",
+                "name: \"x/CYBER KNIGHT.jpg\" and \"cyber_knight.png\" would both be called \"CYBER KNIGHT\" — rename one, skip one with --exclude, or name them in a CSV",
             ]
         );
     }
@@ -507,7 +507,7 @@ mod folders {
             ..Default::default()
         };
         let error = read(dir.path(), &options).unwrap_err().to_string();
-        assert!(error.starts_with("\"a[\" is not a pattern"), "{error}");
+        assert!(error.starts_with("\"a[\" is not a valid file pattern"), "{error}");
     }
 
     #[cfg(unix)]
@@ -556,8 +556,7 @@ fn the_mend_of_a_row_speaks_of_the_cast_s_own_separator() {
     let dir = folder(&[("cast.csv", b"name;image\nAna;ana.png;x;y\n"), ("ana.png", b"-")]);
     let message = bad_rows(&read(&dir.path().join("cast.csv"), &CastOptions::default()).unwrap());
     assert!(
-        message[0]
-            .ends_with("put fields that hold semicolons in quotation marks, and write empty fields as ;;"),
+        message[0].ends_with("quote fields that contain semicolons, and write empty fields as ;;"),
         "{message:?}"
     );
 }

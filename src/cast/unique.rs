@@ -1,16 +1,16 @@
-//! Two characters of one name: which image is meant can't be known, so neither is enrolled.
+//! Rejects characters that share a name: which image is meant is ambiguous, so none of them is enrolled.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use super::{Character, Name, NameKey, RowError};
 
-/// Where a name stands.
+/// Where a name occurs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
-    /// On that line of the CSV.
+    /// A line of the CSV.
     Line(u64),
-    /// It comes from that file's name, relative to the cast's folder.
+    /// A file whose name gives it, relative to the cast's folder.
     File(String),
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// Every name of a cast, those of bad rows too, and where it stands.
+/// All names of a cast, including those of bad rows, and where each occurs.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<NameKey, Vec<(Name, Location)>>);
 
@@ -36,7 +36,7 @@ impl Names {
     }
 }
 
-/// Takes characters whose names are not unique out of `characters` and reports each of their rows.
+/// Removes characters whose names are not unique from `characters`, and reports each of their rows.
 pub(super) fn reject_duplicates(
     names: &Names,
     characters: &mut Vec<Character>,
@@ -49,18 +49,18 @@ pub(super) fn reject_duplicates(
             let differs = if name == other_name {
                 ""
             } else {
-                " (case, accents' encoding and white space don't count)"
+                " (case, white space and the encoding of accents are ignored)"
             };
             let (line, problem, hint) = match location {
                 Location::Line(line) => (
                     Some(*line),
                     format!("{:?} is also the name on {other}{differs}", name.as_str()),
-                    "give one of them another name, or remove one",
+                    "rename or remove one of them",
                 ),
                 Location::File(file) => (
                     None,
                     format!("{file:?} and {other} would both be called {:?}", name.as_str()),
-                    "rename one, leave one out with --exclude, or name them in a CSV",
+                    "rename one, skip one with --exclude, or name them in a CSV",
                 ),
             };
             let name = Some(name.as_str().to_owned());
@@ -73,7 +73,7 @@ pub(super) fn reject_duplicates(
             });
         }
     }
-    // Names come out of the map in any order; reports are read, and compared, from top to bottom. What is wrong
-    // with one line stays in the order of its columns.
+    // The map has no order; reports are read and compared from top to bottom. Errors of one line stay in the order
+    // of its columns.
     bad_rows.sort_by_cached_key(|bad| (bad.line, bad.line.is_none().then(|| bad.problem.clone())));
 }

@@ -1,4 +1,4 @@
-//! How long to wait before what was never sent is tried again.
+//! How long to wait before retrying a call that was never sent.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// The pause after the `failures`-th failure in a row, from 1: one second, doubled each time, a minute at most.
 ///
-/// Without jitter: the calls of one run leave one by one anyway.
+/// Without jitter: the calls of one run leave one at a time anyway.
 pub fn backoff(failures: u32) -> Duration {
     let doubled = 2u32.saturating_pow(failures.saturating_sub(1));
     FIRST.saturating_mul(doubled).min(LONGEST)

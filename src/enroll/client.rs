@@ -11,40 +11,40 @@ use super::key::ApiKey;
 use super::provider::Provider;
 use super::transport::{CallResult, MAX_REPLY, Reply, reason};
 
-/// How long the connection and its handshake may take. Nothing has been sent by then.
+/// How long the connection and its handshake may take. Nothing has been sent until then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where and how the API is spoken to.
+/// The address of the API, and how to call it.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// What the paths of calls are appended to: `https://api.jarvisclaw.ai/v1/marketplace`.
+    /// The base URL that the paths of calls are appended to: `https://api.jarvisclaw.ai/v1/marketplace`.
     pub base_url: Url,
-    /// The key; without it, calls go without.
+    /// The API key; calls carry none when `None`.
     pub key: Option<ApiKey>,
-    /// What the provider promises.
+    /// The provider's profile.
     pub provider: Provider,
-    /// How long a call may take once it is connected, which has 20 s of its own: a call is given up after both
-    /// together. It is in doubt then, so that this should be generous.
+    /// The time limit of a call once it is connected. Connecting has 20 s of its own; a call is abandoned after the sum
+    /// of both and is in doubt then, so this should be generous.
     pub timeout: Duration,
-    /// An extra root certificate, PEM.
+    /// An extra root certificate in PEM.
     pub ca_pem: Option<Vec<u8>>,
 }
 
 /// The client can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The address of the API is not one to send a key to.
+    /// The address of the API is not one that a key may be sent to.
     #[error("api.base_url {0}")]
     Address(&'static str),
-    /// The extra root certificate is none.
+    /// The extra root certificate is not a certificate.
     #[error("tls.ca_file: {0}")]
     Certificate(#[from] crate::net::tls::CertificateError),
-    /// The machine's TLS is not usable.
+    /// The machine's TLS is unusable.
     #[error("the HTTPS client can't be set up: {0}")]
     Setup(String),
 }
 
-/// Speaks the API.
+/// The API client.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -54,15 +54,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with these settings.
+    /// Creates a client with these settings.
     ///
     /// # Errors
-    /// The address is not plain `https://…`, or the extra root certificate is none.
+    /// The address is not plain `https://…`, or the extra root certificate is not a certificate.
     pub fn new(settings: ApiSettings) -> Result<Self, ClientError> {
         Self::with_connect_timeout(settings, CONNECT_TIMEOUT)
     }
 
-    /// The same with another limit on connecting than 20 s.
+    /// Creates a client with a limit on connecting other than 20 s.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -72,12 +72,12 @@ impl Client {
             .https_only(true)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
-            // Without a pool there is no idle connection that the server may have closed: only on such a one
-            // does the layer below send a request again. HTTP/1.1, since HTTP/2 may refuse and repeat streams.
+            // Without a pool there is no idle connection that the server may have closed: only on such a connection
+            // does the layer below resend a request. HTTP/1.1, since HTTP/2 may refuse and repeat streams.
             .pool_max_idle_per_host(0)
             .http1_only()
             .connect_timeout(connect)
-            // The clock of the whole call, connecting included: it must not strike while connecting, or what
+            // The limit of the whole call, connecting included: it must not run out while connecting, or a call that
             // was never sent would look lost.
             .timeout(settings.timeout.saturating_add(connect))
             .build()
@@ -121,12 +121,12 @@ impl Client {
         url
     }
 
-    /// Sends a request once, and forgets what the reply repeats of the key and of `secret`.
+    /// Sends a request once, and masks the key and `secret` where the reply repeats them.
     pub(super) async fn once(&self, request: RequestBuilder, secret: &str) -> CallResult {
         self.once_up_to(MAX_REPLY, request, secret).await
     }
 
-    /// The same, for replies of up to `longest` bytes.
+    /// [`once`](Self::once), for replies of up to `longest` bytes.
     pub(super) async fn once_up_to(
         &self,
         longest: usize,
@@ -147,14 +147,14 @@ impl Client {
     }
 }
 
-/// An address that a key may be sent to.
+/// Checks that a key may be sent to an address.
 fn checked(base_url: Url) -> Result<Url, ClientError> {
     if base_url.scheme() != "https" {
         return Err(ClientError::Address("must begin with https://"));
     }
     if !base_url.username().is_empty() || base_url.password().is_some() {
         return Err(ClientError::Address(
-            "must not hold a user or a password: keys come from CASTLINE_API_KEY",
+            "must not contain a user or a password: keys come from CASTLINE_API_KEY",
         ));
     }
     if base_url.query().is_some() || base_url.fragment().is_some() {
@@ -165,7 +165,7 @@ fn checked(base_url: Url) -> Result<Url, ClientError> {
     Ok(base_url)
 }
 
-/// Overwrites `secret` in `text`. Shorter ones are not secret, and might be anywhere.
+/// Overwrites `secret` in `text`. Short values are not secret and could occur anywhere.
 fn forget(text: &mut Vec<u8>, secret: &str) {
     let secret = secret.as_bytes();
     if secret.len() < 8 {
@@ -218,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_never_stands_was_never_sent_however_short_the_time() {
-        // Accepts, and never shakes hands.
+        // Accepts, but never completes the handshake.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = ApiSettings {
             base_url: format!("https://localhost:{}", silent.local_addr().unwrap().port())

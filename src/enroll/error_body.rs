@@ -1,26 +1,26 @@
-//! Code and message out of the many shapes in which gateways tell errors.
+//! Extracts code and message from the many shapes in which gateways report errors.
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::text::clean;
 
-/// Codes are words; longer ones are sentences.
+/// The longest code: codes are words; longer texts are sentences.
 const LONGEST_CODE: usize = 64;
 
-/// What a reply tells about itself.
+/// The code and message that a reply reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ErrorBody {
-    /// As the reply has it, else `http_400`, and `rate_limited` for a 429.
+    /// The code in the reply, else `http_400`, and `rate_limited` for a 429.
     pub(super) code: String,
-    /// For people, cleaned; never empty.
+    /// The human-readable message, cleaned; never empty.
     pub(super) message: String,
 }
 
 impl ErrorBody {
     /// Reads `{"error":{"code","message"}}`, `{"error":"text"}`, `{"error","code","message"}`, `{"message"}`,
-    /// `{"success":false,"message"}`, `{"errors":[…]}`, `{"detail"}`, and what is no JSON at all. A text that
-    /// begins with a code, `rate_limited: too many calls`, gives that code.
+    /// `{"success":false,"message"}`, `{"errors":[…]}`, `{"detail"}`, and bodies that are not JSON. A text that
+    /// begins with a code, `rate_limited: too many calls`, yields that code.
     pub(super) fn new(status: StatusCode, json: Option<&Value>, body: &[u8]) -> Self {
         let error = json.and_then(|json| {
             let first = || json.get("errors").and_then(|errors| errors.get(0));
@@ -48,13 +48,13 @@ impl ErrorBody {
         }
     }
 
-    /// The code in small letters, to be compared.
+    /// The code in lower case, for comparison.
     pub(super) fn key(&self) -> String {
         self.code.to_ascii_lowercase()
     }
 }
 
-/// The beginning of a body that tells nothing in a known way.
+/// The beginning of a body of no known shape.
 pub(super) fn excerpt(status: StatusCode, body: &[u8]) -> String {
     let body = clean(&String::from_utf8_lossy(&body[..body.len().min(2048)]));
     if body.is_empty() {
@@ -80,7 +80,7 @@ fn is_code(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// `invalid_name` of `invalid_name: at most 64 characters`; but not `Error` of `Error: no idea`.
+/// The code before a colon: `invalid_name` of `invalid_name: at most 64 characters`; not `Error` of `Error: no idea`.
 fn leading_code(message: &str) -> Option<&str> {
     let (code, _) = message.split_once(':')?;
     (is_code(code) && code.contains('_')).then_some(code)

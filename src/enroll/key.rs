@@ -1,53 +1,53 @@
-//! The API key: from the environment or a file, and nowhere to be seen.
+//! The API key: read from the environment or a file, and never printed.
 
 use std::fmt;
 use std::path::Path;
 
-/// The variable that holds the key.
+/// The environment variable that holds the key.
 pub const VARIABLE: &str = "CASTLINE_API_KEY";
 
-/// Longer than any key: a file of this size is something else.
+/// The longest possible key: anything longer is something else.
 const LONGEST: usize = 4096;
 
 /// The API key. Neither `Debug` nor `Display` prints it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
-/// There is no usable key.
+/// No usable API key was found.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Neither the environment nor a file holds one.
+    /// Neither the environment nor a file holds a key.
     #[error("no API key: export {VARIABLE}, or name a file that holds it as api.key_file")]
     Missing,
-    /// The place is known, but empty.
+    /// The source of the key is empty.
     #[error("{0} is empty: put the API key there")]
     Empty(String),
-    /// It can't be sent in a header.
+    /// The key can't be sent in a header.
     #[error(
-        "{0} holds characters that no API key has (white space, accents, control characters): copy it again"
+        "{0} contains characters that can't be in an API key (white space, accents, control characters): copy it again"
     )]
     Malformed(String),
-    /// The file can't be read.
+    /// The key file can't be read.
     #[error("api.key_file {path} can't be read: {source}")]
     File {
-        /// Which one.
+        /// The path of the file.
         path: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
 }
 
 impl ApiKey {
-    /// A key, without the white space around it.
+    /// Creates a key from text, without surrounding white space.
     ///
     /// # Errors
-    /// It is empty, or holds characters that a header can't carry.
+    /// The text is empty, or contains characters that a header can't carry.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         Self::read(text, "the API key")
     }
 
-    /// From `CASTLINE_API_KEY`, else from the first line of `file`. A variable that is set but empty counts as
-    /// not set, as CI systems leave it for a missing secret.
+    /// Reads the key from `CASTLINE_API_KEY`, else from the first line of `file`. A variable that is set but empty
+    /// counts as unset, since CI systems set it so for a missing secret.
     ///
     /// # Errors
     /// Neither holds a usable key.
@@ -79,7 +79,7 @@ impl ApiKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key itself, for the header of a call alone.
+    /// The key in plain text, only for the header of a call.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }

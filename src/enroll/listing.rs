@@ -1,4 +1,4 @@
-//! What a provider says it has enrolled, and which of it a character in doubt is.
+//! The provider's list of enrolled assets, and matching a character in doubt against it.
 
 use std::collections::HashSet;
 
@@ -9,46 +9,46 @@ use super::client::Client;
 use super::text::clean;
 use super::transport::{CallResult, Reply};
 
-/// Longer listings are not read: room for some hundred thousand assets.
+/// The longest listing that is read, in bytes: room for some hundred thousand assets.
 const LONGEST: usize = 64 << 20;
 
-/// One asset, as the provider lists it.
+/// One asset in the provider's listing.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
-    /// The asset.
+    /// The asset's id.
     #[serde(alias = "asset_id")]
     pub asset_id: String,
     /// The name that it was enrolled under.
     pub name: String,
-    /// The image that it was made from.
+    /// The address of the image that it was made from.
     #[serde(alias = "image_url")]
     pub image_url: String,
-    /// When, as the provider writes it.
+    /// When it was created, as written by the provider.
     #[serde(default, alias = "created_at")]
     pub created_at: Option<String>,
 }
 
-/// The listing can't be had. Nothing was paid, and nothing was changed.
+/// The provider's listing can't be read. Nothing was paid or changed.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider's list of assets can't be read: {0}")]
 pub struct ListingError(String);
 
-/// Which listed asset a character in doubt is.
+/// The listed asset that matches a character in doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
-    /// Exactly one fits, and nobody else has it.
+    /// Exactly one matches, and no other character has it.
     One(Listed),
-    /// None fits. It may still come: a listing can lag behind, so that this proves nothing.
+    /// None matches. It may still appear: a listing can lag behind, so this proves nothing.
     None,
-    /// Several fit: a person decides.
+    /// Several match: the user decides.
     Several(Vec<Listed>),
 }
 
 /// Finds the asset that was enrolled as `name` from the image at `url`, among those that no character has.
 ///
-/// Both must agree: names repeat, and an image's address alone may stand for two characters. Addresses are
-/// compared without query, where signatures stand.
+/// Both must match: names repeat, and two characters may share an image's address. Addresses are compared without
+/// their query, which holds signatures.
 pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -> Match {
     let plain = |url: &str| {
         let mut url = Url::parse(url).ok()?;
@@ -74,10 +74,10 @@ pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -
 }
 
 impl Client {
-    /// What the wallet at `address` has enrolled. Free.
+    /// Lists what the wallet at `address` has enrolled. Free.
     ///
     /// # Errors
-    /// The provider has no listing, can't be reached, or answers something else.
+    /// The provider has no listing, can't be reached, or answers with something else.
     pub async fn listing(&self, address: &str) -> Result<Vec<Listed>, ListingError> {
         let none = || ListingError(format!("{} has none", self.provider.name));
         let url = self
@@ -105,7 +105,7 @@ fn read(reply: &Reply) -> Result<Vec<Listed>, ListingError> {
         return Err(ListingError(format!("the reply is cut off ({cut})")));
     }
     let page: Page = serde_json::from_slice(&reply.body)
-        .map_err(|e| ListingError(clean(&format!("the reply is not understood: {e}"))))?;
+        .map_err(|e| ListingError(clean(&format!("the reply can't be parsed: {e}"))))?;
     Ok(page.portraits)
 }
 

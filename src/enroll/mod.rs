@@ -1,12 +1,13 @@
-//! Speaks the paid enrollment API: once, paced, or in doubt.
+//! The client of the paid enrollment API: each call is sent once, at a limited rate, or left in doubt.
 //!
-//! Enrolling costs money, is permanent, and has no idempotency key, so that a call that is repeated can be
-//! paid for twice. Hence, from below upwards:
+//! Enrolling costs money, is permanent, and has no idempotency key, so a repeated call can be paid for twice. Hence,
+//! from the bottom up:
 //!
 //! - [`Client`] sends a paid call as exactly one HTTP request, on a connection of its own;
-//! - [`classify`] turns whatever came back, or did not, into an [`Outcome`]: one pure function, the API's table
-//!   of errors line by line. What may have been charged is [`Outcome::InDoubt`];
-//! - [`RateLimiter`] lets calls go one by one, never faster than the [`Rate`], and holds all of them when the API asks.
+//! - [`classify`] turns any reply, or its absence, into an [`Outcome`]: one pure function that follows the API's
+//!   table of errors line by line. What may have been charged is [`Outcome::InDoubt`];
+//! - [`RateLimiter`] releases calls one by one, never faster than the [`Rate`], and pauses all of them when the API
+//!   asks.
 
 mod transport;
 mod backoff;

@@ -1,25 +1,25 @@
-//! The chains that may be paid on.
+//! The chains that wallets can pay on.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A chain that may be paid on from a wallet.
+/// A chain that a wallet can pay on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Network {
     /// Base.
     #[default]
     Base,
-    /// Base's test network: its USDC is worth nothing.
+    /// Base's test network, whose USDC is worth nothing.
     BaseSepolia,
 }
 
-/// What was written is none of them.
+/// The text names none of the supported networks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a network to pay on: write base or base-sepolia")]
 pub struct ParseNetworkError(String);
 
 impl Network {
-    /// By which wallets and contracts know it.
+    /// The chain id that wallets and contracts use.
     pub const fn chain_id(self) -> u64 {
         match self {
             Self::Base => 8453,
@@ -27,7 +27,7 @@ impl Network {
         }
     }
 
-    /// Whether an offer means this network: `eip155:8453`, or `base`.
+    /// Whether `name` in an offer means this network: `eip155:8453`, or `base`.
     pub fn is_named(self, name: &str) -> bool {
         name == self.to_string() || name.strip_prefix("eip155:") == Some(&self.chain_id().to_string())
     }

@@ -1,4 +1,4 @@
-//! What came of a paid call, and whether money moved: the API's table of errors, as one pure function.
+//! The outcome of a paid call, and whether money moved: the API's table of errors as one pure function.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,80 +10,80 @@ use super::retry_after::{DEFAULT_WAIT, retry_after};
 use super::transport::{CallResult, Reply};
 use crate::util::money::Usd;
 
-/// Ids begin so; nothing else about them is promised.
+/// The prefix of every asset id; nothing else about ids is promised.
 const ID_PREFIX: &str = "ta_";
-/// Longer ids and receipts are not taken: a manifest of them would be unusable.
+/// Longer ids and receipts are rejected: a manifest with them would be unusable.
 const LONGEST_ID: usize = 256;
 const LONGEST_RECEIPT: usize = 4096;
 
-/// Dearer calls are not believed: a reply that tells such a price counts in other units, or is wrong.
+/// The highest price that is believed: a reply with a higher one counts in other units, or is wrong.
 const HIGHEST_PRICE: Usd = Usd::from_micros(1_000_000_000);
 
-/// What came of a paid call.
+/// The outcome of a paid call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The API gave an id, and was paid.
+    /// The API returned an id, and was paid.
     Enrolled {
-        /// The id: `ta_…`.
+        /// The asset id: `ta_…`.
         asset_id: String,
         /// The group that the id belongs to, if the reply names one.
         group_id: Option<String>,
-        /// What it cost, if the reply says so.
+        /// The price, if the reply states it.
         price: Option<Usd>,
         /// The receipt of the payment as JSON text, if the reply has one.
         settlement: Option<String>,
     },
-    /// This character is refused as it is; nothing was charged.
+    /// The API refused this character as it is; nothing was charged.
     Refused {
         /// The API's code.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
-    /// Nothing was charged, and the same call may be made again.
+    /// Nothing was charged, and the same call may be repeated.
     Retry {
         /// The API's code, or `unreachable`.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
-        /// How long the whole client must wait, if the API asked for it.
+        /// How long all calls must wait, if the API asked for it.
         after: Option<Duration>,
     },
-    /// Nothing was charged, and no further call makes sense.
+    /// Nothing was charged, and further calls are pointless.
     Stop {
         /// What is wrong.
         kind: StopKind,
         /// The API's code.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
-    /// It may have been charged: only a person, or the provider's listing, can tell.
+    /// The call may have been charged: only a person, or the provider's listing, can decide.
     InDoubt {
         /// The API's code, or `timeout`, `reply_lost`, `reply_cut`, `reply_unclear`.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
 }
 
-/// Why no further call makes sense.
+/// Why further calls are pointless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopKind {
-    /// The key is refused.
+    /// The key was refused.
     Key,
-    /// There is no money, or the API asks to be paid otherwise than by the key.
+    /// The account has no money, or the API asks to be paid by other means than the key.
     Funds,
-    /// The account may hold no more assets.
+    /// The account can't hold more assets.
     Quota,
-    /// The payment itself is refused, whoever makes it: a setting of the wallet is wrong.
+    /// The payment itself was refused, and would be from anyone: a setting of the wallet is wrong.
     Payment,
     /// There is no such API at the address.
     Address,
 }
 
 impl StopKind {
-    /// A fixed code for reports.
+    /// The code for reports.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Key => "key_refused",
@@ -94,7 +94,7 @@ impl StopKind {
         }
     }
 
-    /// What a person can do.
+    /// What the user can do.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Key => "check the API key",
@@ -106,10 +106,10 @@ impl StopKind {
     }
 }
 
-/// Codes of a 402 by which an earlier send of the same authorization may have been charged.
+/// Codes of a 402 that mean an earlier send of the same authorization may have been charged.
 const MAYBE_SETTLED: [&str; 3] = ["payment_replay", "nonce_conflict", "chain_timeout"];
 
-/// Codes of a 402 that no money on the account would mend.
+/// Codes of a 402 that money on the account would not fix.
 const PAYMENT_WRONG: [&str; 5] = [
     "invalid_signature",
     "amount_mismatch",
@@ -118,7 +118,7 @@ const PAYMENT_WRONG: [&str; 5] = [
     "payment_invalid",
 ];
 
-/// What an answer to a paid call means, by API.md's table. Where that says nothing, in doubt.
+/// Classifies an answer to a paid call by API.md's table; in doubt where the table has no entry.
 pub fn classify(answer: &CallResult, provider: &Provider) -> Outcome {
     match answer {
         CallResult::NotSent { message } => Outcome::Retry {
@@ -144,7 +144,7 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
     if status.is_success() {
         return success(reply, json, text);
     }
-    // An id in any other reply means that an asset exists: never refused, never repeated.
+    // An id in any other reply means that an asset exists: neither refused nor repeated.
     if let Some(id) = json.and_then(asset_id) {
         return doubt(text.code, format!("{} (the reply names {id})", text.message));
     }
@@ -171,21 +171,21 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
             message,
             after: Some(wait.unwrap_or(DEFAULT_WAIT)),
         },
-        // The request itself is at fault, so that it was refused before anything was done.
+        // The request itself is at fault, so it was refused before anything was done.
         400 | 406 | 411 | 413..=415 | 417 | 422 | 426 | 428 | 431 | 451 => Outcome::Refused { code, message },
         500..=599 if provider.promises_no_charge(status) => Outcome::Retry {
             code,
             message,
             after: wait,
         },
-        // 5xx: settled before it was forwarded. 408, 409, 499 and redirects are not in the API's book.
+        // 5xx: settled before it was forwarded. 408, 409, 499 and redirects are not in the API's table.
         _ => doubt(code, message),
     }
 }
 
 fn success(reply: &Reply, json: Option<&Value>, text: ErrorBody) -> Outcome {
     if let Some(cut) = &reply.cut {
-        let message = format!("the reply breaks off: {cut}; it began: {}", text.message);
+        let message = format!("the reply was cut off: {cut}; it began: {}", text.message);
         return doubt("reply_cut".to_owned(), message);
     }
     let Some((json, asset_id)) = json.and_then(|json| Some((json, asset_id(json)?))) else {
@@ -216,7 +216,7 @@ fn success(reply: &Reply, json: Option<&Value>, text: ErrorBody) -> Outcome {
     }
 }
 
-/// 402: nothing was charged, unless the code says that an earlier send may have been.
+/// Classifies a 402: nothing was charged, unless the code says that an earlier send may have been.
 fn payment(reply: &Reply, json: Option<&Value>, key: &str, code: String, message: String) -> Outcome {
     let quote = json.is_some_and(|json| json.get("accepts").or(json.get("payments")).is_some())
         || ["payment-required", "x-payment-required"]
@@ -235,17 +235,17 @@ fn payment(reply: &Reply, json: Option<&Value>, key: &str, code: String, message
     }
     if quote {
         let message =
-            format!("the API asks for payment from a wallet: the key pays nothing here ({message})");
+            format!("the API asks for payment from a wallet: an API key can't pay for this ({message})");
         return stop(StopKind::Funds, message);
     }
-    // A reply that can't be read may hide one of the codes above.
+    // An unreadable reply may hide one of the codes above.
     if json.is_none() && !reply.body.is_empty() || reply.cut.is_some() || speaks_of_replay(key, &message) {
         return doubt(code, message);
     }
     stop(StopKind::Funds, message)
 }
 
-/// Codes that are not in the book, but sound like those that are.
+/// Whether a code that is not in the table sounds like one of [`MAYBE_SETTLED`].
 fn speaks_of_replay(key: &str, message: &str) -> bool {
     let message = message.to_lowercase();
     ["replay", "nonce", "already", "timeout", "timed out", "pending"]
@@ -253,7 +253,7 @@ fn speaks_of_replay(key: &str, message: &str) -> bool {
         .any(|word| key.contains(word) || message.contains(word))
 }
 
-/// The account may hold no more, so that waiting doesn't help; unlike a rate limit.
+/// Whether the account can't hold more assets, so that waiting doesn't help; unlike a rate limit.
 fn is_quota(key: &str, message: &str) -> bool {
     let generic = key.starts_with("http_") || key == "rate_limited" || key == "forbidden";
     let message = message.to_lowercase();
@@ -267,13 +267,13 @@ fn doubt(code: String, message: String) -> Outcome {
     Outcome::InDoubt { code, message }
 }
 
-/// The reply itself, and what gateways wrap it in.
+/// The reply itself, and the objects that gateways wrap it in.
 fn layers(json: &Value) -> impl Iterator<Item = &Value> {
     let wrapped = ["data", "result", "asset"].iter().filter_map(|key| json.get(key));
     std::iter::once(json).chain(wrapped)
 }
 
-/// A usable id, if there is one.
+/// The first usable asset id.
 fn asset_id(json: &Value) -> Option<&str> {
     layers(json)
         .filter_map(|layer| layer.get("asset_id").or_else(|| layer.get("assetId")))
@@ -285,7 +285,7 @@ fn asset_id(json: &Value) -> Option<&str> {
         })
 }
 
-/// `0.0103`, `"0.0103"`, `"$0.0103"` or `{"amount": …}`.
+/// The price in `0.0103`, `"0.0103"`, `"$0.0103"` or `{"amount": …}`.
 fn price(value: &Value) -> Option<Usd> {
     let amount = || value.get("amount").or_else(|| value.get("usd"));
     let price = Usd::from_json(value).or_else(|| Usd::from_json(amount()?))?;
@@ -293,7 +293,7 @@ fn price(value: &Value) -> Option<Usd> {
 }
 
 impl Outcome {
-    /// The code and the message of anything but success.
+    /// The code and the message; `None` for success.
     pub fn code_and_message(&self) -> Option<(&str, &str)> {
         match self {
             Self::Enrolled { .. } => None,

@@ -109,7 +109,7 @@ fn a_success_needs_an_id_and_nothing_else() {
             "enrolled",
         ),
         (200, r#"{"error":null,"asset_id":"ta_pt_1"}"#, "enrolled"),
-        // Better an id with a complaint than a lost id.
+        // An id with an error is better than a lost id.
         (200, r#"{"error":"slow","asset_id":"ta_pt_1"}"#, "enrolled"),
         (200, "", "in doubt"),
         (204, "", "in doubt"),
@@ -182,7 +182,7 @@ fn a_quota_is_not_a_rate_limit() {
             "retry",
         ),
         (429, r#"{"code":"rate_limit_reached"}"#, "retry"),
-        // Behind a 5xx the money may have moved.
+        // After a 5xx the money may have moved.
         (500, r#"{"error":{"code":"quota_exceeded"}}"#, "in doubt"),
     ] {
         let outcome = judged(status, body);
@@ -230,7 +230,7 @@ fn a_reply_that_breaks_off_is_judged_by_its_status_where_that_suffices() {
         let outcome = classify(&CallResult::Reply(reply), &Provider::default());
         assert_eq!(kind(&outcome), expected, "{status}: {outcome:?}");
         if status == 200 {
-            // What came of it is kept for the person who must resolve the doubt.
+            // The beginning of the reply is kept for the person who must resolve the doubt.
             assert!(
                 outcome.code_and_message().unwrap().1.contains("ta_pt_1"),
                 "{outcome:?}"
@@ -283,7 +283,7 @@ fn price_and_receipt_are_taken_from_the_reply() {
         ("-1", None),
         (r#""cheap""#, None),
         ("null", None),
-        // Nobody asks that for a portrait.
+        // No portrait costs that much.
         ("1000", Some(1_000_000_000)),
         ("1000.000001", None),
         ("9e12", None),

@@ -1,4 +1,4 @@
-//! A free question that shows whether the API is there, takes the key, and what time it has.
+//! A free call that checks whether the API is reachable, whether it accepts the key, and its clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,32 +7,32 @@ use reqwest::header::DATE;
 use super::client::Client;
 use super::transport::CallResult;
 
-/// What the API says to a free question.
+/// The answer of the API to a free call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PingResult {
-    /// No answer.
+    /// The API did not answer.
     Unreachable {
-        /// Why.
+        /// The cause.
         message: String,
     },
-    /// It refuses the key.
+    /// The API refuses the key.
     KeyRefused {
-        /// 401 or 403.
+        /// The HTTP status: 401 or 403.
         status: u16,
-        /// Its time, and ours.
+        /// The API's time, and this machine's.
         times: Option<(SystemTime, SystemTime)>,
     },
-    /// It answers; that it knows no such session is what is expected.
+    /// The API answers; that it knows no such session is expected.
     Answered {
         /// The HTTP status.
         status: u16,
-        /// Its time, and ours.
+        /// The API's time, and this machine's.
         times: Option<(SystemTime, SystemTime)>,
     },
 }
 
 impl PingResult {
-    /// How far this machine's clock is off, from the API's; a second or so is the way there and back.
+    /// How far this machine's clock differs from the API's; about a second is the round trip.
     pub fn clock_off(&self) -> Option<Duration> {
         let (Self::KeyRefused { times, .. } | Self::Answered { times, .. }) = self else {
             return None;
@@ -44,7 +44,7 @@ impl PingResult {
 }
 
 impl Client {
-    /// Asks where a liveness check stands that doesn't exist. Free.
+    /// Asks for the status of a liveness check that doesn't exist. Free.
     pub async fn ping(&self) -> PingResult {
         let call = self.get("realface/status", &[("groupId", "castline-doctor")]);
         match self.once(call, "").await {

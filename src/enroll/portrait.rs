@@ -1,4 +1,4 @@
-//! The paid call of a portrait.
+//! The paid call for a portrait.
 
 use sha2::{Digest, Sha256};
 
@@ -6,18 +6,18 @@ use super::client::Client;
 use super::outcome::{Outcome, classify};
 use crate::net::public_url::PublicUrl;
 
-/// What is asked of the API for one character.
+/// The request to enroll one character.
 #[derive(Debug, Clone)]
 pub struct EnrollRequest {
     /// The character's name, 1–64 characters.
     pub name: String,
-    /// Where its image is seen.
+    /// The public address of its image.
     pub image_url: PublicUrl,
 }
 
 impl EnrollRequest {
-    /// SHA-256 of what is asked, as 64 hexadecimal digits: without the address's signature, which changes from
-    /// run to run.
+    /// SHA-256 of the request as 64 hexadecimal digits, without the address's signature, which changes from run to
+    /// run.
     pub fn digest(&self) -> String {
         let asked = serde_json::json!([self.name, self.image_url.unsigned()]);
         hex::encode(Sha256::digest(asked.to_string()))
@@ -27,7 +27,7 @@ impl EnrollRequest {
         serde_json::json!({ "name": self.name, "image_url": self.image_url.expose() })
     }
 
-    /// The same for a real actor.
+    /// The body for a real actor.
     pub(super) fn body_of(&self, group_id: &str) -> serde_json::Value {
         let mut body = self.body();
         body["group_id"] = group_id.into();
@@ -36,10 +36,10 @@ impl EnrollRequest {
 }
 
 impl Client {
-    /// The paid call of a portrait: exactly one request, whatever comes of it. Repeat it only after
+    /// Makes the paid call for a portrait: exactly one request, whatever its outcome. Repeat it only after
     /// [`Outcome::Retry`].
     ///
-    /// Dropping the future once it was polled leaves the call in doubt: the request may be on its way.
+    /// Dropping the future after it was polled leaves the call in doubt: the request may be on its way.
     pub async fn enroll_portrait(&self, request: &EnrollRequest) -> Outcome {
         let call = self.post("portrait/enroll", &request.body());
         let answer = self.once(call, request.image_url.signature()).await;

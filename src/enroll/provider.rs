@@ -1,5 +1,5 @@
-//! In what providers of this API differ: a profile, written in TOML. A third provider needs no code, only a file
-//! that `api.provider` names.
+//! The differences between providers of this API: a profile in TOML. A third provider needs no code, only a file
+//! named by `api.provider`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
-/// The profiles that castline brings along; the first is the default.
+/// The built-in profiles; the first is the default.
 const KNOWN: [(&str, &str); 2] = [
     ("jarvisclaw", include_str!("providers/jarvisclaw.toml")),
     ("blockrun", include_str!("providers/blockrun.toml")),
@@ -23,45 +23,45 @@ pub enum PaymentMode {
     Wallet,
 }
 
-/// What a provider promises beyond the API itself.
+/// The profile of a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// What it is called.
+    /// The provider's name.
     pub name: String,
-    /// What the paths of calls are appended to; `api.base_url` wins over it.
+    /// The base URL that the paths of calls are appended to; `api.base_url` overrides it.
     #[serde(deserialize_with = "https")]
     pub base_url: Url,
     /// How it can be paid.
     pub payments: Vec<PaymentMode>,
-    /// The 5xx statuses that it promises not to charge for. Calls that end in them may be made again; all
-    /// other 5xx leave doubt.
+    /// The 5xx statuses that it promises not to charge for. Calls that end in them may be repeated; all other 5xx
+    /// leave doubt.
     #[serde(default)]
     pub uncharged: Vec<u16>,
-    /// Where it lists what a wallet has enrolled: below `base_url`, or from the host's root when it begins with
-    /// `/`. `{address}` stands for the wallet's address.
+    /// The path of the list of what a wallet has enrolled: below `base_url`, or from the host's root if it begins with
+    /// `/`. `{address}` is replaced by the wallet's address.
     #[serde(default)]
     pub listing: Option<String>,
 }
 
-/// A profile can't be had.
+/// A profile can't be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// It is neither known nor a file.
+    /// The name is neither a built-in profile nor a file.
     #[error("no provider {0:?}: write jarvisclaw or blockrun, or the path of a profile (….toml)")]
     Unknown(String),
     /// The file can't be read.
     #[error("the profile {path} can't be read: {source}")]
     File {
-        /// Which one.
+        /// The path of the file.
         path: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It is no profile.
+    /// The file is not a valid profile.
     #[error("the profile {path}: {problem}")]
     Malformed {
-        /// Which one.
+        /// The path of the file.
         path: String,
         /// What is wrong.
         problem: String,
@@ -69,25 +69,25 @@ pub enum ProviderError {
 }
 
 impl Provider {
-    /// JarvisClaw: settles before it forwards, so that every 5xx leaves doubt.
+    /// JarvisClaw: settles before it forwards, so every 5xx leaves doubt.
     pub fn jarvisclaw() -> Self {
-        Self::known("jarvisclaw").expect("it is known")
+        Self::known("jarvisclaw").expect("it is built in")
     }
 
     /// BlockRun: wallets only, promises no charge on 502, lists what a wallet has enrolled.
     pub fn blockrun() -> Self {
-        Self::known("blockrun").expect("it is known")
+        Self::known("blockrun").expect("it is built in")
     }
 
     fn known(name: &str) -> Option<Self> {
         let (_, text) = KNOWN.iter().find(|(known, _)| *known == name)?;
-        Some(Self::parse(text, name).expect("tests read every profile that is brought along"))
+        Some(Self::parse(text, name).expect("tests parse every built-in profile"))
     }
 
-    /// The profile that castline brings along as `name`; else, where `name` ends in `.toml`, the one in `file`.
+    /// Loads the built-in profile `name`; else, if `name` ends in `.toml`, the profile in `file`.
     ///
     /// # Errors
-    /// It is neither, or the file is no profile.
+    /// There is neither, or the file is not a valid profile.
     pub fn load(name: &str, file: &Path) -> Result<Self, ProviderError> {
         if let Some(known) = Self::known(name) {
             return Ok(known);
@@ -110,7 +110,7 @@ impl Provider {
         };
         let profile: Self = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
         if let Some(status) = profile.uncharged.iter().find(|s| !(500..600).contains(*s)) {
-            let message = format!("uncharged holds {status}: such a promise can only be made for 500–599");
+            let message = format!("uncharged contains {status}: only 500–599 are allowed");
             return Err(malformed(message));
         }
         if profile.payments.is_empty() {
@@ -119,12 +119,12 @@ impl Provider {
             ));
         }
         if profile.listing.as_ref().is_some_and(|l| !l.contains("{address}")) {
-            return Err(malformed("listing has no {address}".to_owned()));
+            return Err(malformed("listing doesn't contain {address}".to_owned()));
         }
         Ok(profile)
     }
 
-    /// Where what `address` has enrolled is listed, for an API at `base_url`; `None` when the provider has no
+    /// The address of the list of what `address` has enrolled, for an API at `base_url`; `None` if the provider has no
     /// listing.
     pub fn listing_of(&self, base_url: &Url, address: &str) -> Option<Url> {
         let path = self.listing.as_ref()?.replace("{address}", address);
@@ -152,7 +152,7 @@ impl Default for Provider {
 fn https<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     let text = String::deserialize(deserializer)?;
     let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https");
-    url.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no https:// address")))
+    url.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not an https:// address")))
 }
 
 #[cfg(test)]

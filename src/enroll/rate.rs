@@ -1,4 +1,4 @@
-//! How many calls may leave in how much time.
+//! How many calls may leave per unit of time.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// More would not be a limit: an interval of under a microsecond.
+/// The most calls per unit: more would not be a limit, at an interval of under a microsecond.
 const MOST: u32 = 1_000_000;
 
-/// Calls per time at most, written `5/s`, `3/min` or `100/h`.
+/// The maximum number of calls per unit of time, written `5/s`, `3/min` or `100/h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     calls: NonZeroU32,
@@ -24,7 +24,7 @@ enum Unit {
     Hour,
 }
 
-/// What was typed is no rate.
+/// The text is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a rate: write a whole number of calls per s, min or h, such as 5/s, 3/min or 100/h")]
 pub struct ParseRateError(String);
@@ -35,7 +35,7 @@ impl Rate {
         self.calls.get()
     }
 
-    /// The time that the calls are counted in: a second, a minute or an hour.
+    /// The period in which the calls are counted: a second, a minute or an hour.
     pub fn window(self) -> Duration {
         Duration::from_secs(match self.per {
             Unit::Second => 1,

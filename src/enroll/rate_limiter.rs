@@ -1,4 +1,4 @@
-//! Keeps to the rate: calls are let go one at a time, evenly spaced, and all wait when the API says so.
+//! Enforces the rate: calls are released one at a time, evenly spaced, and all wait when the API says so.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::rate::Rate;
 
-/// Calls leave this much slower than the rate allows, in percent. The network shifts them by some milliseconds
-/// against one another; at the exact rate that would now and then put one too many into a window of the server.
+/// How much slower than the rate calls leave, in percent. The network shifts them by some milliseconds against one
+/// another; at the exact rate that would occasionally put one too many into a window of the server.
 const SLOWER: u32 = 2;
 
-/// Lets paid calls go: in the order in which they came, at most so many per time and so many at once.
+/// Releases paid calls in order of arrival, at a limited rate and with a limited number in flight.
 #[derive(Debug)]
 pub struct RateLimiter {
     gate: Gate<SinceStart>,
     in_flight: Arc<Semaphore>,
-    /// One at a time stands at the gate: whoever came first goes first. tokio's mutex is fair.
+    /// Only one call waits at the gate, in order of arrival: tokio's mutex is fair.
     line: Mutex<()>,
 }
 
-/// A call may be made. Keep it until the call has ended: the place in flight is free again when it is dropped.
+/// Permission to make a call. Keep it until the call has ended: dropping it frees its slot.
 #[derive(Debug)]
-#[must_use = "the place in flight is free again when this is dropped"]
+#[must_use = "the slot of the call is freed when this is dropped"]
 pub struct Permit {
     _place: OwnedSemaphorePermit,
 }
 
 impl RateLimiter {
-    /// At most `rate`, with at most `in_flight` calls (1 when 0 is given) under way.
+    /// At most `rate`, with at most `in_flight` calls (1 if 0 is given) in flight.
     pub fn new(rate: Rate, in_flight: usize) -> Self {
         Self {
             gate: Gate::new(rate, SinceStart(Instant::now())),
@@ -44,8 +44,8 @@ impl RateLimiter {
         }
     }
 
-    /// Waits for a turn: a place in flight, the end of every pause, and the rate. Dropping the future gives up
-    /// the place in the line and uses up nothing.
+    /// Waits for a turn: a free slot, the end of every pause, and the rate. Dropping the future gives up the place in
+    /// the queue and consumes nothing.
     pub async fn acquire(&self) -> Permit {
         let place = Arc::clone(&self.in_flight).acquire_owned().await;
         let _first_in_line = self.line.lock().await;
@@ -57,24 +57,24 @@ impl RateLimiter {
         }
     }
 
-    /// Lets no call go for `length`, by the monotonic clock. Of several pauses the one that ends last holds.
+    /// Releases no call for `length`, by the monotonic clock. Of several pauses the one that ends last applies.
     pub fn pause(&self, length: Duration) {
         self.gate.pause(length);
     }
 
-    /// What is left of a pause; zero when there is none.
+    /// The rest of a pause; zero if there is none.
     pub fn paused_for(&self) -> Duration {
         self.gate.paused_for()
     }
 }
 
-/// The rate and the pause together, without any waiting: both are looked at in the moment in which a call
-/// leaves, so that no pause is overlooked, and none is followed by a burst.
+/// The rate and the pause together, without any waiting: both are checked at the moment when a call leaves, so that
+/// no pause is missed, and none is followed by a burst.
 #[derive(Debug)]
 struct Gate<C: Clock<Instant = Nanos>> {
     limiter: Governor<NotKeyed, InMemoryState, C, NoOpMiddleware<Nanos>>,
     clock: C,
-    /// In nanoseconds of the clock.
+    /// The end of the pause, in nanoseconds of the clock.
     paused_until: AtomicU64,
 }
 
@@ -82,7 +82,7 @@ impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
     fn new(rate: Rate, clock: C) -> Self {
         let interval = rate.interval() * (100 + SLOWER) / 100;
         let quota = Quota::with_period(interval)
-            .expect("an interval is longer than nothing")
+            .expect("an interval is longer than zero")
             // Without this a whole second's calls would leave at once.
             .allow_burst(NonZeroU32::MIN);
         Self {
@@ -92,7 +92,7 @@ impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
         }
     }
 
-    /// Takes the next turn if it has come, or tells how long to wait before asking again.
+    /// Takes the next turn if it is due, or returns how long to wait before asking again.
     fn try_go(&self) -> Result<(), Duration> {
         let paused = self.paused_for();
         if !paused.is_zero() {
@@ -115,7 +115,7 @@ impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
     }
 }
 
-/// The monotonic clock since the pace began: setting the clock of the machine changes nothing.
+/// The monotonic time since the start: setting the machine's clock changes nothing.
 #[derive(Debug, Clone)]
 struct SinceStart(Instant);
 
@@ -139,7 +139,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Goes through the gate as often as `steps` say, waiting as it says, and notes when each call left.
+    /// Passes the gate as often as `steps` say, waiting as it says, and records when each call left.
     fn departures(rate: Rate, steps: &[(u64, u64)]) -> Vec<(Duration, Option<Duration>)> {
         let clock = FakeRelativeClock::default();
         let gate = Gate::new(rate, clock.clone());
@@ -151,7 +151,7 @@ mod tests {
                 assert!(!wait.is_zero(), "waiting for nothing would spin");
                 clock.advance(wait);
             }
-            // Every call may come back with a 429.
+            // Every call may return a 429.
             let pause = (pause_ms > 0).then(|| Duration::from_millis(pause_ms));
             left.push((now(), pause));
             if let Some(pause) = pause {

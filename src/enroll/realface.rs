@@ -1,4 +1,4 @@
-//! The calls of a real actor: two free ones that lead through the liveness check, and the paid one.
+//! The calls for a real actor: two free ones for the liveness check, and the paid one.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,47 +14,47 @@ use super::provider::Provider;
 use super::text::clean;
 use super::transport::{CallResult, Reply};
 
-/// How long the link of a session lives.
+/// How long the link of a session is valid.
 const LINK_LIFE: Duration = Duration::from_secs(120);
-/// Nobody scans a code of a longer link.
+/// The longest link: nobody scans a QR code of a longer one.
 const LONGEST_LINK: usize = 2048;
-/// The check is not done yet: 425.
+/// The code of a 425: the check is not finished.
 const INCOMPLETE: &str = "liveness_incomplete";
 
-/// What is asked to begin a liveness check.
+/// The request to begin a liveness check.
 #[derive(Debug, Clone, Default)]
 pub struct InitRequest {
     /// The actor's name; the same one must be enrolled.
     pub name: String,
-    /// Where the actor's phone goes afterwards.
+    /// The page that the actor's phone opens afterwards.
     pub redirect_url: Option<Url>,
-    /// Where the provider reports to.
+    /// The address that the provider reports to.
     pub webhook_url: Option<Url>,
 }
 
 /// A liveness check that waits for its actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LivenessSession {
-    /// What to ask for, and to enroll with.
+    /// The id of the session, to ask for its status and to enroll with.
     pub group_id: String,
-    /// What the actor's phone must open: `verification_url` or `h5_link`. Always `https://`.
+    /// The link that the actor's phone must open: `verification_url` or `h5_link`. Always `https://`.
     pub link: Url,
-    /// How long the link still lives: 120 s unless the reply says less.
+    /// How long the link is still valid: 120 s unless the reply says less.
     pub expires_in: Duration,
 }
 
-/// Where a liveness check stands.
+/// The state of a liveness check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// The actor has not begun, or the reply says something unknown: ask again.
     Pending,
-    /// The actor is at it.
+    /// The actor is doing the check.
     InProgress,
     /// Passed: enroll.
     Passed,
-    /// The link is too old: begin again.
+    /// The link has expired: begin a new check.
     Expired,
-    /// Not passed: begin again.
+    /// Not passed: begin a new check.
     Failed,
 }
 
@@ -79,22 +79,22 @@ impl Client {
         })
     }
 
-    /// Asks where a liveness check stands. Free.
+    /// Asks for the state of a liveness check. Free.
     ///
     /// # Errors
-    /// As [`realface_init`](Self::realface_init); [`Outcome::Refused`] with the code `group_not_found` when
-    /// there is no such session, so that a new one must begin.
+    /// As [`realface_init`](Self::realface_init); [`Outcome::Refused`] with the code `group_not_found` if there is no
+    /// such session, so that a new one must be begun.
     pub async fn realface_status(&self, group_id: &str) -> Result<Liveness, Outcome> {
         let call = self.get("realface/status", &[("groupId", group_id)]);
         let answer = self.once(call, "").await;
         free(&answer, &self.provider, |_, json| Some(liveness(json))).map_err(session_gone)
     }
 
-    /// The paid call of a real actor whose liveness check is passed: exactly one request, as
+    /// Makes the paid call for a real actor whose liveness check has passed: exactly one request, as
     /// [`enroll_portrait`](Self::enroll_portrait).
     ///
-    /// What is about the session rather than the photo ([`is_about_session`]) is [`Outcome::Retry`]: nothing was
-    /// charged, and the call may be made again once the session is mended.
+    /// Errors that concern the session rather than the photo ([`is_about_session`]) are [`Outcome::Retry`]: nothing was
+    /// charged, and the call may be repeated once the session is fixed.
     pub async fn enroll_realface(&self, request: &EnrollRequest, group_id: &str) -> Outcome {
         let call = self.post("realface/enroll", &request.body_of(group_id));
         let answer = self.once(call, request.image_url.signature()).await;
@@ -102,13 +102,13 @@ impl Client {
     }
 }
 
-/// Whether the code of a [`Outcome::Retry`] is about the liveness session: `liveness_incomplete` (keep asking for
-/// its status), `session_expired` or `group_not_found` (begin another one).
+/// Whether the code of an [`Outcome::Retry`] concerns the liveness session: `liveness_incomplete` (keep asking for
+/// its status), `session_expired` or `group_not_found` (begin a new one).
 pub fn is_about_session(code: &str) -> bool {
     [INCOMPLETE, "session_expired", "group_not_found"].contains(&code)
 }
 
-/// Says of an outcome what it means for the session, and what to do about a photo that does not fit.
+/// Adapts an outcome to its meaning for the session, and adds what to do about a photo that does not match.
 pub(super) fn mended(answer: &CallResult, outcome: Outcome) -> Outcome {
     let again = |code: String, message| Outcome::Retry {
         code,
@@ -134,7 +134,7 @@ pub(super) fn mended(answer: &CallResult, outcome: Outcome) -> Outcome {
     }
 }
 
-/// Judges the answer to a free call: what would be in doubt may simply be asked again.
+/// Classifies the answer to a free call: instead of being in doubt, it may be repeated.
 fn free<T>(
     answer: &CallResult,
     provider: &Provider,
@@ -150,7 +150,7 @@ fn free<T>(
             let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
             json.filter(|json| json.get("error").is_none_or(Value::is_null))
                 .and_then(|json| read(reply, json.get("data").unwrap_or(&json)))
-                .ok_or_else(|| again("reply_unclear", "the reply is not understood".to_owned()))
+                .ok_or_else(|| again("reply_unclear", "the reply can't be parsed".to_owned()))
         }
         answer => Err(match classify(answer, provider) {
             Outcome::InDoubt { code, message } => again(&code, message),
@@ -159,7 +159,7 @@ fn free<T>(
     }
 }
 
-/// An address that served `init` is there: what is not found is the session.
+/// Maps a missing address to a missing session: an address that served `init` exists.
 pub(super) fn session_gone(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Stop {
@@ -190,7 +190,7 @@ fn session(reply: &Reply, json: &Value, now: SystemTime) -> Option<LivenessSessi
     })
 }
 
-/// `expires_in_seconds`, or `expires_at` by the clock that wrote it.
+/// The time left: `expires_in_seconds`, or `expires_at` by the clock of the server.
 fn expires_in(reply: &Reply, json: &Value, now: SystemTime) -> Option<Duration> {
     if let Some(seconds) = json.get("expires_in_seconds").and_then(Value::as_f64) {
         return Duration::try_from_secs_f64(seconds).ok();

@@ -1,4 +1,4 @@
-//! Both dialects of the liveness calls, as replies.
+//! Replies to the liveness calls, in both dialects.
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};

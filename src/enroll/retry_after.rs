@@ -5,24 +5,24 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
-/// No wait is longer, whatever the reply says: beyond it a run would seem dead. The next call is refused again
-/// if it really must be longer, and costs nothing.
+/// The longest wait, whatever the reply says: beyond it a run would seem dead. If the wait really must be longer, the
+/// next call is refused again, and costs nothing.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// No wait is shorter: "0" and dates gone by would make a storm of refused calls.
+/// The shortest wait: "0" and past dates would cause a flood of refused calls.
 pub const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The wait when a reply doesn't name one.
+/// The wait if a reply doesn't give one.
 pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// The names that the wait has in bodies.
+/// The field names of the wait in bodies.
 const FIELDS: [&str; 3] = ["retry_after", "retryAfterSeconds", "retry_after_seconds"];
 
 /// The wait that a reply asks for: `Retry-After` in seconds or as a date, else a field of the body or of its
 /// `error`; between [`SHORTEST_WAIT`] and [`LONGEST_WAIT`].
 ///
-/// A date counts from the reply's own `Date`, so that a wrong clock here makes no difference; without one, from
-/// `now`. What comes out is a length, to be waited by the monotonic clock.
+/// A date counts from the reply's own `Date`, so that a wrong local clock makes no difference; without one, from
+/// `now`. The result is a duration, to be measured by the monotonic clock.
 pub(super) fn retry_after(headers: &HeaderMap, json: Option<&Value>, now: SystemTime) -> Option<Duration> {
     let header = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |text: &str| httpdate::parse_http_date(text).ok();
@@ -50,7 +50,7 @@ fn number(text: &str) -> Option<Duration> {
     length(text.parse().ok()?)
 }
 
-/// Seconds as a length; too many are the longest, and less than nothing is no length at all.
+/// Converts seconds to a duration; too many become the longest wait, and negative numbers yield `None`.
 fn length(seconds: f64) -> Option<Duration> {
     (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT))
 }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_date_counts_from_the_clock_that_wrote_it() {
-        // The server is a day ahead of us, and means half a minute.
+        // The server's clock is a day ahead of ours, and the wait is half a minute.
         let headers = [
             (DATE, "Mon, 07 Nov 1994 08:49:37 GMT"),
             (RETRY_AFTER, "Mon, 07 Nov 1994 08:50:07 GMT"),

@@ -1,12 +1,12 @@
-//! What strangers wrote, made fit for terminals, ledgers and reports.
+//! Makes untrusted text fit for terminals, ledgers and reports.
 
 /// How many characters of a message are kept.
 const LONGEST: usize = 300;
 
-/// Text of a reply or of a library: one line, not long, without control, bidi or invisible characters, without
-/// the queries of addresses (which may be signatures), and without anything that looks like an API key.
+/// Cleans text of a reply or of a library: one line, limited in length, without control, bidi or invisible characters,
+/// without the queries of addresses (which may be signatures), and without anything that looks like an API key.
 pub(super) fn clean(text: &str) -> String {
-    // Masked before it is shortened: half a secret is still one.
+    // Masked before it is shortened: half a secret is still a secret.
     let masked = mask(text);
     let mut kept = String::new();
     let words = masked
@@ -25,15 +25,15 @@ pub(super) fn clean(text: &str) -> String {
     }
 }
 
-/// Characters that change how the text around them looks, or that can't be seen: zero-width and bidi marks,
-/// separators, tags, and what is not a character at all.
+/// Whether a character is invisible or changes the text around it: zero-width and bidi marks, separators, tags, and
+/// noncharacters.
 fn invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Blanks what may be secret: the query of an address, and keys that begin with `sk-`.
+/// Masks what may be secret: the query of an address, and keys that begin with `sk-`.
 fn mask(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,50 +1,50 @@
-//! What came back from one request, before it is judged.
+//! The result of one request, before it is classified.
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::text::clean;
 
-/// Longer replies than this are not read to their end; the largest real one is a few kilobytes.
+/// The longest reply that is read to its end; the largest real one is a few kilobytes.
 pub(super) const MAX_REPLY: usize = 1 << 20;
 
-/// What came back from one request.
+/// The result of one request.
 #[derive(Debug, Clone)]
 pub enum CallResult {
     /// A reply, at least its head.
     Reply(Reply),
-    /// The request never left: the name was not resolved, the connection or its TLS handshake failed.
+    /// The request was never sent: the name was not resolved, or the connection or its TLS handshake failed.
     NotSent {
-        /// Why.
+        /// The cause.
         message: String,
     },
-    /// The request left, at least in part, and no reply came.
+    /// The request was sent, at least in part, and no reply was received.
     ResponseLost {
-        /// The time was up, rather than the connection broken.
+        /// Whether the time limit was exceeded, rather than the connection broken.
         timed_out: bool,
         /// What happened.
         message: String,
     },
 }
 
-/// A reply.
+/// An HTTP reply.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// Its status.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body, as far as it came.
+    /// The body, as far as it was received.
     pub body: Vec<u8>,
-    /// What cut the body off; `None` when it is whole.
+    /// What cut the body off; `None` if it is complete.
     pub cut: Option<String>,
 }
 
 impl CallResult {
-    /// Why a request failed that has no reply.
+    /// Classifies the failure of a request without a reply.
     ///
-    /// Only what failed while connecting was never sent: the client takes a fresh connection for every
-    /// request, and writes to it once it stands. Everything else may have reached the server.
+    /// Only a failure while connecting means that nothing was sent: the client opens a fresh connection for every
+    /// request, and writes to it once it is established. In all other cases the server may have received it.
     pub(super) fn failed(error: &reqwest::Error) -> Self {
         let message = reason(error);
         if error.is_connect() || error.is_builder() {
@@ -58,7 +58,7 @@ impl CallResult {
 }
 
 impl Reply {
-    /// Reads a reply to its end, or to where it breaks off or grows too long.
+    /// Reads a reply to its end, or to where it is cut off or becomes too long.
     pub(super) async fn read(mut response: reqwest::Response, longest: usize) -> Self {
         let mut reply = Self {
             status: response.status(),
@@ -82,13 +82,13 @@ impl Reply {
     }
 }
 
-/// An error with its causes, without its address: that may be signed.
+/// An error with its causes, without its address, which may be signed.
 pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         let part = cause.to_string();
-        // Wrappers repeat what they wrap.
+        // Wrappers repeat the error that they wrap.
         if !parts.iter().any(|known| known.contains(&part)) {
             parts.push(part);
         }

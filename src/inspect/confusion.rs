@@ -1,7 +1,7 @@
-//! Counts verdicts against labels, so that a studio can measure the eye on its own art.
+//! Counts verdicts against labels, so that a studio can measure the inspection on its own art.
 //!
-//! The labels are a CSV with the columns `path` (relative to it) and `faces` (0, 1, or 2 for several),
-//! and, if there are, `style` and `note` (`profile`, `nonhuman`, …; anything).
+//! The labels are a CSV with the columns `path` (relative to the CSV) and `faces` (0, 1, or 2 for several),
+//! and optionally `style` and `note` (free text such as `profile` or `nonhuman`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,20 +13,20 @@ use super::Verdict;
 /// One labelled image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Label {
-    /// The image, relative to the file of labels.
+    /// The path of the image, relative to the file of labels.
     pub path: String,
-    /// How many faces it shows: 0, 1, or 2 for several.
+    /// Number of faces in the image: 0, 1, or 2 for several.
     pub faces: u8,
-    /// How it is drawn.
+    /// The style of the art.
     #[serde(default)]
     pub style: String,
-    /// What is special about it; empty: nothing.
+    /// What is special about the image; may be empty.
     #[serde(default)]
     pub note: String,
 }
 
 impl Label {
-    /// The row of the table that it counts in: single faces by note, the others by number.
+    /// The row of the table that counts the image: by number of faces and note.
     pub fn kind(&self) -> String {
         let note = if self.note.is_empty() { "plain" } else { &self.note };
         match self.faces {
@@ -42,14 +42,14 @@ impl Label {
 pub struct Counts {
     /// Judged suitable.
     pub suitable: u32,
-    /// Judged a case for a person.
+    /// Judged to need review.
     pub review: u32,
     /// Judged unsuitable.
     pub unsuitable: u32,
 }
 
 impl Counts {
-    /// Counts one.
+    /// Counts one verdict.
     pub fn add(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Suitable => self.suitable += 1,
@@ -58,7 +58,7 @@ impl Counts {
         }
     }
 
-    /// All of them.
+    /// The sum of all counts.
     pub fn total(self) -> u32 {
         self.suitable + self.review + self.unsuitable
     }
@@ -77,11 +77,11 @@ impl Counts {
 pub struct Confusion {
     /// By number of faces and note.
     pub kinds: BTreeMap<String, Counts>,
-    /// By style; single faces and the others apart.
+    /// By style, with single faces counted separately.
     pub styles: BTreeMap<String, Counts>,
     /// Images with exactly one face.
     pub one: Counts,
-    /// Images with none, or several.
+    /// Images with no face, or several.
     pub not_one: Counts,
 }
 

@@ -12,15 +12,15 @@ use super::{Face, MIN_SIDE, RATIOS};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Crop {
-    /// It stays whole.
+    /// Not cropped.
     None,
-    /// To head and shoulders.
+    /// Cropped to head and shoulders.
     Portrait,
 }
 
-/// What was typed is no crop.
+/// The text is not a crop mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no crop: write none or portrait")]
+#[error("{0:?} is not a crop mode: use none or portrait")]
 pub struct ParseCropError(String);
 
 impl FromStr for Crop {
@@ -53,13 +53,13 @@ pub(super) fn whole((width, height): (u32, u32)) -> Part {
     }
 }
 
-/// Head and shoulders: `margin` sizes of the face on each side and above it, and half as much again below.
-/// The face is never cut, and what comes out keeps the API's limits where the whole image does.
+/// Head and shoulders: a margin of `margin` face sizes on each side and above, and 1.5 times that below. The face is
+/// never cut, and the part is within the API's limits if the whole image is.
 pub(super) fn portrait(face: &Face, (width, height): (u32, u32), margin: f32) -> Part {
     let (across, down) = (face.width * margin, face.height * margin);
     let x = span(face.x - across, face.x + face.width + across, width, 0);
     let y = span(face.y - down, face.y + face.height + 1.5 * down, height, 0);
-    // The shorter side grows until the proportions are allowed; both until they are large enough.
+    // The shorter side grows until the proportions are allowed, and both until they are large enough.
     let least = |other: u32| ((other as f32 * RATIOS.0).ceil() as u32).max(MIN_SIDE);
     let x = span(x.0, x.1, width, least((y.1 - y.0) as u32));
     let y = span(y.0, y.1, height, least((x.1 - x.0) as u32));
@@ -71,13 +71,13 @@ pub(super) fn portrait(face: &Face, (width, height): (u32, u32), margin: f32) ->
     }
 }
 
-/// Whole pixels from `low` to `high`, within 0 and `length`, and at least `least` of them if there are.
+/// Whole pixels from `low` to `high`, within 0 and `length`, and at least `least` of them if `length` allows.
 fn span(low: f32, high: f32, length: u32, least: u32) -> (f32, f32) {
     let length = length as f32;
     let (mut low, mut high) = (low.floor().max(0.0), high.ceil().min(length));
     let missing = (least as f32).min(length) - (high - low);
     if missing > 0.0 {
-        // What doesn't fit on one side goes to the other.
+        // What doesn't fit on one side is added on the other.
         low = (low - (missing / 2.0).ceil()).max(0.0);
         high = (low + least as f32).min(length);
         low = (high - least as f32).max(0.0);

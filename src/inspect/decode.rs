@@ -1,5 +1,5 @@
-//! Decodes untrusted images: what they are is seen from their content, their size is checked from the
-//! header before any pixel is decoded, and what comes out is upright sRGB with 8 bits a channel.
+//! Decodes untrusted images: the format is detected from the content, the size is checked in the header before
+//! any pixel is decoded, and the result is upright sRGB with 8 bits per channel.
 
 use std::io::Cursor;
 
@@ -8,11 +8,11 @@ use image::codecs::tga::TgaDecoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-/// What stands before a PNG's pixels may take so many bytes: a colour profile is compressed there, and is unpacked
-/// as soon as it is met.
+/// Memory limit, in bytes, for the chunks before the pixels of a PNG: a colour profile is compressed there, and is
+/// unpacked as soon as it is read.
 const PNG_EXTRAS: u64 = 64 << 20;
 
-/// What an image may take.
+/// Limits of decoding: pixels of the image, and bytes of memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caps {
     pub(super) pixels: u64,
@@ -22,9 +22,9 @@ pub(super) struct Caps {
 /// The pixels of an image.
 #[derive(Debug)]
 pub(super) enum Pixels {
-    /// Nothing shows through.
+    /// All pixels are opaque.
     Opaque(RgbImage),
-    /// Something does.
+    /// Some pixels are transparent.
     Transparent(RgbaImage),
 }
 
@@ -42,17 +42,17 @@ impl Pixels {
 pub(super) enum DecodeError {
     #[error("the file is empty")]
     Empty,
-    #[error(
-        "this is no image that castline knows; save it as PNG, JPEG or WebP (TGA, BMP and TIFF are read too)"
-    )]
+    #[error("unknown image format: save it as PNG, JPEG or WebP (TGA, BMP and TIFF are supported too)")]
     Unknown,
-    #[error("{width} × {height} pixels are more than the {most} that are decoded; save it smaller")]
+    #[error(
+        "the image has {width} × {height} pixels, more than the {most} that are decoded: save it smaller"
+    )]
     TooManyPixels { width: u32, height: u32, most: u64 },
     #[error(
-        "decoding it would take more than the {0} bytes that are allowed; save it smaller or with 8 bits a channel"
+        "decoding the image would take more than the {0} bytes allowed: save it smaller or with 8 bits per channel"
     )]
     TooManyBytes(u64),
-    #[error("it can't be decoded ({0}); save it again")]
+    #[error("the image can't be decoded ({0}): save it again")]
     Broken(String),
 }
 
@@ -94,7 +94,7 @@ fn limits(caps: Caps) -> Limits {
     limits
 }
 
-/// TGA has no magic number: its header must make sense.
+/// Whether `bytes` has a valid TGA header: TGA has no magic number.
 fn looks_like_tga(bytes: &[u8]) -> bool {
     let [_, map, kind, _, _, _, _, _, _, _, _, _, w0, w1, h0, h1, depth, ..] = *bytes else {
         return false;
@@ -120,7 +120,7 @@ fn read(mut decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeErro
         return Err(DecodeError::TooManyBytes(caps.bytes));
     }
     decoder.set_limits(limits(caps)).map_err(|e| broken(e, caps))?;
-    // Orientation and profile are extras: without them the image is still an image.
+    // Orientation and profile are optional: errors in them are ignored.
     let orientation = decoder.orientation().ok();
     let profile = decoder.icc_profile().ok().flatten();
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e, caps))?;
@@ -152,7 +152,7 @@ fn eight_bits(picture: DynamicImage) -> Pixels {
     }
 }
 
-/// Turns colours of an RGB profile into sRGB; a profile that makes no sense is left alone.
+/// Converts colours of an RGB profile to sRGB; an invalid profile is ignored.
 fn to_srgb(pixels: &mut Pixels, profile: &[u8]) {
     let Ok(profile) = ColorProfile::new_from_slice(profile) else {
         return;
@@ -178,7 +178,7 @@ fn to_srgb(pixels: &mut Pixels, profile: &[u8]) {
 fn broken(error: ImageError, caps: Caps) -> DecodeError {
     match error {
         ImageError::Limits(_) => DecodeError::TooManyBytes(caps.bytes),
-        // Decoders quote the file: keep it short, and free of control characters.
+        // Decoders quote the file: keep the message short and free of control characters.
         other => DecodeError::Broken(
             other
                 .to_string()

@@ -1,4 +1,4 @@
-//! Looks at an image: bytes in; verdict, reasons and prepared bytes out. No files, no network.
+//! Inspects an image: bytes in; verdict, reasons and prepared bytes out. No files, no network.
 
 pub mod confusion;
 mod crop;
@@ -26,15 +26,15 @@ pub use near_duplicate::{ImageSignature, SignatureIndex};
 pub use thumbnail::Thumbnail;
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 
-/// The API's least side, in pixels.
+/// The API's minimum for each side, in pixels.
 pub const MIN_SIDE: u32 = 300;
-/// The API's most of a side, in pixels.
+/// The API's maximum for each side, in pixels.
 pub const MAX_SIDE: u32 = 6000;
-/// The API's most bytes of an image; a little less, to be on the safe side of "10 MB".
+/// The API's maximum size of an image, in bytes: a little less than its "10 MB", to be safe.
 pub const MAX_BYTES: usize = 9_900_000;
-/// The API's least and most width over height.
+/// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
-/// Raised whenever the same image could be judged or prepared otherwise than before.
+/// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
 const VERSION: u32 = 4;
 
 /// How images are judged and prepared.
@@ -46,19 +46,19 @@ pub struct InspectSettings {
     pub format: OutputFormat,
     /// JPEG quality, 1–100.
     pub quality: u8,
-    /// What transparent art is laid on: red, green, blue.
+    /// Background of transparent images: red, green, blue.
     pub background: [u8; 3],
-    /// More pixels are refused from the header.
+    /// Images with more pixels are refused from their header.
     pub max_pixels: u64,
-    /// Decoding must not take more bytes.
+    /// Maximum memory for decoding, in bytes.
     pub max_decode_bytes: u64,
     /// Whether a prepared image is cropped.
     pub crop: Crop,
-    /// What a crop leaves around the face, in sizes of the face.
+    /// Margin around the face in a crop, in multiples of the face's size.
     pub margin: f32,
-    /// A prepared image is kept so large that its face has this many pixels, if the source has them.
+    /// A prepared image is kept large enough for its face to have this many pixels, if the source has them.
     pub face_px: u32,
-    /// When a face is a face, and a good one.
+    /// Thresholds for judging faces.
     pub thresholds: Thresholds,
 }
 
@@ -79,31 +79,32 @@ impl Default for InspectSettings {
     }
 }
 
-/// When a face is a face, and a good one. Scores are likelihoods, 0–1, calibrated on labelled game art
-/// (`models/README.md`); `castline eval` measures what others would give on a studio's own images.
+/// Thresholds for judging faces. Scores are likelihoods, 0–1, calibrated on labelled game art
+/// (`models/README.md`); `castline eval` measures the effect of other thresholds on a studio's own images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
-    /// A best face under this: there is none. Higher: fewer cases for review, more faces missed.
+    /// If the best face scores below this, the image has no face. Higher: fewer reviews, more faces missed.
     pub none: f32,
-    /// A best face from this on is sure. Lower: fewer cases for review, more money spent on none.
+    /// A best face with at least this score is certain. Lower: fewer reviews, more money spent on images without a
+    /// face.
     pub sure: f32,
-    /// A second face from this on is a doubt; scores of much smaller ones are lowered first.
+    /// A second face with at least this score needs review; scores of much smaller faces are lowered first.
     pub second: f32,
-    /// A second face from this on is one.
+    /// A second face with at least this score makes the image unsuitable.
     pub several: f32,
-    /// Of the face's box, at least this part lies within the image.
+    /// Minimum fraction of the face's box that is inside the image.
     pub cut_off: f32,
-    /// The face's longer side over the image's is at least this; half as much again where the face is not sure.
+    /// Minimum of the face's longer side over the image's; 1.5 times this where the face is not certain.
     pub least_size: f32,
-    /// Mean luma of the middle of the face, 0–255, at least.
+    /// Minimum mean luma of the middle of the face, 0–255.
     pub dark: f32,
-    /// Mean luma of the middle of the face, 0–255, at most.
+    /// Maximum mean luma of the middle of the face, 0–255.
     pub bright: f32,
-    /// Standard deviation of the face's luma, 0–255, at least.
+    /// Minimum standard deviation of the face's luma, 0–255.
     pub contrast: f32,
-    /// What is lost when a 64² copy of the face is blurred by one pixel, where most is lost, over the
-    /// contrast, at least.
+    /// Minimum sharpness: what a 64² copy of the face loses when blurred by one pixel, where it loses most, over the
+    /// contrast.
     pub sharp: f32,
 }
 
@@ -115,9 +116,9 @@ impl Default for Thresholds {
             second: 0.25,
             several: 0.65,
             cut_off: 0.75,
-            // Measured on 472 single faces of game art: their least are .08 of the side, luma 27 (and at
-            // most 233), contrast 18, sharpness .35 (.18 where few pixels were enlarged); blurred by 5 % of
-            // their size, 98 % of them are under .17.
+            // Measured on 472 single faces of game art: the minima are .08 of the side, luma 27 (maximum 233),
+            // contrast 18, sharpness .35 (.18 where few pixels were enlarged); blurred by 5 % of their size,
+            // 98 % of them are under .17.
             least_size: 0.06,
             dark: 14.0,
             bright: 243.0,
@@ -131,16 +132,16 @@ impl Default for Thresholds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
-    /// Small; the quality is a setting.
+    /// JPEG: small; the quality is a setting.
     Jpeg,
-    /// Lossless.
+    /// PNG: lossless.
     Png,
-    /// Lossless, smaller than PNG.
+    /// WebP: lossless, smaller than PNG.
     WebP,
 }
 
 impl OutputFormat {
-    /// As an HTTP header says it.
+    /// The media type, as in an HTTP header.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -149,7 +150,7 @@ impl OutputFormat {
         }
     }
 
-    /// As a file name ends, without the dot.
+    /// The file extension, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
@@ -169,9 +170,9 @@ impl fmt::Display for OutputFormat {
     }
 }
 
-/// What was typed is no format.
+/// The text is not an output format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no format that the API takes: write jpeg, png or webp")]
+#[error("{0:?} is not a format that the API accepts: use jpeg, png or webp")]
 pub struct ParseFormatError(String);
 
 impl FromStr for OutputFormat {
@@ -187,7 +188,7 @@ impl FromStr for OutputFormat {
     }
 }
 
-/// An image as it is published: within the API's limits, without metadata.
+/// An image prepared for publishing: within the API's limits, without metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// The file.
@@ -220,7 +221,8 @@ impl Inspector {
         }
     }
 
-    /// Changes whenever the same image could be judged or prepared otherwise: the key of caches.
+    /// Fingerprint of version and settings, a key for caches: it changes whenever an image could be judged or prepared
+    /// differently.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -248,7 +250,7 @@ impl Inspector {
         let prepared = prepare::encode(&picture, self.settings.format, self.settings.quality);
         if prepared.is_none() {
             let message = format!(
-                "as {} it stays over 10 MB; choose another inspect.format",
+                "as {} the image stays over 10 MB: choose another inspect.format",
                 self.settings.format
             );
             inspection.add_reason(Verdict::Unsuitable, ReasonCode::TooLarge, message);
@@ -256,7 +258,7 @@ impl Inspector {
         (inspection, prepared)
     }
 
-    /// Prepares an image that was judged before; `None` when it can't be.
+    /// Prepares an image that was judged before; `None` when that fails.
     pub fn prepare(&self, bytes: &[u8], inspection: &Inspection) -> Option<Prepared> {
         let pixels = self.decode(bytes).ok()?;
         let picture = self.around_face(&pixels, inspection);
@@ -264,19 +266,19 @@ impl Inspector {
         prepare::encode(&picture, self.settings.format, self.settings.quality)
     }
 
-    /// A small copy for people to look at, at most [`Thumbnail::SIDE`] px a side; `None` when the image can't be read.
+    /// A thumbnail for people, at most [`Thumbnail::SIDE`] px per side; `None` when the image can't be read.
     pub fn thumbnail(&self, bytes: &[u8]) -> Option<Thumbnail> {
         let pixels = self.decode(bytes).ok()?;
         thumbnail::of(&self.fitted(&pixels))
     }
 
-    /// The image at the size of publishing, whole, as a JPEG for people; `None` when it can't be read.
+    /// The uncropped image at its published size, as a JPEG for people; `None` when it can't be read.
     pub fn preview(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let pixels = self.decode(bytes).ok()?;
         prepare::jpeg(&self.fitted(&pixels), 88)
     }
 
-    /// The image cropped to its face, or larger for its face's sake, when the settings ask for either.
+    /// The image cropped to its face, or kept larger for it; `None` unless the settings ask for either.
     fn around_face(&self, pixels: &Pixels, inspection: &Inspection) -> Option<RgbImage> {
         let face = inspection.faces.first()?;
         let settings = &self.settings;
@@ -293,7 +295,7 @@ impl Inspector {
         (!same).then(|| prepare::fit(&crop::cut(pixels, area), long_side, settings.background))
     }
 
-    /// Judges the faces alone, whatever the image's size and proportions: for measuring on small images.
+    /// Judges only the faces, ignoring the image's size and proportions, to measure on small images.
     pub fn inspect_faces(&self, bytes: &[u8]) -> Inspection {
         match self.decode(bytes) {
             Ok(pixels) => self.judge_faces(&self.fitted(&pixels), pixels.dimensions()),
@@ -309,12 +311,12 @@ impl Inspector {
         decode::decode(bytes, caps)
     }
 
-    /// The image at the size it is published, on its ground.
+    /// The image at its published size, on its background.
     fn fitted(&self, pixels: &Pixels) -> RgbImage {
         prepare::fit(pixels, self.settings.long_side, self.settings.background)
     }
 
-    /// Judges an image that is decoded already, as it is going to be published: `dimensions` are those that it came with.
+    /// Judges a decoded image at its published size; `dimensions` are those of the source.
     pub fn judge(&self, picture: &RgbImage, dimensions: (u32, u32)) -> Inspection {
         let mut inspection = self.judge_faces(picture, dimensions);
         size(&mut inspection);
@@ -344,7 +346,7 @@ impl Inspector {
     }
 }
 
-/// The API's limits of size.
+/// Checks the API's limits of size and proportions.
 fn size(inspection: &mut Inspection) {
     let (width, height) = (inspection.width, inspection.height);
     if width.min(height) < MIN_SIDE {
@@ -360,7 +362,7 @@ fn size(inspection: &mut Inspection) {
     }
 }
 
-/// Exactly one clearly visible face?
+/// Checks that there is exactly one clearly visible face.
 fn count(inspection: &mut Inspection, found: &[Found], thresholds: &Thresholds) {
     let best = found.first().map_or(0.0, |f| f.score);
     let second = second(found);
@@ -368,19 +370,21 @@ fn count(inspection: &mut Inspection, found: &[Found], thresholds: &Thresholds) 
         let message = "no face was found: use a front or three-quarter view, eyes open".to_owned();
         inspection.add_reason(Verdict::Unsuitable, ReasonCode::NoFace, message);
     } else if best < thresholds.sure {
-        let message = "no face is clearly visible: look at it, and approve it if it shows one".to_owned();
+        let message =
+            "no face is clearly visible: review the image, and approve it if it shows one".to_owned();
         inspection.add_reason(Verdict::Review, ReasonCode::NoFace, message);
     }
     if second >= thresholds.several {
         let message = "more than one face was found: crop to one".to_owned();
         inspection.add_reason(Verdict::Unsuitable, ReasonCode::SeveralFaces, message);
     } else if second >= thresholds.second {
-        let message = "there may be a second face: look at it, and approve it if there is none".to_owned();
+        let message =
+            "there may be a second face: review the image, and approve it if there is none".to_owned();
         inspection.add_reason(Verdict::Review, ReasonCode::SeveralFaces, message);
     }
 }
 
-/// How likely there is a second face that is comparable to the first.
+/// The likelihood of a second face that is comparable to the first.
 fn second(found: &[Found]) -> f32 {
     let Some((first, others)) = found.split_first() else {
         return 0.0;

@@ -1,7 +1,7 @@
-//! Finds images that are the same, or nearly: scaled, encoded again, slightly brighter or trimmed.
+//! Finds near-duplicate images: scaled, re-encoded, slightly brightened or trimmed copies.
 //!
-//! Two characters of a series can share all but a small face: a mean difference alone takes them for one
-//! image. So no single place may differ by more than scaling and trimming explain.
+//! Two characters of a series can share everything but a small face, and a mean difference alone would take them
+//! for one image. So no single place may differ by more than scaling and trimming explain.
 
 use std::str::FromStr;
 
@@ -10,31 +10,31 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::resize::{Quality, resized};
 
-/// Side of the thumbnail that is compared.
+/// Side of the thumbnails that are compared, in pixels.
 const SIDE: usize = 12;
 const VALUES: usize = SIDE * SIDE * 3;
-/// Mean difference a value, of 255, up to which two thumbnails can be nearly the same.
+/// Largest mean difference per value, out of 255, between near-duplicates.
 const NEAR: u32 = 4;
-/// What each value may differ by, of 255, and so much more for each unit by which the values around it
-/// differ: an edge that lies a little elsewhere moves what is beside it. On 276 images of game art, the
-/// worst value of 99 % stays within it when scaled by ½ or 1½, encoded as JPEG 60, or made 3 % brighter, and
-/// that of most when trimmed by 1 % on each side; of 14 pairs of other faces in the same dress, none does.
+/// Largest difference of each value, out of 255, and in [`EDGE`] the addition per unit by which the values around
+/// it differ, because a slightly shifted edge changes its neighbours. On 276 images of game art, the worst value of
+/// 99 % stays within it when scaled by ½ or 1½, encoded as JPEG 60, or made 3 % brighter, and that of most when
+/// trimmed by 1 % on each side; of 14 pairs of other faces in the same dress, none does.
 const VALUE: f32 = 7.0;
 const EDGE: f32 = 0.06;
 
-/// How much all values of two thumbnails that are nearly the same may differ in sum.
+/// Largest sum of the differences of all values between near-duplicates.
 const MOST: u32 = NEAR * VALUES as u32;
-/// In [`SignatureIndex`], so much brightness is a cell.
+/// Range of brightness in one cell of [`SignatureIndex`].
 const CELL: u32 = MOST / 8;
 const CELLS: usize = (u8::MAX as usize * VALUES) / CELL as usize + 1;
 
-/// A thumbnail of 12 × 12 colours.
+/// The signature of an image: a thumbnail of 12 × 12 colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageSignature([u8; VALUES]);
 
-/// What was read is no signature, or one of an older version.
+/// The text is not a signature, or is one of an older version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is no signature")]
+#[error("not an image signature")]
 pub struct ParseLikenessError;
 
 impl ImageSignature {
@@ -43,10 +43,10 @@ impl ImageSignature {
         Self(small.as_raw().as_slice().try_into().expect("12 × 12 colours"))
     }
 
-    /// Whether both are the same image, or nearly.
+    /// Whether both images are the same, or near-duplicates.
     pub fn is_near(&self, other: &Self) -> bool {
         let mut sum = 0;
-        // In parts: most images differ in the first already, and a cast has many pairs.
+        // In chunks: most images differ in the first one already, and a cast has many pairs.
         for (a, b) in self.0.chunks(36).zip(other.0.chunks(36)) {
             sum += a
                 .iter()
@@ -64,7 +64,7 @@ impl ImageSignature {
         })
     }
 
-    /// How much the values of a channel differ around a place, on 3 × 3.
+    /// The range of the values of a channel in the 3 × 3 pixels around a place.
     fn range_around(&self, at: usize) -> u8 {
         let (x, y, channel) = (at / 3 % SIDE, at / 3 / SIDE, at % 3);
         let (mut least, mut most) = (u8::MAX, 0);
@@ -78,10 +78,10 @@ impl ImageSignature {
     }
 }
 
-/// So many bands of rows, and each colour of its own.
+/// Number of bands of rows, each summed per colour.
 const BANDS: usize = 4;
 
-/// The sum of each colour in each band of a signature. They differ by no more than the values themselves do.
+/// The sum of each colour in each band of a signature. Sums differ by no more than the values themselves do.
 #[derive(Debug, Clone, Copy)]
 struct Sums([u16; BANDS * 3]);
 
@@ -94,7 +94,7 @@ impl Sums {
         Self(sums)
     }
 
-    /// The brightness over all.
+    /// The total brightness.
     fn all(&self) -> u32 {
         self.0.iter().map(|sum| u32::from(*sum)).sum()
     }
@@ -105,14 +105,14 @@ impl Sums {
     }
 }
 
-/// SignatureIndex with what each belongs to. It finds what [`ImageSignature::is_near`] finds, and compares few: only those of
-/// about the same brightness, over all, and colour by colour in each band.
+/// An index of signatures and their owners. It finds what [`ImageSignature::is_near`] finds, but compares only
+/// signatures of about the same brightness, in total and per colour in each band.
 ///
-/// A cast of 50,000 new images is 1.25 thousand million pairs: `cargo bench --bench signature`.
+/// A cast of 50,000 new images has 1.25 billion pairs: `cargo bench --bench near_duplicate`.
 #[derive(Debug, Clone)]
 pub struct SignatureIndex<T> {
     all: Vec<(ImageSignature, T)>,
-    /// By brightness: the place of each in `all`, in rising order, and its sums.
+    /// Cells by brightness: indices into `all`, in ascending order, with their sums.
     cells: Vec<Vec<(u32, Sums)>>,
 }
 
@@ -126,15 +126,15 @@ impl<T> Default for SignatureIndex<T> {
 }
 
 impl<T> SignatureIndex<T> {
-    /// Adds one.
+    /// Adds a signature and its owner.
     pub fn push(&mut self, signature: ImageSignature, whose: T) {
         let sums = Sums::of(&signature);
-        let at = u32::try_from(self.all.len()).expect("fewer images than that");
+        let at = u32::try_from(self.all.len()).expect("fewer than 2^32 images");
         self.cells[(sums.all() / CELL) as usize].push((at, sums));
         self.all.push((signature, whose));
     }
 
-    /// Of those added that are near to `signature` and belong to whom `accept` takes, the first one's owner.
+    /// The owner of the first added signature that is near to `signature` and whose owner `accept` accepts.
     pub fn find_first(&self, signature: &ImageSignature, accept: impl Fn(&T) -> bool) -> Option<&T> {
         let sums = Sums::of(signature);
         let low = sums.all().saturating_sub(MOST) / CELL;
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// A bust before a ground: hair, a face with two eyes, and a coat, in these colours.
+    /// A bust on a plain background: hair, a face with two eyes, and a coat, in these colours.
     fn bust(skin: [u8; 3], hair: [u8; 3], coat: [u8; 3], side: u32) -> RgbImage {
         RgbImage::from_fn(side, side, |x, y| {
             let (x, y) = (x as f32 / side as f32 - 0.5, y as f32 / side as f32);
@@ -219,11 +219,7 @@ mod tests {
 
     fn near(a: &RgbImage, b: &RgbImage) -> bool {
         let (a, b) = (ImageSignature::of(a), ImageSignature::of(b));
-        assert_eq!(
-            a.is_near(&b),
-            b.is_near(&a),
-            "it does not matter which came first"
-        );
+        assert_eq!(a.is_near(&b), b.is_near(&a), "the comparison is symmetric");
         a.is_near(&b)
     }
 

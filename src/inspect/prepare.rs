@@ -1,4 +1,4 @@
-//! Makes an image fit for publishing: size, ground, format, no metadata.
+//! Prepares an image for publishing: size, background, format, no metadata.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
@@ -8,8 +8,8 @@ use super::decode::Pixels;
 use super::resize::{Quality, resized, resized_with_alpha};
 use super::{MAX_BYTES, MIN_SIDE, OutputFormat, Prepared};
 
-/// Lays an image on its ground, at the size that fits: never enlarged, the longer side at most
-/// `long_side`, the shorter one not under the API's least if the image allows it.
+/// Scales an image and flattens it on its background: never enlarged, the longer side at most `long_side`, the
+/// shorter one not below the API's minimum if the image allows it.
 pub(super) fn fit(pixels: &Pixels, long_side: u32, ground: [u8; 3]) -> RgbImage {
     let (width, height) = pixels.dimensions();
     let (longer, shorter) = (f64::from(width.max(height)), f64::from(width.min(height)));
@@ -42,7 +42,8 @@ fn flatten(rgba: &[u8], (width, height): (u32, u32), ground: [u8; 3]) -> RgbImag
     out
 }
 
-/// Encodes a fitted image, under the API's limit of bytes; an image that is too heavy is made smaller.
+/// Encodes a scaled image within the API's size limit; an image that is too large is scaled down. `None` if that
+/// would make a side shorter than the API's minimum, or if encoding fails.
 pub(super) fn encode(picture: &RgbImage, format: OutputFormat, quality: u8) -> Option<Prepared> {
     let mut smaller;
     let mut picture = picture;
@@ -71,7 +72,7 @@ pub(super) fn encode(picture: &RgbImage, format: OutputFormat, quality: u8) -> O
     }
 }
 
-/// As JPEG, of a quality of 1–100; `None` for sides over 65,535.
+/// Encodes an image as JPEG, with a quality of 1–100; `None` for sides over 65,535.
 pub(super) fn jpeg(picture: &RgbImage, quality: u8) -> Option<Vec<u8>> {
     let (width, height) = picture.dimensions();
     let (width, height) = (u16::try_from(width).ok()?, u16::try_from(height).ok()?);

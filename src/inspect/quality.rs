@@ -1,14 +1,14 @@
-//! Is the face sharp, lit and whole? Looks at the luma of the face's box in the fitted image.
+//! Checks whether the face is sharp, well lit and complete, from the luma of its box in the scaled image.
 
 use image::RgbImage;
 
 use super::faces::Found;
 use super::{Inspection, ReasonCode, Thresholds, Verdict};
 
-/// Side of the patch that a face is looked at on.
+/// Side of the patch on which a face is measured, in pixels.
 const PATCH: u32 = 64;
 
-/// Adds what a careful art director would say of the one face; never worse than review.
+/// Adds reasons for what a careful art director would criticize about the face; never worse than review.
 pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Found, thresholds: &Thresholds) {
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     let area = face.area;
@@ -19,10 +19,10 @@ pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Foun
     if seen < thresholds.cut_off {
         review(
             ReasonCode::FaceCutOff,
-            "the face reaches over the image's edge: leave room around it",
+            "the face extends beyond the image's edge: leave room around it",
         );
     }
-    // A face that can't be made out may well be one that is too small for it.
+    // An uncertain face may be one that is too small to be recognized.
     let doubtful = if face.score < thresholds.sure { 1.5 } else { 1.0 };
     if area.longer_side() / width.max(height) < thresholds.least_size * doubtful {
         review(
@@ -48,7 +48,7 @@ pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Foun
     if contrast < thresholds.contrast {
         review(
             ReasonCode::LowContrast,
-            "the face hardly stands out: raise the contrast",
+            "the face has too little contrast: raise it",
         );
     } else if patch.sharpness() < thresholds.sharp {
         review(
@@ -58,7 +58,7 @@ pub(super) fn judge(inspection: &mut Inspection, picture: &RgbImage, face: &Foun
     }
 }
 
-/// The luma of a face, 0–255, at its own resolution or on 64² if that is less.
+/// The luma of a face, 0–255, at its own resolution, at most 64².
 struct Patch {
     luma: Vec<f32>,
     width: usize,
@@ -84,7 +84,7 @@ impl Patch {
         let scale = (PATCH as f32 / width.max(height) as f32).min(1.0);
         let fit = |length: u32| ((length as f32 * scale).round() as u32).max(4);
         let small = super::resize::resized(&view, fit(width), fit(height), super::resize::Quality::Quick);
-        // Rec. 709 weights on the encoded values: what an eye calls dark or bright, near enough.
+        // Rec. 709 weights on the encoded values: close enough to perceived brightness.
         let luma = small
             .pixels()
             .map(|p| 0.2126 * f32::from(p[0]) + 0.7152 * f32::from(p[1]) + 0.0722 * f32::from(p[2]));
@@ -102,7 +102,7 @@ impl Patch {
         self.luma.iter().sum::<f32>() / self.luma.len() as f32
     }
 
-    /// The mean of the ellipse in the middle, 0.8 as wide and high: skin, not hair and ground.
+    /// The mean of the ellipse in the middle, 0.8 of width and height: skin, not hair and background.
     fn middle(&self) -> f32 {
         let (width, height) = (self.width as f32, self.height() as f32);
         let inside = |at: usize| {
@@ -118,17 +118,17 @@ impl Patch {
         sum / f32::max(count, 1.0)
     }
 
-    /// Standard deviation.
+    /// The standard deviation.
     fn contrast(&self) -> f32 {
         let mean = self.mean();
         (self.luma.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / self.luma.len() as f32).sqrt()
     }
 
-    /// What is lost by taking means of 3 × 3, at the 98th of 100 parts, over the contrast: without unit, so
-    /// that flat cartoons and dim paintings are held to the same measure.
+    /// What 3 × 3 means lose, at the 98th percentile, over the contrast: without unit, so that flat cartoons and dim
+    /// paintings are measured alike.
     fn sharpness(&self) -> f32 {
         let (width, height) = (self.width, self.height());
-        // At the border, the nearest values stand in.
+        // At the border, the nearest values are repeated.
         let near = |at: usize, length: usize| [at.saturating_sub(1), at, (at + 1).min(length - 1)];
         let mut lost: Vec<f32> = (0..self.luma.len())
             .map(|at| {

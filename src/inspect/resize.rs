@@ -1,4 +1,4 @@
-//! Smaller copies of images.
+//! Resizes images.
 
 use std::cell::RefCell;
 
@@ -6,21 +6,21 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{RgbImage, RgbaImage};
 
-/// How carefully a copy is made.
+/// Quality of the resampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quality {
-    /// Lanczos3, for what people see.
+    /// Lanczos3, for images that people see.
     Fine,
-    /// Area means, for what networks see; bilinear when enlarging.
+    /// Box filter, for input of the networks; bilinear when enlarging.
     Quick,
 }
 
 thread_local! {
-    /// Keeps its buffers from image to image.
+    /// Reuses its buffers from image to image.
     static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
 
-/// A copy of that size.
+/// A copy of an image, resized to `width` × `height`.
 pub(super) fn resized(picture: &RgbImage, width: u32, height: u32, quality: Quality) -> RgbImage {
     if picture.dimensions() == (width, height) {
         return picture.clone();
@@ -37,7 +37,7 @@ pub(super) fn resized(picture: &RgbImage, width: u32, height: u32, quality: Qual
     RgbImage::from_raw(width, height, data).expect("the size fits")
 }
 
-/// A copy of that size, with alpha: colours are weighed by their alpha, so that no fringe appears.
+/// A resized copy of an image with alpha: colours are weighted by alpha, so that no fringe appears.
 pub(super) fn resized_with_alpha(picture: &RgbaImage, width: u32, height: u32) -> RgbaImage {
     let data = resample(
         picture.as_raw(),
@@ -68,6 +68,6 @@ fn resample(
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     RESIZER
         .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options))
-        .expect("both images have the same kind of pixels");
+        .expect("both images have the same pixel type");
     target.into_vec()
 }

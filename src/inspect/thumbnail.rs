@@ -1,4 +1,4 @@
-//! Small copies for people to look at.
+//! Thumbnails for reports and review pages.
 
 use image::RgbImage;
 
@@ -13,13 +13,14 @@ pub struct Thumbnail {
 }
 
 impl Thumbnail {
-    /// Its longer side, in pixels, at most.
+    /// Maximum length of the longer side, in pixels.
     pub const SIDE: u32 = 160;
-    /// Its size at most: a report on 5,000 characters stays under 40 MB in base64.
+    /// Maximum size in bytes: a report on 5,000 characters stays under 40 MB in base64.
     pub const MAX_BYTES: usize = 6_000;
 }
 
-/// A small copy: as good as fits into so few bytes, and smaller when even a poor one doesn't.
+/// The thumbnail of an image, in the best quality that fits into [`Thumbnail::MAX_BYTES`]; with fewer pixels if even
+/// the lowest quality is too large.
 pub(super) fn of(picture: &RgbImage) -> Option<Thumbnail> {
     let (width, height) = picture.dimensions();
     let longer = f64::from(width.max(height));
@@ -41,7 +42,7 @@ pub(super) fn of(picture: &RgbImage) -> Option<Thumbnail> {
 mod tests {
     use super::*;
 
-    /// The hardest image for JPEG: no two neighbours alike.
+    /// The hardest image for JPEG: all neighbouring pixels differ.
     fn noise(width: u32, height: u32) -> RgbImage {
         let mut state = 1u32;
         RgbImage::from_fn(width, height, |_, _| {

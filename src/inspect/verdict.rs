@@ -1,4 +1,4 @@
-//! What was seen, and what it means.
+//! Verdicts of the inspection, and their reasons.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Exactly one clearly visible face, in an image that the API takes.
+    /// Exactly one clearly visible face, in an image that the API accepts.
     Suitable,
-    /// Unsure: a person should look; enrolled only when approved.
+    /// A person must decide; enrolled only when approved.
     Review,
-    /// The API would not take it, or it shows no face, or several.
+    /// The API would reject it, or it shows no face, or several.
     Unsuitable,
 }
 
 impl Verdict {
-    /// The worse of two.
+    /// The worse of two verdicts.
     pub fn worse(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unsuitable, _) | (_, Self::Unsuitable) => Self::Unsuitable,
@@ -37,7 +37,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Why an image is not simply suitable: fixed codes, for scripts.
+/// Why an image is not suitable, as fixed codes for scripts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonCode {
@@ -49,12 +49,12 @@ pub enum ReasonCode {
     FaceTooSmall,
     /// The face reaches the image's edge.
     FaceCutOff,
-    /// The face is covered. Not given yet: what the networks tell of covered faces and of plain ones overlaps too
-    /// much (`models/README.md`); a covered face is suitable, or for review with `no_face`.
+    /// The face is covered. Not used yet: the networks' scores of covered and of plain faces overlap too much
+    /// (`models/README.md`); a covered face is suitable, or for review with `no_face`.
     FaceCovered,
-    /// A side under the API's 300 px.
+    /// A side is under the API's 300 px.
     TooSmall,
-    /// Width over height outside the API's 0.4–2.5.
+    /// Width over height is outside the API's 0.4–2.5.
     BadRatio,
     /// The face is out of focus, or enlarged from too few pixels.
     Blurry,
@@ -62,17 +62,17 @@ pub enum ReasonCode {
     TooDark,
     /// The face is too bright.
     TooBright,
-    /// The face hardly differs from itself.
+    /// The face has little contrast.
     LowContrast,
     /// The file can't be read as an image.
     Unreadable,
-    /// More pixels or bytes than are decoded.
+    /// The image has more pixels or bytes than are decoded.
     TooLarge,
-    /// The same image, or nearly, stands under another name.
+    /// Another character has the same image, or a near-duplicate.
     DuplicateOf(String),
 }
 
-/// `no_face`, `duplicate_of:NAME`, …
+/// Formats as `no_face`, `duplicate_of:NAME`, …
 impl fmt::Display for ReasonCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = match self {
@@ -95,12 +95,12 @@ impl fmt::Display for ReasonCode {
     }
 }
 
-/// Why an image is not simply suitable.
+/// A reason why an image is not suitable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// For scripts.
+    /// The code, for scripts.
     pub code: ReasonCode,
-    /// For people, with the mend.
+    /// The message for people, which says how to fix it.
     pub message: String,
 }
 
@@ -115,29 +115,29 @@ pub struct Face {
     pub width: f32,
     /// Height.
     pub height: f32,
-    /// How sure the networks are, 0–1.
+    /// How likely it is a face, 0–1.
     pub score: f32,
 }
 
-/// What was seen in an image, and what it means.
+/// The result of inspecting an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
     /// Whether it may be enrolled.
     pub verdict: Verdict,
-    /// Why not, or not simply.
+    /// Why the image is not suitable; empty if it is.
     pub reasons: Vec<Reason>,
-    /// The faces that count, the surest first.
+    /// The faces that count, the most likely first.
     pub faces: Vec<Face>,
     /// Width in pixels, as displayed; 0 when unreadable.
     pub width: u32,
     /// Height in pixels, as displayed; 0 when unreadable.
     pub height: u32,
-    /// By which nearly equal images are found; `None` when unreadable.
+    /// Signature for finding near-duplicates; `None` when unreadable.
     pub signature: Option<super::ImageSignature>,
 }
 
 impl Inspection {
-    /// What is known of a file that is no image.
+    /// The inspection of a file that can't be read as an image.
     pub fn unreadable(code: ReasonCode, message: String) -> Self {
         let reasons = vec![Reason { code, message }];
         Self {
@@ -156,29 +156,30 @@ impl Inspection {
         self.reasons.push(Reason { code, message });
     }
 
-    /// Whether it says that the same image stands under another name.
+    /// Whether the image is marked as a duplicate.
     pub fn is_duplicate(&self) -> bool {
         let duplicate = |reason: &Reason| matches!(reason.code, ReasonCode::DuplicateOf(_));
         self.reasons.iter().any(duplicate)
     }
 
-    /// Says that the same image stands under another name: a case for review.
+    /// Marks the image as a duplicate of that of `other`, for review; `gone` if `other` is enrolled but no longer in the
+    /// cast.
     pub fn mark_duplicate(&mut self, other: &str, gone: bool) {
         let code = ReasonCode::DuplicateOf(other.to_owned());
-        // An inspection out of the ledger says it already.
+        // An inspection from the ledger may be marked already.
         if self.reasons.iter().any(|reason| reason.code == code) {
             return;
         }
         let message = if gone {
             format!(
-                "this is the same picture as that of {other}, or nearly, who is enrolled and not in the cast any more; a \
-                 character that was only renamed keeps its id under the old name; to pay for a second one, approve it by \
-                 `castline review` or --approve, since the cast's own approve=yes may be that of the old name"
+                "the image is the same as that of {other}, or nearly, who is enrolled but no longer in the cast; a \
+                 character that was only renamed keeps its id under the old name; to pay for a second one, approve it \
+                 with `castline review` or --approve, since approve=yes in the cast may belong to the old name"
             )
         } else {
             format!(
-                "this is the same picture as that of {other}, or nearly; give each its own, or approve it, which pays \
-                 for both; a character that was only renamed keeps its id under the old name"
+                "the image is the same as that of {other}, or nearly; give each its own, or approve it to pay for \
+                 both; a character that was only renamed keeps its id under the old name"
             )
         };
         self.add_reason(Verdict::Review, code, message);

@@ -1,9 +1,9 @@
-//! What people have said about a character's image.
+//! The decisions of people about a character's image.
 
-/// What people have said about an image.
+/// The decision of a person about an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Approval {
-    /// Nothing.
+    /// No decision.
     #[default]
     None,
     /// Enroll it, although it needs review.

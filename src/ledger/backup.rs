@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::LedgerError;
 use super::integrity::quick_check;
 
-/// Copies a ledger, with what stands in its log, over `target`.
+/// Copies a ledger, including the contents of its log, over `target`.
 pub(super) fn copy(connection: &Connection, target: &Path) -> Result<(), LedgerError> {
     let io = |error| LedgerError::Io {
         path: target.to_owned(),

@@ -1,6 +1,6 @@
-//! The time of day, as the ledger writes it.
+//! The time of day, in the ledger's format.
 
-/// Now, RFC 3339 in UTC.
+/// The current time, RFC 3339 in UTC.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a ledger, and the mend.
+//! The errors of a ledger, and how to fix them.
 
 use std::path::PathBuf;
 
@@ -6,21 +6,21 @@ use super::lock::Holder;
 use super::state::IllegalTransition;
 use crate::util::money::Usd;
 
-/// What can go wrong with a ledger.
+/// An error of a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// Another process works on it.
+    /// Another process uses the ledger.
     #[error("the ledger {path} is held by {holder}; wait for it, or stop it", path = .path.display())]
     Locked {
         /// The ledger.
         path: PathBuf,
-        /// Who holds it.
+        /// The process that holds it.
         holder: Holder,
     },
-    /// It is no ledger, or it is damaged.
+    /// The file is not a ledger, or is damaged.
     #[error(
-        "the ledger {path} is damaged ({problem}); nothing was changed. Bring back a copy of it, or move it away and \
-         build it again from the manifest with `castline adopt manifest.json`", path = .path.display()
+        "the ledger {path} is damaged ({problem}); nothing was changed. Restore a copy of it, or move it away and \
+         rebuild it from the manifest with `castline adopt manifest.json`", path = .path.display()
     )]
     Damaged {
         /// The ledger.
@@ -28,51 +28,51 @@ pub enum LedgerError {
         /// What is wrong.
         problem: String,
     },
-    /// A newer castline wrote it.
+    /// A newer castline wrote the ledger.
     #[error("the ledger {path} was written by a newer castline (schema {schema}); update castline", path = .path.display())]
     Newer {
         /// The ledger.
         path: PathBuf,
-        /// Its schema.
+        /// The schema of the ledger.
         schema: i64,
     },
-    /// It belongs to another provider, or to the sandbox.
+    /// The ledger belongs to another provider, or to the sandbox.
     #[error(
-        "the ledger {path} is that of {theirs}, not of {ours}: use another one with --ledger", path = .path.display()
+        "the ledger {path} belongs to {theirs}, not to {ours}: use another with --ledger", path = .path.display()
     )]
     Foreign {
         /// The ledger.
         path: PathBuf,
-        /// Whose it is.
+        /// The owner of the ledger.
         theirs: String,
-        /// Whose it should be.
+        /// The expected owner.
         ours: String,
     },
-    /// A paid call would exceed what may be spent.
+    /// A paid call would exceed the budget.
     #[error("{message}")]
     BudgetReached {
-        /// What may be spent.
+        /// The budget.
         cap: Usd,
-        /// What is spent or in doubt.
+        /// The amount that is spent or in doubt.
         spent: Usd,
-        /// Both, for people, with the mend.
+        /// The human-readable message, with both amounts and how to continue.
         message: String,
     },
-    /// A file beside it can't be used.
+    /// A file beside the ledger can't be used.
     #[error("{path}: {error}", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         error: std::io::Error,
     },
     /// SQLite failed: disk full, read-only, I/O error.
     #[error("the ledger can't be written: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// An earlier write failed; nothing is written, and so nothing paid, after that.
+    /// An earlier write failed; nothing is written after that, and so nothing paid.
     #[error("the ledger can't be written any more: {0}")]
     Poisoned(String),
-    /// A mistake in castline.
+    /// A bug in castline.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
 }

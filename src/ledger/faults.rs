@@ -1,13 +1,13 @@
-//! Faults for tests: the process dies at a commit, or the disk is full. Only in builds with debug
-//! assertions; a release build knows nothing of this.
+//! Faults for tests: the process dies at a commit, or the disk is full. Only in builds with debug assertions; a release
+//! build ignores the variable.
 
 use rusqlite::Connection;
 
 use super::LedgerError;
 
-/// `CASTLINE_TEST_LEDGER`: `before:N` or `after:N` aborts at the Nth commit of the process; `pages:N`
-/// lets SQLite grow the file by N pages only, after which it says that the disk is full; `full:N` says so at the
-/// Nth commit.
+/// The faults in `CASTLINE_TEST_LEDGER`: `before:N` or `after:N` aborts at the Nth commit of the process; `pages:N`
+/// lets SQLite grow the file by only N pages, after which the disk is full; `full:N` makes the disk full at the Nth
+/// commit.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     commits: u64,
@@ -33,7 +33,7 @@ impl Faults {
         faults
     }
 
-    /// Lets the file grow by so many pages only.
+    /// Lets the file grow by only so many pages.
     pub(super) fn limit(&self, connection: &Connection) -> Result<(), LedgerError> {
         if let Some(more) = self.pages {
             let now: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;

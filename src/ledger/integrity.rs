@@ -1,4 +1,4 @@
-//! Notices a damaged database file.
+//! Detects a damaged database file.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::LedgerError;
 
-/// Notices damage of the file's structure.
+/// Checks the file's structure for damage.
 pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let answer: String = pragma(connection, path, "quick_check(1)")?;
     if answer == "ok" {
@@ -16,7 +16,7 @@ pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), Le
     }
 }
 
-/// The value of a pragma; a file that is no database is told as damaged.
+/// The value of a pragma; a file that is not a database is reported as damaged.
 pub(super) fn pragma<T: rusqlite::types::FromSql>(
     connection: &Connection,
     path: &Path,

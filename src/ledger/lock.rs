@@ -1,4 +1,4 @@
-//! One run at a time: the operating system's lock on a file beside the ledger, which goes with its process.
+//! One run at a time: an operating system lock on a file beside the ledger, released with its process.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::LedgerError;
 
-/// So many links are followed from one to the next.
+/// The most links that are followed in a chain.
 const MOST_LINKS: u8 = 40;
 
-/// Who holds a ledger.
+/// The process that holds a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holder(String);
 
@@ -25,15 +25,15 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The lock, as long as it lives.
+/// The lock, held as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of the ledger at `ledger`, and writes down who holds it. By whatever path a ledger is named, it
-    /// has one lock.
+    /// Takes the lock of the ledger at `ledger`, and records the holder. A ledger has one lock, whatever path it is
+    /// named by.
     pub(super) fn take(ledger: &Path, command: &str) -> Result<Self, LedgerError> {
         let named = ledger;
         let ledger = &place(ledger, MOST_LINKS);
@@ -59,7 +59,7 @@ impl Lock {
             }
             Err(TryLockError::Error(error)) => return Err(message(error)),
         }
-        // In a file of its own: Windows lets nobody read a locked one.
+        // In a file of its own: on Windows nobody can read a locked file.
         let text = format!(
             "process {} (castline {command}) since {}",
             std::process::id(),
@@ -71,7 +71,7 @@ impl Lock {
     }
 }
 
-/// Where a ledger is, behind links; also of one that is not there yet.
+/// The real path of a ledger, with links resolved; also of a ledger that doesn't exist yet.
 fn place(ledger: &Path, links: u8) -> PathBuf {
     if let Ok(place) = ledger.canonicalize() {
         return place;
@@ -102,14 +102,14 @@ fn holder(path: &Path) -> Holder {
     Holder(text)
 }
 
-/// How long ago the time was with which `text` ends: `, 3 min ago`.
+/// How long ago the time at the end of `text` was: `, 3 min ago`.
 fn ago(text: &str) -> Option<String> {
     let since: jiff::Timestamp = text.rsplit(' ').next()?.parse().ok()?;
     let ago = Duration::try_from(jiff::Timestamp::now().duration_since(since)).ok()?;
     Some(format!(", {} ago", crate::util::duration::format_duration(ago)))
 }
 
-/// `ledger.db` → `ledger.db.lock`
+/// The path of a file beside the ledger: `ledger.db` → `ledger.db.lock`.
 pub(super) fn beside(ledger: &Path, ending: &str) -> PathBuf {
     let mut name = ledger.file_name().unwrap_or_default().to_owned();
     name.push(".");
@@ -152,7 +152,7 @@ mod tests {
         symlink(at("elsewhere/link.db"), at("link to link.db")).unwrap();
         let paths = ["folder/ledger.db", "elsewhere/link.db", "link to link.db"].map(at);
         let ledger = at("real/ledger.db");
-        // Before there is a ledger, and then.
+        // First without a ledger, then with one.
         for _ in 0..2 {
             let lock = Lock::take(&ledger, "run").unwrap();
             for path in &paths {

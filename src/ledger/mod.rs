@@ -1,4 +1,4 @@
-//! What was seen, published, intended and paid: SQLite, durable, one writer.
+//! The ledger of everything seen, published, intended and paid: SQLite, durable, one writer.
 
 mod approval;
 mod backup;

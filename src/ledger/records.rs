@@ -1,4 +1,4 @@
-//! Reads the records of characters, and notices damaged rows.
+//! Reads the records of characters, and detects damaged rows.
 
 use std::path::Path;
 
@@ -25,19 +25,19 @@ pub(super) fn get(
     row.map(|row| checked(path, row)).transpose()
 }
 
-/// The record in a row, if it fits its digest.
+/// The record in a row, if it matches its digest.
 pub(super) fn checked(path: &Path, (text, digest): Raw) -> Result<Record, LedgerError> {
     let damaged = |problem: String| LedgerError::Damaged {
         path: path.to_owned(),
         problem,
     };
     if digest != self::digest(&text) {
-        return Err(damaged("a row does not fit its digest".to_owned()));
+        return Err(damaged("a row does not match its digest".to_owned()));
     }
     serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
 }
 
-/// By which damage of a row is noticed: the first 8 bytes of its SHA-256.
+/// The digest that detects damage of a row: the first 8 bytes of its SHA-256.
 pub(super) fn digest(record: &str) -> [u8; 8] {
     *Sha256::digest(record.as_bytes())
         .first_chunk()

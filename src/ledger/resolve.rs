@@ -1,17 +1,17 @@
-//! What settles a doubt.
+//! Settles characters in doubt.
 
 use super::{Ledger, LedgerError, Record, Resolution, State, Transition};
 use crate::cast::{Name, printable};
 use crate::exit::UsageError;
 
-/// Those whose outcome is unknown: also where the next run can send the same payment again.
+/// The characters whose outcome is unknown, including those whose payment the next run can resend.
 pub fn in_doubt(ledger: &Ledger) -> Result<Vec<Record>, LedgerError> {
     let all = ledger.view().all()?;
     let open = |record: &Record| matches!(record.state, State::Intent | State::InDoubt);
     Ok(all.into_iter().filter(open).collect())
 }
 
-/// What settles a call. One that was left open comes into doubt first.
+/// The transitions that settle a call. A call that was left open comes into doubt first.
 pub fn settling(state: Option<State>, resolution: Resolution) -> Vec<Transition> {
     let doubt = (state == Some(State::Intent)).then(Transition::interrupted);
     doubt
@@ -20,7 +20,7 @@ pub fn settling(state: Option<State>, resolution: Resolution) -> Vec<Transition>
         .collect()
 }
 
-/// That no id that is adopted belongs to somebody else: one asset is one character.
+/// Checks that no adopted id belongs to another character: one asset is one character.
 pub fn check_ids_free<'a>(
     ledger: &Ledger,
     adopted: impl IntoIterator<Item = (&'a Name, &'a str)>,
@@ -31,7 +31,7 @@ pub fn check_ids_free<'a>(
             && other.key() != name.key()
         {
             let message = format!(
-                "{} is the id of {}, and can't be that of {}, too; nothing was changed",
+                "{} is the id of {}, so {} can't have it too; nothing was changed",
                 printable(asset_id),
                 printable(other.as_str()),
                 printable(name.as_str())

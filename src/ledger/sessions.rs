@@ -1,5 +1,5 @@
-//! Liveness sessions of real actors: who recorded their consent and when, ids and states. Nothing of what the
-//! camera saw, and no link that leads there.
+//! Liveness sessions of real actors: who recorded their consent and when, ids and states. Nothing that the camera
+//! recorded, and no link to it.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use serde::Serialize;
 use super::{Ledger, LedgerError, LedgerView, now};
 use crate::cast::NameKey;
 
-/// The window in which the API counts liveness checks that begin ("10 init per hour").
+/// The window in which the API counts new liveness checks ("10 init per hour").
 pub const INIT_WINDOW: Duration = Duration::from_secs(3600);
 
-/// Where a liveness session stands.
+/// The state of a liveness session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
-    /// The actor's consent is recorded; nothing was asked of the API yet.
+    /// The actor's consent is recorded; no request was made yet.
     Consented,
-    /// The API is being asked for a session: it counts, whatever comes of it.
+    /// The API is being asked for a session: it counts, whatever the outcome.
     Asked,
-    /// Its link is out.
+    /// The link was issued.
     Pending,
     /// Passed: the paid call comes next.
     Passed,
-    /// Too old, or gone at the provider.
+    /// The session has expired, or no longer exists at the provider.
     Expired,
-    /// Not passed, or the photo is of someone else.
+    /// Not passed, or the photo shows another person.
     Failed,
-    /// It was enrolled with.
+    /// The session was used for an enrollment.
     Used,
 }
 
@@ -44,7 +44,7 @@ impl SessionState {
         Self::Used,
     ];
 
-    /// As it is written in the ledger and told to scripts.
+    /// The name of the state in the ledger and for scripts.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Consented => "consented",
@@ -61,26 +61,26 @@ impl SessionState {
 /// A liveness session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// What the provider calls it; a name of castline's own until it has one.
+    /// The provider's id; an id of castline's own until there is one.
     pub group_id: String,
-    /// Where it stands.
+    /// The state of the session.
     pub state: SessionState,
-    /// When it was asked for, RFC 3339 in UTC.
+    /// When the session was requested, RFC 3339 in UTC.
     pub started_at: String,
-    /// Until when its link lives.
+    /// When its link expires.
     pub expires_at: String,
-    /// Who recorded the actor's consent.
+    /// The operator who recorded the actor's consent.
     pub operator: String,
-    /// When.
+    /// When the consent was recorded.
     pub consent_at: String,
 }
 
-/// A consent that is recorded: what a session is asked for with.
+/// A recorded consent, which is needed to request a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent(String);
 
 impl Ledger {
-    /// Records that an actor agreed to be enrolled, as `operator` says.
+    /// Records that an actor agreed to be enrolled, as stated by `operator`.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -105,8 +105,8 @@ impl Ledger {
         .await
     }
 
-    /// Writes down that a session is about to be asked for: before it is, so that the count of an hour survives
-    /// whatever happens then.
+    /// Records that a session is about to be requested: before the request, so that the hourly count survives whatever
+    /// happens then.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -114,7 +114,7 @@ impl Ledger {
         self.mark(consent.0.clone(), SessionState::Asked, true).await
     }
 
-    /// The API gave no session: it doesn't count.
+    /// Records that the API gave no session: it doesn't count.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -122,7 +122,7 @@ impl Ledger {
         self.mark(consent.0.clone(), SessionState::Consented, false).await
     }
 
-    /// The API gave a session, whose link lives so long.
+    /// Records the API's session and when its link expires.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -137,7 +137,7 @@ impl Ledger {
         let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let group_id = group_id.to_owned();
         self.transact(move |connection| {
-            // A provider may give an actor the same group again: what went before still counts.
+            // A provider may give an actor the same group again: the earlier session still counts.
             connection.execute(
                 "UPDATE realface_sessions SET state = 'expired', group_id = 'before:' || ?2 WHERE group_id = ?1",
                 (&group_id, &consent.0),
@@ -151,7 +151,7 @@ impl Ledger {
         .await
     }
 
-    /// Writes down where a session stands.
+    /// Records the state of a session.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -174,7 +174,7 @@ impl Ledger {
 }
 
 impl LedgerView {
-    /// What is recorded of a character's liveness, the oldest first.
+    /// The recorded liveness sessions of a character, the oldest first.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -188,8 +188,8 @@ impl LedgerView {
         Ok(sessions.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The ages of the sessions that were asked for within [`INIT_WINDOW`], the youngest first, by the
-    /// machine's clock. Times that a wrong clock put into the future count as now.
+    /// The ages of the sessions that were requested within [`INIT_WINDOW`], the youngest first, by the machine's clock.
+    /// Times that a wrong clock put into the future count as now.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -200,7 +200,7 @@ impl LedgerView {
 }
 
 fn times(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    // An hour of inits is ten; a hundred leaves room for accounts with other limits.
+    // An hour has ten inits; the limit leaves room for accounts with other limits.
     let mut query = connection.prepare_cached(
         "SELECT started_at FROM realface_sessions WHERE state <> 'consented' ORDER BY started_at DESC LIMIT 1000",
     )?;
@@ -220,7 +220,7 @@ fn ages(times: &[String], now: Timestamp) -> Vec<Duration> {
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
     let state: String = row.get(1)?;
-    // One that can't be understood is of no use any more.
+    // An unknown state can't be used any more.
     let known = SessionState::ALL.into_iter().find(|s| s.as_str() == state);
     Ok(Session {
         group_id: row.get(0)?,
@@ -254,7 +254,7 @@ mod tests {
         let consent = ledger.consent(&key(), "Ora").await.unwrap();
         assert!(
             ledger.view().recent_inits().unwrap().is_empty(),
-            "a consent is no session"
+            "a consent is not a session"
         );
         ledger.reserve_init(&consent).await.unwrap();
         drop(ledger);

@@ -9,11 +9,11 @@ use crate::cast::{Character, Kind, Name};
 use crate::inspect::Verdict;
 use crate::util::money::Usd;
 
-/// Where a character stands.
+/// The state of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// In the cast; its image is not judged yet, or waits for a person.
+    /// In the cast; its image is not inspected yet, or needs review.
     Seen,
     /// Its image can't be enrolled.
     Unsuitable,
@@ -23,7 +23,7 @@ pub enum State {
     Published,
     /// A paid call is about to leave, or has left; its outcome is not known yet.
     Intent,
-    /// It has its asset id.
+    /// It has an asset id.
     Enrolled,
     /// The API refused it; nothing was charged.
     Refused,
@@ -32,7 +32,7 @@ pub enum State {
 }
 
 impl State {
-    /// As it is written in the ledger and told to scripts.
+    /// The name of the state in the ledger and for scripts.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Seen => "seen",
@@ -53,56 +53,56 @@ impl fmt::Display for State {
     }
 }
 
-/// What is known of a character.
+/// The record of a character.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its name, as the cast writes it.
+    /// The name, as in the cast.
     pub name: Name,
     /// How it is enrolled.
     pub kind: Kind,
-    /// Where it stands.
+    /// The state.
     pub state: State,
-    /// Its image, as the cast gives it.
+    /// The image, as in the cast.
     pub source: String,
-    /// SHA-256 of its image when it was last seen, in hex.
+    /// SHA-256 of the image when it was last seen, in hex.
     pub source_sha256: Option<String>,
     /// Extra columns of the cast.
     pub extra: Vec<(String, String)>,
-    /// What the eye said of the image.
+    /// The verdict of the inspection of its image.
     pub verdict: Option<Verdict>,
-    /// The published object.
+    /// The key of the published object.
     pub object_key: Option<String>,
-    /// Its public address, without signature.
+    /// The public address of the object, without signature.
     pub url: Option<String>,
-    /// SHA-256 of the image that the paid call under way, or in doubt, is about.
+    /// SHA-256 of the image of the paid call that is in flight or in doubt.
     pub attempted_sha256: Option<String>,
-    /// What that call was expected to cost.
+    /// The expected price of that call.
     #[serde(default)]
     pub attempted_price: Option<Usd>,
-    /// How many paid calls were intended.
+    /// The number of paid calls that were intended.
     pub attempts: u32,
-    /// What the API calls it.
+    /// The asset id.
     pub asset_id: Option<String>,
     /// SHA-256 of the image that was enrolled.
     pub enrolled_sha256: Option<String>,
-    /// How that was enrolled, whatever the cast says now.
+    /// How that image was enrolled, whatever the cast says now.
     #[serde(default)]
     pub enrolled_kind: Option<Kind>,
-    /// When.
+    /// When that image was enrolled, RFC 3339.
     pub enrolled_at: Option<String>,
-    /// What that cost.
+    /// The price of that enrollment.
     pub price: Option<Usd>,
     /// The receipt, in wallet mode.
     pub settlement: Option<String>,
     /// Why it was refused, released or is in doubt: a fixed code.
     pub code: Option<String>,
-    /// The same for people.
+    /// The human-readable reason.
     pub message: Option<String>,
 }
 
 impl Record {
-    /// SHA-256 of the image that was paid for last, or perhaps was: `None` when it was not paid for, and
-    /// `Some(None)` when it is not known which image that was.
+    /// SHA-256 of the image that was last paid for, or perhaps was: `None` when nothing was paid for, and `Some(None)`
+    /// when it is not known which image that was.
     pub fn paid_sha256(&self) -> Option<Option<&str>> {
         match self.state {
             State::Intent | State::InDoubt => Some(self.attempted_sha256.as_deref()),
@@ -111,7 +111,7 @@ impl Record {
         }
     }
 
-    /// Whether this image is the one that it has its id for, enrolled in this way.
+    /// Whether its id is for this image, enrolled in this way.
     pub fn is_enrolled_as(&self, kind: Kind, sha256: &str) -> bool {
         self.asset_id.is_some()
             && self
@@ -121,7 +121,7 @@ impl Record {
             && self.enrolled_kind.unwrap_or(self.kind) == kind
     }
 
-    /// Whether something went wrong with it: refused, in doubt, or a failure that cost nothing.
+    /// Whether it has failed: refused, in doubt, or a failure that cost nothing.
     pub fn has_failed(&self) -> bool {
         match self.state {
             State::Refused | State::Intent | State::InDoubt => true,
@@ -132,15 +132,15 @@ impl Record {
         }
     }
 
-    /// Whether the last try at this image failed at no cost, by no fault of an interruption. Without a SHA-256, the
-    /// image is the one that was seen last.
+    /// Whether the last attempt at this image failed at no cost, and not because of an interruption. Without a SHA-256,
+    /// the image is the one that was last seen.
     pub fn has_failed_for(&self, sha256: Option<&str>) -> bool {
         matches!(self.state, State::Prepared | State::Published)
             && self.has_failed()
             && sha256.is_none_or(|sha256| self.source_sha256.as_deref() == Some(sha256))
     }
 
-    /// Whether the cast still says of it what it said when it was last seen, with the same image.
+    /// Whether the cast's entry is unchanged since it was last seen, with the same image.
     pub fn is_as_seen(&self, character: &Character, sha256: &str) -> bool {
         self.source_sha256.as_deref() == Some(sha256)
             && self.kind == character.kind
@@ -149,7 +149,7 @@ impl Record {
     }
 }
 
-/// A transition that makes no sense in that state: a mistake in castline, never of the user.
+/// A transition that is not allowed in that state: a bug in castline, never a mistake of the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: a character that is {state} can't {what}")]
 pub struct IllegalTransition {
@@ -158,13 +158,13 @@ pub struct IllegalTransition {
     what: &'static str,
 }
 
-/// What a transition makes of a record. Nothing else changes records.
+/// Applies a transition to a record. Nothing else changes records.
 ///
-/// The promises stand here: an asset id is only ever replaced by another one, a paid call begins only
-/// from `Published`, and nothing leaves `Intent` or `InDoubt` without an outcome or a person.
+/// It enforces the guarantees: an asset id is only ever replaced by another one, a paid call begins only from
+/// `Published`, and nothing leaves `Intent` or `InDoubt` without an outcome or a person.
 ///
 /// # Errors
-/// The transition makes no sense in that state.
+/// The transition is not allowed in that state.
 pub fn apply(
     name: &Name,
     current: Option<&Record>,
@@ -195,10 +195,10 @@ pub fn apply(
         ) => {
             let changed = record.source_sha256.as_ref() != Some(sha256);
             if record.asset_id.is_some() {
-                // A ledger of before it was kept: as the cast said until now.
+                // An older ledger, without this field: as the cast said until now.
                 record.enrolled_kind.get_or_insert(record.kind);
             }
-            // Of a call in doubt the kind is the one that was asked for.
+            // For a call in doubt the kind is the requested one.
             if state != InDoubt {
                 record.kind = *kind;
             }
@@ -228,12 +228,13 @@ pub fn apply(
             },
         ) => {
             record.verdict = Some(*verdict);
-            // Why it failed stays until it is tried again: a run that ends before leaves it to `castline retry`.
+            // The reason of a failure is kept until the next attempt: a run that ends before leaves it to
+            // `castline retry`.
             if !(*goes_on && matches!(record.state, Prepared | Published | Refused)) {
                 (record.code, record.message) = (code.clone(), message.clone());
             }
             record.state = match (goes_on, verdict) {
-                // It goes on to be paid for: only an image that is not enrolled as it is.
+                // It continues to be paid for: only an image that is not enrolled as it is.
                 (true, _)
                     if (record.source_sha256.as_deref())
                         .is_some_and(|sha256| record.is_enrolled_as(record.kind, sha256)) =>

@@ -1,16 +1,16 @@
-//! The promises, held against random sequences of everything that can happen to a character.
+//! The guarantees, checked against random sequences of everything that can happen to a character.
 
 use crate::ledger::Budget;
 use proptest::prelude::*;
 
 use super::*;
 
-/// An independent account of one character, kept as a bookkeeper would: calls, ids, doubts.
+/// An independent account of one character, as a bookkeeper would keep it: calls, ids, doubts.
 #[derive(Debug, Default)]
 struct Account {
-    /// A call has left and nobody knows how it ended.
+    /// Whether a call was sent and its outcome is unknown.
     open: bool,
-    /// Calls that may have been charged without anybody's consent to pay again.
+    /// Calls that may have been charged without a person's consent to pay again.
     unconsented: u32,
     ids: Vec<String>,
     seen: Option<String>,
@@ -88,7 +88,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         url: None,
         extra: Vec::new(),
     });
-    // What a run does comes more often than what people do, so that sequences get far.
+    // Events of a run are more frequent than those of people, so that sequences get far.
     prop_oneof![
         4 => see, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release,
         1 => set_aside, 3 => doubt,
@@ -109,10 +109,10 @@ proptest! {
                 Transition::See { sha256, .. } => account.seen = Some(sha256.clone()),
                 Transition::Intend { .. } => {
                     prop_assert!(!account.open, "a second call while the first is open");
-                    prop_assert_eq!(account.unconsented, 0, "a call after a doubt that nobody settled");
+                    prop_assert_eq!(account.unconsented, 0, "a call after a doubt that was not settled");
                     prop_assert!(
                         account.ids.is_empty() || account.seen != account.enrolled,
-                        "paying again for the image that is enrolled"
+                        "paying again for an image that is enrolled"
                     );
                     account.open = true;
                     account.attempted = account.seen.clone();
@@ -131,7 +131,7 @@ proptest! {
                     account.unconsented += 1;
                 }
                 Transition::Resolve(how) => {
-                    prop_assert_eq!(account.unconsented, 1, "settling what is not in doubt");
+                    prop_assert_eq!(account.unconsented, 1, "settling a character that is not in doubt");
                     account.unconsented = 0;
                     if let Resolution::Adopt { asset_id, .. } = how {
                         account.ids.push(asset_id.clone());
@@ -146,7 +146,7 @@ proptest! {
                 }
                 Transition::Judge { .. } | Transition::Publish { .. } | Transition::Fail { .. } => {}
             }
-            prop_assert_eq!(next.asset_id.as_ref(), account.ids.last(), "the last id stays");
+            prop_assert_eq!(next.asset_id.as_ref(), account.ids.last(), "the last id is kept");
             prop_assert_eq!(next.state == State::Intent, account.open);
             prop_assert_eq!(next.state == State::InDoubt, account.unconsented > 0);
             record = Some(next);
@@ -250,7 +250,7 @@ fn why_something_failed_stays_until_it_is_tried_again() {
         (&see, false),
         (&judge, false),
         (&fail, true),
-        // Another run ends before it comes to its call.
+        // Another run ends before it reaches its call.
         (&see, true),
         (&judge, true),
         (&publish, true),

@@ -1,4 +1,4 @@
-//! A transition of a character in the database, and what it means for the attempts at paying for it.
+//! Writes a transition of a character to the database, and its effect on the attempts to pay for it.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use super::{Budget, LedgerError, Record, Resolution, Transition, apply, records,
 use crate::cast::{Name, NameKey};
 use crate::util::money::Usd;
 
-/// A paid call that an earlier run began, and whose payment can be sent again.
+/// A paid call of an earlier run whose payment can be resent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interrupted {
-    /// Whom it is about.
+    /// The name of the character.
     pub name: Name,
-    /// What was made durable with its intent.
+    /// The payment that was made durable with its intent.
     pub payment: String,
 }
 
-/// One transition of one character, with what it means for its attempts.
+/// Writes one transition of one character, and its effect on the attempts.
 pub(super) fn step(
     connection: &Connection,
     path: &Path,
@@ -54,7 +54,7 @@ fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), Le
     Ok(())
 }
 
-/// What a transition means for the attempts at paying.
+/// Writes the effect of a transition on the attempts to pay.
 fn record_attempt(
     connection: &Connection,
     run: i64,
@@ -76,7 +76,7 @@ fn record_attempt(
             budget,
             payment,
         } => {
-            // What was set aside expired since, or is what this call is made with.
+            // The payment that was set aside has expired since, or is the one of this call.
             connection
                 .prepare_cached(
                     "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND outcome = 'set_aside'",
@@ -119,13 +119,13 @@ fn record_attempt(
         Transition::Resolve(Resolution::Forget) => {
             _ = end("forgotten", "forgotten", "a person says it was not charged")?
         }
-        // The doubt stays as it is, counted as spent.
+        // The doubt is kept, counted as spent.
         Transition::Resolve(Resolution::Retry) => {}
         Transition::See { .. }
         | Transition::Judge { .. }
         | Transition::Publish { .. }
         | Transition::Fail { .. } => {}
-        // A ledger that is built again counts what was paid before, or its budget would begin anew.
+        // A rebuilt ledger counts what was paid before, or its budget would start anew.
         Transition::Import {
             asset_id,
             price: Some(price),
@@ -146,8 +146,8 @@ fn record_attempt(
     Ok(())
 }
 
-/// Whether one more call at `price` stays within the budget; in the transaction that writes the intent,
-/// so that calls under way at once can't exceed it together.
+/// Checks that one more call at `price` stays within the budget; in the transaction that writes the intent, so that
+/// concurrent calls can't exceed it together.
 fn check_budget(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
     let caps = [
         (budget.run, Some(run), "--max-cost"),
@@ -159,7 +159,7 @@ fn check_budget(connection: &Connection, run: i64, price: Usd, budget: Budget) -
         if spent + price > cap {
             let message = format!(
                 "the budget is reached: {spent} of {cap} is spent or in doubt, and the next call costs {price}; \
-                 raise {name} to go on"
+                 raise {name} to continue"
             );
             return Err(LedgerError::BudgetReached { cap, spent, message });
         }
@@ -167,7 +167,7 @@ fn check_budget(connection: &Connection, run: i64, price: Usd, budget: Budget) -
     Ok(())
 }
 
-/// Intents without outcome come into doubt, but for those that `keep` keeps open.
+/// Brings intents without outcome into doubt, except those that `keep` keeps open.
 pub(super) fn recover(
     connection: &mut Connection,
     path: &Path,
@@ -198,7 +198,8 @@ pub(super) fn recover(
     Ok((keys.len() - kept.len(), kept))
 }
 
-/// What was set aside counts as spent until nobody can charge it any more, also of whom no later call is made for.
+/// Releases payments that were set aside, and so count as spent, once nobody can charge them any more, even if no later
+/// call is made for their character.
 pub(super) fn release_expired(connection: &Connection, expired: fn(&str) -> bool) -> Result<(), LedgerError> {
     let set_aside: Vec<(i64, String)> = connection
         .prepare("SELECT id, payment FROM attempts WHERE outcome = 'set_aside' AND payment IS NOT NULL")?
@@ -210,7 +211,7 @@ pub(super) fn release_expired(connection: &Connection, expired: fn(&str) -> bool
     Ok(())
 }
 
-/// SQLite's integers are signed; no price comes near their end.
+/// An amount as SQLite's signed integer; no price comes near its limit.
 fn money(amount: Usd) -> i64 {
     i64::try_from(amount.micros()).unwrap_or(i64::MAX)
 }

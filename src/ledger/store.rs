@@ -1,4 +1,4 @@
-//! Writes a ledger: one thread, group commit; whoever waits for a write waits until it is durable.
+//! Writes a ledger: one thread, group commit; a caller that waits for a write waits until it is durable.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,10 +17,10 @@ use super::{Approval, LedgerError, Record, Spend, Transition, integrity, schema,
 use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
 
-/// So many waiting writes share one commit at most.
+/// The most waiting writes that share one commit.
 const GROUP: usize = 256;
 
-/// How a ledger is opened.
+/// The options of opening a ledger.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
     provider: String,
@@ -31,7 +31,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// For the API at `provider`, on behalf of `command`.
+    /// Options for the API at `provider`, on behalf of `command`.
     pub fn new(provider: &str, sandbox: bool, command: &str) -> Self {
         Self {
             provider: provider.to_owned(),
@@ -42,15 +42,15 @@ impl OpenOptions {
         }
     }
 
-    /// Leaves a paid call that was interrupted open when `keep` says of its payment that it can be sent again,
-    /// instead of bringing it into doubt: see [`Ledger::interrupted`].
+    /// Leaves an interrupted paid call open if `keep` says that its payment can be resent, instead of bringing it into
+    /// doubt: see [`Ledger::interrupted`].
     pub fn with_resumable_payments(mut self, keep: fn(&str) -> bool, expired: fn(&str) -> bool) -> Self {
         (self.keep, self.expired) = (keep, expired);
         self
     }
 }
 
-/// A ledger that this process alone writes. Clones share it.
+/// A ledger that only this process writes. Clones share it.
 #[derive(Clone)]
 pub struct Ledger {
     shared: Arc<Shared>,
@@ -64,11 +64,11 @@ struct Shared {
     recovered: usize,
     interrupted: Vec<Interrupted>,
     enrolled: AtomicU64,
-    // Dropped last: the lock goes with the ledger.
+    // Dropped last: the lock is released after the ledger.
     _lock: Lock,
 }
 
-/// The writing thread. It is waited for when the ledger is dropped, so that a process can't end before the file is whole.
+/// The writing thread. Dropping the ledger waits for it, so that a process can't end before the file is complete.
 struct Writer {
     jobs: Option<mpsc::Sender<WriteJob>>,
     thread: Option<JoinHandle<()>>,
@@ -78,22 +78,22 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // It panics only where a write panicked, and whoever waited for that was told.
+            // It panics only if a write panicked, and the caller of that write got the error.
             let _ = thread.join();
         }
     }
 }
 
-/// A write: done inside the group's transaction; what it returns is told once that is durable.
+/// A write: done inside the group's transaction; its completion runs once that is durable.
 type WriteJob = Box<dyn FnOnce(&Connection) -> Completion + Send>;
 type Completion = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 
 impl Ledger {
-    /// Opens the ledger at `path`, or makes a new one; takes its lock. An intent without outcome, which
-    /// an interrupted run left, comes into doubt.
+    /// Opens the ledger at `path`, or creates one, and takes its lock. An intent without outcome, left by an
+    /// interrupted run, comes into doubt.
     ///
     /// # Errors
-    /// Another process holds it; it is damaged, foreign, or of a newer castline; it can't be written.
+    /// The ledger is held by another process, damaged, foreign, or of a newer castline; or it can't be written.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, LedgerError> {
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| LedgerError::Io {
@@ -150,28 +150,27 @@ impl Ledger {
         })
     }
 
-    /// Where it is.
+    /// The path of the ledger.
     pub fn path(&self) -> &Path {
         self.shared.view.path()
     }
 
-    /// The same ledger, to read.
+    /// A read-only view of the ledger.
     pub fn view(&self) -> &LedgerView {
         &self.shared.view
     }
 
-    /// How many characters came into doubt because an interrupted run left their outcome open.
+    /// The number of characters that came into doubt because an interrupted run left their outcome open.
     pub fn recovered(&self) -> usize {
         self.shared.recovered
     }
 
-    /// Paid calls that an earlier run began and that were kept open: send the same payment again, and write what
-    /// comes of it.
+    /// Paid calls of an earlier run that were kept open: resend the same payment, and record its outcome.
     pub fn interrupted(&self) -> &[Interrupted] {
         &self.shared.interrupted
     }
 
-    /// How many asset ids of paid calls were made durable since it was opened.
+    /// The number of asset ids of paid calls that were made durable since it was opened.
     pub fn enrolled(&self) -> u64 {
         self.shared.enrolled.load(Ordering::Relaxed)
     }
@@ -186,27 +185,27 @@ impl Ledger {
         self.shared.run
     }
 
-    /// Whether it knows no character yet.
+    /// Whether it contains no character yet.
     ///
     /// # Errors
-    /// It can't be read.
+    /// The ledger can't be read.
     pub fn is_empty(&self) -> Result<bool, LedgerError> {
         Ok(self.shared.view.all()?.is_empty())
     }
 
-    /// What this run has spent.
+    /// The money that this run has spent.
     ///
     /// # Errors
-    /// It can't be read.
+    /// The ledger can't be read.
     pub fn spend(&self) -> Result<Spend, LedgerError> {
         self.shared.view.spend(Some(self.shared.run))
     }
 
-    /// Makes transitions of one character, in order and in one commit; returns once they are durable.
+    /// Applies transitions to one character, in order and in one commit; returns once they are durable.
     ///
     /// # Errors
-    /// A transition makes no sense, a budget is reached (nothing is written then), or the ledger can't
-    /// be written: from then on every write fails.
+    /// A transition is not allowed, a budget is reached (nothing is written then), or the ledger can't be written: from
+    /// then on every write fails.
     pub async fn write(
         &self,
         name: &Name,
@@ -232,7 +231,7 @@ impl Ledger {
         Ok(record)
     }
 
-    /// Makes these transitions in order, all in one commit or none; returns once they are durable.
+    /// Applies these transitions in order, all in one commit or none; returns once they are durable.
     ///
     /// # Errors
     /// As [`Ledger::write`]; nothing is written then.
@@ -247,7 +246,7 @@ impl Ledger {
         .await
     }
 
-    /// Keeps what was seen in an image.
+    /// Stores the inspection of an image.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -268,7 +267,7 @@ impl Ledger {
         .await
     }
 
-    /// Keeps what a person said of an image.
+    /// Stores a person's decision about an image.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -295,7 +294,7 @@ impl Ledger {
         .await
     }
 
-    /// Takes back what a person said of an image.
+    /// Removes a person's decision about an image.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -310,7 +309,7 @@ impl Ledger {
         .await
     }
 
-    /// Writes down how this run ended.
+    /// Records how this run ended.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -326,7 +325,7 @@ impl Ledger {
         .await
     }
 
-    /// Does a write in the next group, and returns once that is durable.
+    /// Does a write in the next group, and returns once it is durable.
     pub(super) async fn transact<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
@@ -335,7 +334,7 @@ impl Ledger {
         let job: WriteJob = Box::new(move |connection| {
             let made = savepoint(connection, write);
             Box::new(move |durable| {
-                // Whoever waited may be gone; the write stays.
+                // The caller may no longer wait; the write is kept.
                 let _ = reply.send(durable.and(made));
             })
         });
@@ -368,7 +367,7 @@ impl Reader for Ledger {
     }
 }
 
-/// The writing thread: groups what waits into one transaction. After a failed write, every later one fails.
+/// The writing thread: groups waiting writes into one transaction. After a failed write, every later one fails.
 fn write_all(mut connection: Connection, queue: &mpsc::Receiver<WriteJob>, mut faults: Faults) {
     let poison: OnceLock<String> = OnceLock::new();
     while let Ok(first) = queue.recv() {
@@ -388,14 +387,14 @@ fn write_all(mut connection: Connection, queue: &mpsc::Receiver<WriteJob>, mut f
                     tell(Err(LedgerError::Poisoned(problem.clone())));
                 }
                 let _ = poison.set(problem);
-                // What still waits must not touch the file: give it one that is only in memory.
+                // Writes that still wait must not touch the file: give them one that is only in memory.
                 if let Ok(nowhere) = Connection::open_in_memory() {
                     connection = nowhere;
                 }
             }
         }
     }
-    // People copy the one file, and pay twice for what stood only in the log beside it.
+    // Users copy only the one file, and would pay twice for what is only in the log beside it.
     let whole = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     if !matches!(whole, Ok(0i64)) {
         tracing::debug!(?whole, "the last commits stay in the log beside the ledger");
@@ -420,7 +419,7 @@ fn commit(
     (message, committed)
 }
 
-/// A write of its own within the group: one that fails leaves no trace, and no other with it.
+/// A nested write within the group: one that fails leaves no trace, and does not affect the others.
 fn savepoint<T>(
     connection: &Connection,
     write: impl FnOnce(&Connection) -> Result<T, LedgerError>,

@@ -1,11 +1,11 @@
-//! What a ledger leaves behind.
+//! The contents of a ledger after it is closed.
 
 use super::*;
 use crate::cast::Kind;
 use crate::ledger::{Budget, State};
 use crate::util::money::Usd;
 
-/// An id of a manifest, and what it says was paid.
+/// The import of an id and its price from a manifest.
 fn import(id: &str, price: Option<Usd>) -> Transition {
     Transition::Import {
         kind: Kind::Portrait,
@@ -35,17 +35,21 @@ async fn what_a_manifest_says_was_paid_counts_as_spent() {
     assert_eq!(
         ledger.view().reply_price().unwrap(),
         None,
-        "what it costs today is not known"
+        "today's price is not known"
     );
     drop(ledger);
 
     let ledger = Ledger::open(&path, OpenOptions::new("sandbox", true, "run")).unwrap();
-    assert_eq!(ledger.spend().unwrap(), Spend::default(), "not by this run");
+    assert_eq!(
+        ledger.spend().unwrap(),
+        Spend::default(),
+        "nothing was spent by this run"
+    );
     let all = totals::spent(&ledger_connection(&path), None).unwrap();
-    assert_eq!(all, cent * 2, "by the life of the ledger");
+    assert_eq!(all, cent * 2, "it counts over the life of the ledger");
 }
 
-/// As the one that writes sums up.
+/// A connection with sums, as the writing one has.
 fn ledger_connection(path: &Path) -> Connection {
     let connection = Connection::open(path).unwrap();
     totals::begin(&connection).unwrap();
@@ -64,7 +68,7 @@ async fn a_ledger_that_was_closed_is_whole_in_its_one_file() {
         extra: Vec::new(),
     };
     ledger.write(&Name::new("Ada").unwrap(), [see]).await.unwrap();
-    // Somebody else looks on, as `castline status` does.
+    // Another process reads, as `castline status` does.
     let onlooker = LedgerView::open(&path).unwrap().unwrap();
     drop(ledger);
 

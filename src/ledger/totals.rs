@@ -1,15 +1,15 @@
-//! What each run has spent, summed up as it is spent: a budget is looked at before every paid call, and there may be
-//! 50,000 of them.
+//! The money that each run has spent, summed up as it is spent: the budget is checked before every paid call, and there
+//! may be 50,000 of them.
 //!
-//! The sums stand in a temporary table of the one connection that writes. Triggers keep them, so that they are rolled
-//! back with what they sum up, whatever happens.
+//! The sums are in a temporary table of the only writing connection. Triggers maintain them, so that they are rolled
+//! back together with the rows that they sum up.
 
 use rusqlite::Connection;
 
 use super::LedgerError;
 use crate::util::money::Usd;
 
-/// Counted as [`view::spend`](super::view::spend) does: enrolled, in doubt, set aside, or without outcome.
+/// Counts as [`view::spend`](super::view::spend) does: enrolled, in doubt, set aside, or without outcome.
 const TOTALS: &str = "
     PRAGMA temp_store = MEMORY;
     CREATE TEMP TABLE spent (run INTEGER PRIMARY KEY, price INTEGER NOT NULL);
@@ -31,12 +31,12 @@ const TOTALS: &str = "
     END;
 ";
 
-/// Begins to sum up on this connection.
+/// Starts the sums on this connection.
 pub(super) fn begin(connection: &Connection) -> Result<(), LedgerError> {
     Ok(connection.execute_batch(TOTALS)?)
 }
 
-/// What counts against a budget: of one run, or over the ledger's life.
+/// The amount that counts against a budget: of one run, or over the ledger's life.
 pub(super) fn spent(connection: &Connection, run: Option<i64>) -> Result<Usd, LedgerError> {
     let mut query = connection.prepare_cached(
         "SELECT CAST(total(price) AS INTEGER) FROM temp.spent WHERE ?1 IS NULL OR run = ?1",

@@ -1,49 +1,49 @@
-//! What can happen to a character.
+//! The events of a character.
 
 use crate::cast::{Character, Kind};
 use crate::inspect::{Inspection, Verdict};
 use crate::util::money::Usd;
 
-/// The code of a call that was left when its run ended, by no fault of its own.
+/// The code of a call that was in flight when its run ended, and did not itself fail.
 pub const INTERRUPTED: &str = "interrupted";
 
-/// What one paid call may not exceed; checked in the same transaction that writes the intent.
+/// The limits on what paid calls may spend; checked in the same transaction that writes the intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget {
-    /// For one run.
+    /// The limit of one run.
     pub run: Option<Usd>,
-    /// For all runs of this ledger.
+    /// The limit of all runs of this ledger.
     pub life: Option<Usd>,
 }
 
-/// What happens to a character.
+/// An event of a character.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transition {
-    /// It stands in the cast, with this image.
+    /// It is in the cast, with this image.
     See {
         /// How it is enrolled.
         kind: Kind,
-        /// The image, as the cast gives it.
+        /// The image, as in the cast.
         source: String,
         /// The image's SHA-256, in hex.
         sha256: String,
         /// Extra columns.
         extra: Vec<(String, String)>,
     },
-    /// Its image was judged.
+    /// Its image was inspected.
     Judge {
-        /// What the eye said.
+        /// The verdict of the inspection.
         verdict: Verdict,
-        /// Whether it goes on: suitable, or unsure and approved.
+        /// Whether it continues: suitable, or needs review and is approved.
         goes_on: bool,
-        /// Why not.
+        /// Why it does not continue: a fixed code.
         code: Option<String>,
-        /// The same for people.
+        /// The human-readable reason.
         message: Option<String>,
     },
     /// Its image has a public address.
     Publish {
-        /// The object.
+        /// The key of the object.
         object_key: String,
         /// The address, without signature.
         url: String,
@@ -52,81 +52,81 @@ pub enum Transition {
     Fail {
         /// A fixed code.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
-    /// A paid call is about to leave.
+    /// A paid call is about to be sent.
     Intend {
-        /// SHA-256 of what is asked, in hex.
+        /// SHA-256 of the request, in hex.
         request_digest: String,
-        /// What it is expected to cost.
+        /// The expected price.
         price: Usd,
-        /// What may not be exceeded.
+        /// The limits that must not be exceeded.
         budget: Budget,
         /// The signed authorization, in wallet mode.
         payment: Option<String>,
     },
-    /// The API gave an id.
+    /// The API returned an id.
     Enrolled {
-        /// The id.
+        /// The asset id.
         asset_id: String,
-        /// What it cost.
+        /// The price.
         price: Usd,
-        /// Whether the API told so; else it is what was expected.
+        /// Whether the API reported the price; else it is the expected one.
         priced: bool,
         /// The receipt, in wallet mode.
         settlement: Option<String>,
-        /// When, RFC 3339.
+        /// When it was enrolled, RFC 3339.
         at: String,
     },
     /// The API refused; nothing was charged.
     Refuse {
         /// A fixed code.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
-        /// Whether what was signed for the call could still be charged: it counts as spent as long as that.
+        /// Whether the payment signed for the call can still be charged: until then it counts as spent.
         valid: bool,
     },
-    /// The call provably never left, or was turned away unpaid: it may be made again.
+    /// The call was provably never sent, or was rejected unpaid: it may be repeated.
     Release {
         /// A fixed code.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
-    /// The call was turned away unpaid, but what was signed for it is valid: it counts as spent, and the next call is
+    /// The call was rejected unpaid, but the payment signed for it is valid: it counts as spent, and the next call is
     /// made with it.
     SetAside {
         /// A fixed code.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
     /// The outcome is unknown.
     Doubt {
         /// A fixed code.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
     /// A person settles a doubt.
     Resolve(Resolution),
-    /// An id is brought from a manifest into an empty ledger.
+    /// An id is imported from a manifest into an empty ledger.
     Import {
         /// How it was enrolled.
         kind: Kind,
-        /// The image, as the cast gave it.
+        /// The image, as in the cast.
         source: String,
-        /// The enrolled image's SHA-256, if the manifest tells it.
+        /// SHA-256 of the enrolled image, if the manifest has it.
         sha256: Option<String>,
-        /// The id.
+        /// The asset id.
         asset_id: String,
-        /// What it cost.
+        /// The price.
         price: Option<Usd>,
-        /// When, RFC 3339.
+        /// When it was enrolled, RFC 3339.
         at: Option<String>,
-        /// Where its image was published.
+        /// The address where its image was published.
         url: Option<String>,
         /// Extra columns.
         extra: Vec<(String, String)>,
@@ -136,13 +136,13 @@ pub enum Transition {
 /// How a person settles a doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
-    /// Send it again, and accept that it may cost twice. The doubt stays counted as spent.
+    /// Repeat the call, and accept that it may cost twice. The doubt remains counted as spent.
     Retry,
-    /// It was enrolled, and this is its id.
+    /// It was enrolled with this id.
     Adopt {
-        /// The id.
+        /// The asset id.
         asset_id: String,
-        /// When, RFC 3339.
+        /// When it was enrolled, RFC 3339.
         at: String,
     },
     /// It was not enrolled and not charged.
@@ -150,7 +150,7 @@ pub enum Resolution {
 }
 
 impl Transition {
-    /// The doubt of a call that castline did not live to see the end of.
+    /// The doubt of a call whose end castline did not see.
     pub fn interrupted() -> Self {
         Self::Doubt {
             code: INTERRUPTED.to_owned(),
@@ -158,7 +158,7 @@ impl Transition {
         }
     }
 
-    /// It stands in the cast, with this image.
+    /// It is in the cast, with this image.
     pub fn see(character: &Character, sha256: &str) -> Self {
         Self::See {
             kind: character.kind,
@@ -168,7 +168,7 @@ impl Transition {
         }
     }
 
-    /// Its image was judged.
+    /// Its image was inspected.
     pub fn judge(inspection: &Inspection, goes_on: bool) -> Self {
         let codes: Vec<String> = inspection.reasons.iter().map(|r| r.code.to_string()).collect();
         let messages: Vec<&str> = inspection.reasons.iter().map(|r| r.message.as_str()).collect();
@@ -181,7 +181,7 @@ impl Transition {
         }
     }
 
-    /// What it does, for errors.
+    /// The name of the transition, for errors.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::See { .. } => "be seen",

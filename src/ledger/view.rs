@@ -1,4 +1,4 @@
-//! Reads a ledger: without a lock, while a run goes on.
+//! Reads a ledger without a lock, even during a run.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,54 +11,54 @@ use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
 use crate::util::money::Usd;
 
-/// What stations ask a ledger before they look at an image.
+/// The queries of the pipeline before it inspects an image.
 pub trait Reader: Send + Sync {
-    /// What is known of a character.
+    /// The record of a character.
     ///
     /// # Errors
     /// The ledger can't be read, or is damaged.
     fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError>;
-    /// What was seen in an image, by the inspector with that fingerprint.
+    /// The cached inspection of an image by the inspector with that fingerprint.
     ///
     /// # Errors
     /// The ledger can't be read.
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError>;
-    /// Names of characters that were paid for, or perhaps were, with what the inspector with that fingerprint saw in
-    /// the image that this was for.
+    /// The names of characters that were paid for, or perhaps were, each with the inspection of the image that was paid
+    /// for, by the inspector with that fingerprint.
     ///
     /// # Errors
     /// The ledger can't be read.
     fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError>;
-    /// Names of characters that were paid for, or perhaps were, with the SHA-256 of the image that this was for,
-    /// where it is known.
+    /// The names of characters that were paid for, or perhaps were, each with the SHA-256 of the image that was paid
+    /// for, where it is known.
     ///
     /// # Errors
     /// The ledger can't be read.
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
-    /// What people said of a character's image.
+    /// The decision of a person about a character's image.
     ///
     /// # Errors
     /// The ledger can't be read.
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError>;
 }
 
-/// What was spent: what is enrolled, and what is in doubt.
+/// The money that was spent: for what is enrolled, and for what is in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spend {
-    /// Paid.
+    /// The amount that was paid.
     pub enrolled: Usd,
-    /// Perhaps paid.
+    /// The amount that was perhaps paid.
     pub in_doubt: Usd,
 }
 
 impl Spend {
-    /// What counts against a budget.
+    /// The amount that counts against a budget.
     pub fn total(self) -> Usd {
         self.enrolled + self.in_doubt
     }
 }
 
-/// One ledger, read only.
+/// A read-only ledger.
 #[derive(Debug)]
 pub struct LedgerView {
     connection: Mutex<Connection>,
@@ -68,10 +68,10 @@ pub struct LedgerView {
 }
 
 impl LedgerView {
-    /// Opens the ledger at `path`; `None` when there is none.
+    /// Opens the ledger at `path`; `None` if there is none.
     ///
     /// # Errors
-    /// It can't be read, is damaged, or a newer castline wrote it.
+    /// The ledger can't be read, is damaged, or was written by a newer castline.
     pub fn open(path: &Path) -> Result<Option<Self>, LedgerError> {
         if !path.exists() {
             return Ok(None);
@@ -94,7 +94,7 @@ impl LedgerView {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose API it is.
+    /// The provider that the ledger belongs to.
     pub fn provider(&self) -> &str {
         &self.provider
     }
@@ -104,17 +104,17 @@ impl LedgerView {
         self.sandbox
     }
 
-    /// That it can be used for the API at `provider`, or for the sandbox: it is theirs, or holds nothing that binds
-    /// it to another one.
+    /// Checks that it can be used for the API at `provider`, or for the sandbox: it belongs to it, or holds nothing
+    /// that binds it to another one.
     ///
     /// # Errors
-    /// [`LedgerError::Foreign`], or it can't be read.
+    /// [`LedgerError::Foreign`], or the ledger can't be read.
     pub fn check_owner(&self, provider: &str, sandbox: bool) -> Result<(), LedgerError> {
         let ours = schema::Identity { provider, sandbox };
         schema::check_owner(&self.connection(), &self.path, &ours).map(drop)
     }
 
-    /// Where it is.
+    /// The path of the ledger.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -156,7 +156,7 @@ impl LedgerView {
         Ok(ids)
     }
 
-    /// What was spent over the ledger's life, or in one run.
+    /// The money that was spent over the ledger's life, or in one run.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -164,7 +164,7 @@ impl LedgerView {
         spend(&self.connection(), run)
     }
 
-    /// The highest price that the API told in the last run in which it told any.
+    /// The highest price that the API reported in the last run in which it reported any.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -178,7 +178,7 @@ impl LedgerView {
         Ok(micros.map(|micros| Usd::from_micros(micros.unsigned_abs())))
     }
 
-    /// What was signed for a character's last call, which was turned away, if that may still be valid.
+    /// The signed payment of a character's last call, which was rejected, if that may still be valid.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -191,7 +191,7 @@ impl LedgerView {
         Ok(payment.flatten())
     }
 
-    /// When the last paid call for a character was begun.
+    /// When the last paid call for a character began.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -212,10 +212,10 @@ impl LedgerView {
             .query_row("SELECT coalesce(max(id), 0) FROM runs", [], |row| row.get(0))?)
     }
 
-    /// Whether `copy` was copied from this ledger, at whatever time.
+    /// Whether `copy` was copied from this ledger at any time.
     ///
     /// # Errors
-    /// One of both can't be read.
+    /// One of them can't be read.
     pub fn is_copied_in(&self, copy: &Self) -> Result<bool, LedgerError> {
         let secret = |view: &Self| -> Result<Vec<u8>, LedgerError> {
             let connection = view.connection();
@@ -224,7 +224,7 @@ impl LedgerView {
         Ok(secret(self)? == secret(copy)?)
     }
 
-    /// Copies the ledger to `target`, whole and consistent, while a run goes on.
+    /// Copies the ledger to `target`, complete and consistent, even during a run.
     ///
     /// # Errors
     /// The ledger can't be read, or the copy can't be written or verified.
@@ -246,7 +246,7 @@ impl Reader for LedgerView {
         let text: Option<String> = query
             .query_row((sha256, fingerprint), |row| row.get(0))
             .optional()?;
-        // A cached inspection that can't be read is only a reason to look again.
+        // An unreadable cached inspection only means that the image is inspected anew.
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
@@ -260,7 +260,7 @@ impl Reader for LedgerView {
         let mut seen = Vec::new();
         for row in rows {
             let (name, text) = row?;
-            // As above: what can't be read is as good as not seen.
+            // As above: an unreadable inspection counts as missing.
             seen.extend(
                 serde_json::from_str(&text)
                     .ok()
@@ -294,16 +294,16 @@ impl Reader for LedgerView {
     }
 }
 
-/// Which images were paid for, and whose they are; those of a paid call that is under way or in doubt, too, since
-/// it may have been charged. One that has an id, and is paid for again, has two.
+/// The images that were paid for, and their characters; includes paid calls that are in flight or in doubt, since they
+/// may have been charged. A character that has an id and is paid for again has two rows.
 const PAID: &str = "SELECT seq, json_extract(record, '$.name') AS name,
         json_extract(record, '$.enrolled_sha256') AS sha256
     FROM characters WHERE json_extract(record, '$.asset_id') IS NOT NULL
     UNION ALL SELECT seq, json_extract(record, '$.name'), json_extract(record, '$.attempted_sha256')
     FROM characters WHERE state IN ('intent', 'in_doubt')";
 
-/// Sums are of floating point, which no price makes overflow, and exact up to billions of dollars. A doubt that was
-/// retried stays counted, and so does a payment that was set aside; what a person forgot, or the API released, does not.
+/// The sums are floating point, which no price overflows, and exact up to billions of dollars. A doubt that was retried
+/// remains counted, and so does a payment that was set aside; what a person forgot, or the API released, does not.
 pub(super) fn spend(connection: &Connection, run: Option<i64>) -> Result<Spend, LedgerError> {
     let mut query = connection.prepare_cached(
         "SELECT CAST(total(CASE WHEN outcome = 'enrolled' THEN price END) AS INTEGER),

@@ -1,8 +1,8 @@
-//! CSV for spreadsheets: cells that a spreadsheet would take for a formula are made text.
+//! CSV for spreadsheets: cells that a spreadsheet would take for a formula are marked as text.
 
 use super::Manifest;
 
-/// The columns that are always there.
+/// The columns that are always present.
 const KNOWN: [&str; 8] = [
     "name",
     "asset_id",
@@ -14,15 +14,15 @@ const KNOWN: [&str; 8] = [
     "enrolled_at",
 ];
 
-/// Whether these bytes begin as [`render`] does.
+/// Whether these bytes begin like the output of [`render`].
 pub(super) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(KNOWN.join(",").as_bytes())
 }
 
-/// One row per character: name, asset id, source, its SHA-256, URL, price, time, then the extra columns.
+/// Renders one row per character: name, asset id, source, its SHA-256, URL, price, time, then the extra columns.
 ///
-/// UTF-8 without byte-order mark, commas, CRLF (RFC 4180). A cell that begins with `= + - @`, a tab or a
-/// carriage return gets an apostrophe in front, which spreadsheets take for "this is text".
+/// UTF-8 without byte-order mark, commas, CRLF (RFC 4180). A cell that begins with `= + - @`, a tab or a carriage
+/// return is prefixed with an apostrophe, which makes spreadsheets treat it as text.
 pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
     let mut extra: Vec<&str> = Vec::new();
     for (column, _) in manifest.characters.iter().flat_map(|c| &c.extra) {
@@ -34,7 +34,7 @@ pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
     let header = KNOWN.into_iter().chain(extra.iter().copied()).map(safe);
-    out.write_record(header).expect("memory can be written");
+    out.write_record(header).expect("writing to memory succeeds");
     for c in &manifest.characters {
         let price = c
             .price_usd
@@ -55,9 +55,9 @@ pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
             row.push(value.map(|(_, value)| value.clone()).unwrap_or_default());
         }
         out.write_record(row.iter().map(|text| safe(text)))
-            .expect("memory can be written");
+            .expect("writing to memory succeeds");
     }
-    out.into_inner().expect("memory can be written")
+    out.into_inner().expect("writing to memory succeeds")
 }
 
 fn safe(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! Formats of game engines, by the rules of their importers.
+//! Formats for game engines, as their importers require.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Manifest, ManifestError};
 
-/// `{"name":"ta_…"}`, in the order of the manifest.
+/// A flat object, `{"name":"ta_…"}`, in the order of the manifest.
 pub(super) fn map(manifest: &Manifest) -> Value {
     let pairs = manifest
         .characters
@@ -15,7 +15,7 @@ pub(super) fn map(manifest: &Manifest) -> Value {
     Value::Object(pairs.collect::<Map<_, _>>())
 }
 
-/// Unity's `JsonUtility` reads no top-level array and no map: an object with one array.
+/// JSON for Unity's `JsonUtility`, which reads neither a top-level array nor a map: an object with one array.
 pub(super) fn unity_json(manifest: &Manifest) -> Value {
     let item = |c: &super::ManifestEntry| json!({"name": c.name, "assetId": c.asset_id});
     json!({"items": manifest.characters.iter().map(item).collect::<Vec<_>>()})
@@ -28,24 +28,24 @@ pub(super) fn unreal_json(manifest: &Manifest) -> Result<Value, ManifestError> {
     Ok(rows.into_iter().zip(&manifest.characters).map(row).collect())
 }
 
-/// Unreal's DataTable as CSV: the row name first, under `---`; the other headers are properties of the row's
-/// struct. An import replaces the whole table, so all rows are always there.
+/// Unreal's DataTable as CSV: the row name first, under `---`; the other headers are properties of the row's struct.
+/// An import replaces the whole table, so all rows are always included.
 pub(super) fn unreal_csv(manifest: &Manifest) -> Result<Vec<u8>, ManifestError> {
     let mut out = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    out.write_record(UNREAL).expect("memory can be written");
+    out.write_record(UNREAL).expect("writing to memory succeeds");
     for (slug, c) in rows_of(manifest)?.iter().zip(&manifest.characters) {
         out.write_record([slug, &c.name, &c.asset_id])
-            .expect("memory can be written");
+            .expect("writing to memory succeeds");
     }
-    Ok(out.into_inner().expect("memory can be written"))
+    Ok(out.into_inner().expect("writing to memory succeeds"))
 }
 
 /// The columns of Unreal's CSV.
 const UNREAL: [&str; 3] = ["---", "DisplayName", "AssetId"];
 
-/// Whether these bytes begin as [`unreal_csv`] does.
+/// Whether these bytes begin like the output of [`unreal_csv`].
 pub(super) fn is_csv(bytes: &[u8]) -> bool {
     bytes.starts_with(UNREAL.join(",").as_bytes())
 }
@@ -62,10 +62,10 @@ pub(super) fn is_json(json: &Value) -> bool {
         || json.as_object().is_some_and(|map| map.values().all(mapped))
 }
 
-/// Row names, unique as Unreal compares them: without regard to case.
+/// Row names, unique as Unreal compares them: case-insensitively.
 ///
 /// # Errors
-/// [`ManifestError::SameRow`], with the first two that would be one.
+/// [`ManifestError::SameRow`], with the first two names that collide.
 pub fn row_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, ManifestError> {
     let mut taken: HashMap<String, &str> = HashMap::new();
     let mut rows = Vec::new();
@@ -87,7 +87,7 @@ fn rows_of(manifest: &Manifest) -> Result<Vec<String>, ManifestError> {
     row_names(manifest.characters.iter().map(|c| c.name.as_str()))
 }
 
-/// A row name that Unreal keeps as it is: letters and digits of any script, with `_` for all that lies between.
+/// A row name that Unreal keeps unchanged: letters and digits of any script, with `_` for everything between.
 fn slug(name: &str) -> String {
     let mut slug = String::new();
     for part in name
@@ -99,7 +99,7 @@ fn slug(name: &str) -> String {
         }
         slug.push_str(part);
     }
-    // A name of nothing but signs still needs a row; "None" is Unreal's word for no name.
+    // A name of only symbols still needs a row; "None" means no name in Unreal.
     match slug.to_lowercase().as_str() {
         "" => name
             .chars()

@@ -1,4 +1,4 @@
-//! Brings the ids of a manifest into a ledger.
+//! Imports the ids of a manifest into a ledger.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::cast::{Name, NameKey, printable};
 use crate::exit::UsageError;
 use crate::ledger::{Record, Resolution, State, Transition, now};
 
-/// The names of a manifest's characters, each there once and with an id.
+/// The names of a manifest's characters; each is unique and has an id.
 pub fn names(manifest: &Manifest) -> Result<Vec<Name>, UsageError> {
     let mut seen: HashMap<NameKey, &str> = HashMap::new();
     let mut names = Vec::new();
@@ -21,7 +21,7 @@ pub fn names(manifest: &Manifest) -> Result<Vec<Name>, UsageError> {
         }
         if let Some(other) = seen.insert(name.key(), &entry.name) {
             return Err(UsageError(format!(
-                "{shown} and {} are one name, and stand in the manifest twice; nothing was changed",
+                "{shown} and {} are the same name, and are both in the manifest; nothing was changed",
                 printable(other)
             )));
         }
@@ -30,10 +30,10 @@ pub fn names(manifest: &Manifest) -> Result<Vec<Name>, UsageError> {
     Ok(names)
 }
 
-/// What brings an entry to a character that the ledger knows under another id, without one, or not at all.
+/// The transitions that apply an entry to a character that the ledger has under another id, without one, or not at all.
 pub fn import_steps(record: Option<&Record>, entry: &ManifestEntry) -> Result<Vec<Transition>, UsageError> {
     let open = record.filter(|r| matches!(r.state, State::Intent | State::InDoubt));
-    // The manifest is newer than the ledger, and tells what became of the call that the ledger left open.
+    // The manifest is newer than the ledger, and shows the outcome of the call that the ledger left open.
     let answered = |r: &Record| match &entry.source_sha256 {
         Some(sha256) => r.attempted_sha256.as_ref() == Some(sha256),
         None => r.asset_id.is_none(),
@@ -69,7 +69,7 @@ pub fn import_steps(record: Option<&Record>, entry: &ManifestEntry) -> Result<Ve
         let asset_id = entry.asset_id.clone();
         steps.push(Transition::Resolve(Resolution::Adopt { asset_id, at }));
     } else {
-        // The id is of another image than the call in doubt, which stays counted as spent.
+        // The id is of another image than the call in doubt, which remains counted as spent.
         steps.extend([Transition::Resolve(Resolution::Retry), import]);
     }
     Ok(steps)

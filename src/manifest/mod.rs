@@ -1,4 +1,4 @@
-//! Writes name → asset id, for people and for game engines: a view of the ledger.
+//! The manifest, name → asset id, for people and for game engines: a view of the ledger.
 
 mod csv;
 mod from_ledger;
@@ -21,23 +21,23 @@ pub use write::write_file;
 /// The version of the full JSON form.
 pub const SCHEMA: u32 = 1;
 
-/// Name → asset id, and where each came from.
+/// The asset ids by name, and the origin of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`SCHEMA`].
+    /// The version of the form, [`SCHEMA`].
     pub schema: u32,
-    /// The castline that wrote it.
+    /// The version of castline that wrote it.
     pub castline: String,
-    /// When, RFC 3339 in UTC.
+    /// When it was written, RFC 3339 in UTC.
     pub generated_at: String,
     /// The last run of the ledger.
     pub run: i64,
-    /// Whose API gave the ids.
+    /// The provider whose API gave the ids.
     pub provider: String,
     /// Whether the ids are only the sandbox's.
     #[serde(default)]
     pub sandbox: bool,
-    /// What all of them cost together.
+    /// The total price of all characters.
     #[serde(default)]
     pub cost_usd: Usd,
     /// The characters that have an id.
@@ -47,23 +47,23 @@ pub struct Manifest {
 /// One character that has an id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ManifestEntry {
-    /// Its name, as the cast writes it.
+    /// The name, as in the cast.
     pub name: String,
-    /// What the API calls it.
+    /// The asset id.
     pub asset_id: String,
     /// How it was enrolled.
     #[serde(default)]
     pub kind: Kind,
-    /// Its image, as the cast gives it.
+    /// The image, as in the cast.
     #[serde(default)]
     pub source: String,
     /// SHA-256 of the image that was enrolled, in hex.
     #[serde(default)]
     pub source_sha256: Option<String>,
-    /// Where its image was published, without signature.
+    /// The address where its image was published, without signature.
     #[serde(default)]
     pub published_url: Option<String>,
-    /// What it cost.
+    /// The price.
     #[serde(default)]
     pub price_usd: Option<Usd>,
     /// When it was enrolled, RFC 3339 in UTC.
@@ -77,7 +77,7 @@ pub struct ManifestEntry {
     pub extra: Vec<(String, String)>,
 }
 
-/// How a manifest is written.
+/// The format of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ManifestFormat {
     /// Every field of every character
@@ -95,7 +95,7 @@ pub enum ManifestFormat {
     UnityJson,
 }
 
-/// What can go wrong with a manifest.
+/// An error of a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The file can't be read or written.
@@ -103,21 +103,21 @@ pub enum ManifestError {
     Io {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// Two names would be one row of a table.
+    /// Two names would give the same row of a table.
     #[error("{one:?} and {other:?} would both be the row {row}: rename one of them")]
     SameRow {
-        /// The row.
+        /// The row name.
         row: String,
-        /// A name.
+        /// The first name.
         one: String,
-        /// Another.
+        /// The second name.
         other: String,
     },
-    /// The file is no manifest.
-    #[error("{path} is no manifest of castline: {problem}")]
+    /// The file is not a manifest.
+    #[error("{path} is not a castline manifest: {problem}")]
     Invalid {
         /// The file.
         path: String,
@@ -127,7 +127,7 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// A manifest of these characters, written now.
+    /// Creates a manifest of these characters, written now.
     pub fn new(provider: &str, sandbox: bool, run: i64, characters: Vec<ManifestEntry>) -> Self {
         Self {
             schema: SCHEMA,
@@ -141,10 +141,10 @@ impl Manifest {
         }
     }
 
-    /// Reads a manifest in its full JSON form; fields it doesn't know are passed over.
+    /// Reads a manifest in its full JSON form; unknown fields are ignored.
     ///
     /// # Errors
-    /// The file can't be read, or is no manifest.
+    /// The file can't be read, or is not a manifest.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let named = || path.display().to_string();
         let text = std::fs::read(path).map_err(|error| ManifestError::Io { path: named(), error })?;
@@ -156,10 +156,10 @@ impl Manifest {
     }
 }
 
-/// The manifest as the bytes of a file.
+/// Renders the manifest as the bytes of a file.
 ///
 /// # Errors
-/// The format can't carry it.
+/// The format can't represent it.
 pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, ManifestError> {
     let json = match format {
         ManifestFormat::Csv => return Ok(csv::render(manifest)),
@@ -174,7 +174,7 @@ pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, Ma
     Ok(bytes)
 }
 
-/// Whether these bytes are a manifest that castline wrote, in whatever format.
+/// Whether these bytes are a manifest that castline wrote, in any format.
 pub fn is_one(bytes: &[u8]) -> bool {
     if csv::is_one(bytes) || engines::is_csv(bytes) {
         return true;
@@ -249,7 +249,7 @@ mod tests {
             Manifest::read(&path)
                 .unwrap_err()
                 .to_string()
-                .contains("no manifest")
+                .contains("not a castline manifest")
         );
     }
 

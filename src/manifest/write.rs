@@ -1,4 +1,4 @@
-//! A file that is never half there: a temporary one beside it, synced, then renamed.
+//! Writes a file atomically: a temporary one beside it, synced, then renamed.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::{Manifest, ManifestError, ManifestFormat, render};
 /// Writes a manifest to `path`.
 ///
 /// # Errors
-/// The file can't be written; one that was there stays as it was.
+/// The file can't be written; an existing one is left unchanged.
 pub fn write_file(path: &Path, manifest: &Manifest, format: ManifestFormat) -> Result<(), ManifestError> {
     let bytes = render(manifest, format)?;
     crate::util::fs::write_atomic(path, &bytes).map_err(|error| ManifestError::Io {

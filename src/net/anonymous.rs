@@ -1,4 +1,4 @@
-//! Asks for images as a stranger would: over HTTPS, without credentials, from public hosts only.
+//! Requests images as an anonymous client: over HTTPS, without credentials, from public hosts only.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::public_url::PublicUrl;
 use crate::net::hosts::{PrivateHost, PublicOnly, literal};
 use crate::net::tls::CertificateError;
 
-/// How long one fetch may take, its body included.
+/// Timeout of one fetch, including its body.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How many redirects are followed, all of them to public `https://`.
+/// Maximum number of redirects that are followed, all of them to public `https://`.
 const REDIRECTS: usize = 5;
 
 /// An HTTPS client without credentials.
@@ -25,24 +25,24 @@ pub(crate) struct AnonymousClient {
     allow_private: bool,
 }
 
-/// Why an address gives nothing.
+/// Why a URL could not be fetched.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// It must not be asked: no `https://`, or not a public host.
+    /// The URL must not be requested: not `https://`, or not a public host.
     NotPublic(String),
-    /// Nobody answers, or the answer breaks off.
+    /// No response, or an incomplete one.
     Unreachable(String),
-    /// It answers something else than 200.
+    /// A status other than 200.
     Status(StatusCode),
 }
 
 impl Trouble {
-    /// Whether asking again in a moment may help.
+    /// Whether retrying in a moment may help.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::NotPublic(_) => false,
             Self::Unreachable(_) => true,
-            // 404: a store or a CDN may take a moment to show what is new.
+            // 404: a store or a CDN may take a moment to serve a new object.
             Self::Status(status) => {
                 status.is_server_error() || matches!(status.as_u16(), 404 | 408 | 425 | 429)
             }
@@ -51,16 +51,18 @@ impl Trouble {
 }
 
 impl AnonymousClient {
+    /// A client; `allow_private` permits loopback and private hosts, and `ca_pem` is an extra root certificate.
+    ///
     /// # Errors
-    /// The extra root certificate is none.
+    /// `ca_pem` is not a usable certificate.
     pub(crate) fn new(allow_private: bool, ca_pem: Option<&[u8]>) -> Result<Self, CertificateError> {
         let redirects = Policy::custom(move |attempt| {
             if attempt.previous().len() > REDIRECTS {
-                return attempt.error(Forbidden("it redirects again and again".to_owned()));
+                return attempt.error(Forbidden("too many redirects".to_owned()));
             }
             match allowed(attempt.url(), allow_private) {
                 Ok(()) => attempt.follow(),
-                Err(problem) => attempt.error(Forbidden(format!("it redirects, and {problem}"))),
+                Err(problem) => attempt.error(Forbidden(format!("after a redirect, {problem}"))),
             }
         });
         let mut builder = crate::net::tls::http(ca_pem)?
@@ -75,7 +77,7 @@ impl AnonymousClient {
         Ok(Self { http, allow_private })
     }
 
-    /// The head of the answer at `url`, which is a 200.
+    /// Requests `url`, and returns the response if it is a 200, with the body unread.
     pub(crate) async fn get(&self, url: &PublicUrl) -> Result<Response, Trouble> {
         allowed(url.url(), self.allow_private).map_err(Trouble::NotPublic)?;
         let response = self
@@ -91,7 +93,7 @@ impl AnonymousClient {
     }
 }
 
-/// The content type in small letters, without parameters; empty when there is none.
+/// The content type in lower case, without parameters; empty when there is none.
 pub(crate) fn content_type(response: &Response) -> String {
     let value = response
         .headers()
@@ -101,7 +103,7 @@ pub(crate) fn content_type(response: &Response) -> String {
     kind.trim().to_ascii_lowercase()
 }
 
-/// What went wrong, without the address: that may be signed.
+/// What went wrong, without the URL, which may be signed.
 pub(crate) fn trouble(error: &reqwest::Error) -> Trouble {
     let mut message = None;
     let mut next = error.source();
@@ -116,9 +118,9 @@ pub(crate) fn trouble(error: &reqwest::Error) -> Trouble {
         next = cause.source();
     }
     if error.is_timeout() {
-        return Trouble::Unreachable("no answer in time".to_owned());
+        return Trouble::Unreachable("no response in time".to_owned());
     }
-    Trouble::Unreachable(message.unwrap_or_else(|| "the connection broke".to_owned()))
+    Trouble::Unreachable(message.unwrap_or_else(|| "the connection was interrupted".to_owned()))
 }
 
 /// A redirect that is not followed.
@@ -129,7 +131,7 @@ struct Forbidden(String);
 fn allowed(url: &Url, allow_private: bool) -> Result<(), String> {
     if url.scheme() != "https" {
         return Err(format!(
-            "the address must begin with https://, not {}://",
+            "the URL must begin with https://, not {}://",
             url.scheme()
         ));
     }

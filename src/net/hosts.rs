@@ -1,4 +1,4 @@
-//! Which hosts are public: what a cast or a setting names must not make castline ask the machines around it.
+//! Tells public hosts from private ones: a cast or a setting must not make castline send requests into its own network.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,11 +9,11 @@ use url::{Host, Url};
 
 /// A host that is not public.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not a public host (publish.allow_private_hosts lets it pass, for stand-ins on this machine)")]
+#[error("{0} is not a public host (to test on this machine, set publish.allow_private_hosts)")]
 pub(crate) struct PrivateHost(String);
 
-/// What the address itself tells: an IP address, or a name that is local by definition. Other names are looked
-/// at when they are resolved, by [`PublicOnly`].
+/// Checks the host in a URL without resolving it: an IP address, or a name that is local by definition. Other names
+/// are checked by [`PublicOnly`] when they are resolved.
 pub(crate) fn literal(url: &Url) -> Result<(), PrivateHost> {
     let public = match url.host() {
         Some(Host::Ipv4(ip)) => is_public(ip.into()),
@@ -27,14 +27,14 @@ pub(crate) fn literal(url: &Url) -> Result<(), PrivateHost> {
         }
         None => false,
     };
-    let host = || PrivateHost(url.host_str().unwrap_or("an address without a host").to_owned());
+    let host = || PrivateHost(url.host_str().unwrap_or("a URL without a host").to_owned());
     public.then_some(()).ok_or_else(host)
 }
 
-/// Resolves names, and gives only their public addresses. The connection is made to what this gives, redirects
-/// included, so that a name can't be checked as one address and connected to as another.
+/// Resolves names to their public addresses only. Connections, including redirects, are made to the addresses
+/// returned here, so that a name can't be checked as one address and connected to as another.
 pub(crate) struct PublicOnly {
-    /// Hosts of the proxies that the environment names. They may well be private, and resolve the rest.
+    /// Hosts of the proxies in the environment. They may be private, and resolve other names themselves.
     proxies: Arc<HashSet<String>>,
 }
 
@@ -69,7 +69,7 @@ impl Resolve for PublicOnly {
         let proxies = Arc::clone(&self.proxies);
         Box::pin(async move {
             let name = name.as_str();
-            // The port is not looked at: the client puts its own.
+            // The port is ignored: the client sets its own.
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
             let known = found.len();
             let public: Vec<SocketAddr> = found
@@ -92,7 +92,7 @@ fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// <https://www.iana.org/assignments/iana-ipv4-special-registry>
+/// Whether an IPv4 address is public: <https://www.iana.org/assignments/iana-ipv4-special-registry>.
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
     !(ip.is_private()
@@ -109,7 +109,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
         || a >= 224)
 }
 
-/// <https://www.iana.org/assignments/iana-ipv6-special-registry>
+/// Whether an IPv6 address is public: <https://www.iana.org/assignments/iana-ipv6-special-registry>.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [a, b, c, d, e, f, g, h] = ip.segments();
     let embedded = |high: u16, low: u16| {

@@ -1,9 +1,9 @@
-//! Guards the pages that castline serves on loopback: only the one browser that brings the token of the address
-//! comes in, and only the page itself may change something.
+//! Guards the pages that castline serves on loopback: only the browser that presents the token from the URL is
+//! admitted, and only the page itself may change something.
 //!
-//! Any page on the web can make a browser send requests to this machine's ports, and a name that an attacker owns can
-//! be made to resolve to 127.0.0.1. So every request must name this very host, carry the cookie that the token was
-//! exchanged for, and, where it changes something, come from a page of our own.
+//! Any page on the web can make a browser send requests to this machine's ports, and an attacker's domain can
+//! resolve to 127.0.0.1. So every request must name this host, carry the cookie that the token was exchanged for,
+//! and, if it changes something, come from our own page.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use url::Url;
 pub(crate) enum HostPorts {
     /// Only the port that the page listens on.
     Own,
-    /// Any, on a loopback name: a cable or tunnel to a tablet may change the port.
+    /// Any port, on a loopback name: a cable or tunnel to a tablet may change the port.
     Any,
 }
 
@@ -32,22 +32,22 @@ pub(crate) struct LoopbackAuth {
     host: String,
     ports: HostPorts,
     token: String,
-    /// Whether the token can still be used.
+    /// Whether the token is still unused.
     token_unused: Mutex<bool>,
-    /// `name=value`
+    /// The cookie, as `name=value`.
     cookie: String,
     /// The page's Content-Security-Policy.
     policy: HeaderValue,
-    /// What a browser without token or cookie is shown.
+    /// The text shown to a browser without token or cookie.
     closed: &'static str,
 }
 
 impl LoopbackAuth {
     /// A guard with a token and a cookie of 32 random bytes each. `page` is a word for the cookie's name, `policy`
-    /// the page's Content-Security-Policy, and `closed` what a browser that may not come in is shown.
+    /// the page's Content-Security-Policy, and `closed` the text shown to a browser that is not admitted.
     ///
     /// # Errors
-    /// The system has no randomness.
+    /// The system provides no randomness.
     pub(crate) fn new(
         address: SocketAddr,
         page: &str,
@@ -60,14 +60,14 @@ impl LoopbackAuth {
             ports,
             token: secret()?,
             token_unused: Mutex::new(true),
-            // Browsers keep cookies by host alone: two pages at once need two names.
+            // Browsers store cookies by host, not port: two pages at once need two names.
             cookie: format!("castline_{page}_{}={}", address.port(), secret()?),
             policy: HeaderValue::from_str(policy).expect("a policy is ASCII"),
             closed,
         })
     }
 
-    /// The page's address, with the token that works once.
+    /// The page's URL, with the token that works once.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/?token={}", self.host, self.token)
     }
@@ -93,7 +93,7 @@ impl LoopbackAuth {
             .any(|cookie| is_same(cookie.trim(), &self.cookie))
     }
 
-    /// Whether the request brings the token for the first time; from then on it works no more.
+    /// Whether the request presents the token for the first time; the token is then used up.
     fn takes_token(&self, request: &Request) -> bool {
         let query = request.uri().query().unwrap_or_default();
         let brought = query
@@ -104,7 +104,7 @@ impl LoopbackAuth {
         at_root && brought && std::mem::take(&mut *unused)
     }
 
-    /// Whether a page of our own asks to change something.
+    /// Whether a request that changes something comes from our own page.
     fn is_from_own_page(&self, request: &Request) -> bool {
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         header(header::ORIGIN).and_then(|origin| origin.strip_prefix("http://")) == Some(self.host.as_str())
@@ -112,7 +112,7 @@ impl LoopbackAuth {
     }
 }
 
-/// Compared by digest: how long that takes reveals nothing of the secret.
+/// Compares by digest, so that the time it takes reveals nothing about the secret.
 fn is_same(given: &str, secret: &str) -> bool {
     Sha256::digest(given) == Sha256::digest(secret)
 }
@@ -124,14 +124,14 @@ fn secret() -> std::io::Result<String> {
     Ok(hex::encode(bytes))
 }
 
-/// Refuses whoever may not come in, and gives every reply the headers that keep it on this machine.
+/// Refuses requests that are not admitted, and adds the headers that keep every reply on this machine.
 pub(crate) async fn guard(
     State(auth): State<Arc<LoopbackAuth>>,
     request: Request,
     next: Next,
 ) -> Response<Body> {
     let mut reply = if !auth.is_own_host(&request) {
-        refuse("this page answers under its own address only")
+        refuse("this page is only available at its own address")
     } else if auth.has_cookie(&request) {
         if request.method().is_safe() || auth.is_from_own_page(&request) {
             next.run(request).await

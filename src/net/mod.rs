@@ -1,4 +1,4 @@
-//! What touches the network and belongs to no single station: TLS, public addresses, and the guard of local pages.
+//! Network code shared by several stages: TLS, public URLs, and the guard of local pages.
 
 pub(crate) mod anonymous;
 mod hosts;

@@ -1,35 +1,35 @@
-//! A public address whose signature can't be printed.
+//! Public URLs whose signature can't be printed.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 use url::Url;
 
-/// Where an image is seen. Its query — a signature, when it is presigned — is given out for calls alone:
-/// `Display`, `Debug` and serde show the address without it.
+/// The public URL of an image. Its query, which is a signature if it is presigned, is only exposed for requests:
+/// `Display`, `Debug` and serde omit it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
 impl PublicUrl {
-    /// An address, signed or not. A fragment is dropped: no server ever sees it.
+    /// A URL, signed or not. The fragment is dropped, because servers never receive it.
     pub fn new(mut url: Url) -> Self {
         url.set_fragment(None);
         Self(url)
     }
 
-    /// The address without its query: for ledgers, manifests and people.
+    /// The URL without its query, for ledgers, manifests and messages.
     pub fn unsigned(&self) -> String {
         let mut url = self.0.clone();
         url.set_query(None);
         url.into()
     }
 
-    /// The whole address: for the API and the probe alone.
+    /// The whole URL, only for the API and the probe.
     pub fn expose(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The query alone, to be kept out of what is shown; empty when there is none.
+    /// The query, which must not be shown; empty when there is none.
     pub(crate) fn signature(&self) -> &str {
         self.0.query().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The one TLS stack: rustls with ring, the system's roots, and an extra one when asked for.
+//! The TLS stack: rustls with ring, the system's root certificates, and optionally an extra one.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// An extra root certificate that is none.
+/// Why an extra root certificate can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the extra root certificate can't be used: {0}")]
 pub struct CertificateError(String);
 
 impl CertificateError {
-    /// The client did not take it.
+    /// The client rejected the certificate.
     pub(crate) fn refused(error: impl std::error::Error) -> Self {
         let cause = error.source().map(ToString::to_string);
         Self(cause.unwrap_or_else(|| error.to_string()))
     }
 }
 
-/// Makes ring the process's provider of cryptography; any number of times.
+/// Makes ring the process's provider of cryptography. Can be called any number of times.
 pub fn install_provider() {
-    // An error only says that it was installed before.
+    // An error only means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The beginning of an HTTPS client, which also trusts the certificates in `ca_pem`.
+/// A builder for an HTTPS client that also trusts the certificates in `ca_pem`.
 ///
 /// # Errors
-/// `ca_pem` is not PEM, or holds no usable certificate.
+/// `ca_pem` is not PEM, or contains no usable certificate.
 pub fn http(ca_pem: Option<&[u8]>) -> Result<reqwest::ClientBuilder, CertificateError> {
     install_provider();
     let agent = concat!("castline/", env!("CARGO_PKG_VERSION"));
@@ -44,14 +44,14 @@ pub fn http(ca_pem: Option<&[u8]>) -> Result<reqwest::ClientBuilder, Certificate
     Ok(builder.tls_certs_merge(roots))
 }
 
-/// The certificates of a PEM file, each of which can be a root. Not every library that takes the file looks:
-/// some panic.
+/// The certificates of a PEM file, each checked to be a usable root: some libraries that are given the file panic
+/// on invalid ones.
 pub(crate) fn extra_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| CertificateError(format!("it is not PEM: {e}")))?;
     if certificates.is_empty() {
-        return Err(CertificateError("it holds no certificate in PEM".to_owned()));
+        return Err(CertificateError("it contains no PEM certificate".to_owned()));
     }
     for certificate in &certificates {
         RootCertStore::empty()

@@ -2,73 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
+use futures_util::future::join_all;
 use tokio::sync::{Mutex, mpsc};
 
-use super::paid_call::{PaidCall, PaymentMethod};
-use super::{Price, Shutdown};
-use crate::cast::{Character, NameKey};
-use crate::enroll::{Client, EnrollRequest, RateLimiter, StopKind};
-use crate::event::Reporters;
+use super::enrollment::{Enroll, PaidCall, PaymentMethod, Published, Signed};
+use super::wallet_payment::StoredPayment;
+use crate::cast::NameKey;
+use crate::enroll::{EnrollRequest, Outcome};
 use crate::exit::ExitCode;
-use crate::ledger::{Budget, Ledger};
+use crate::ledger::{Interrupted, Reader};
 use crate::net::public_url::PublicUrl;
-use crate::publish::Publisher;
-
-/// The third station.
-pub struct Enroll {
-    /// Speaks the API.
-    pub client: Client,
-    /// How calls are paid.
-    pub payment_method: PaymentMethod,
-    /// Signs the address of an image just before the call, where addresses are signed and live for a short time:
-    /// a call may wait for its turn for longer than that.
-    pub signer: Option<Publisher>,
-    /// Keeps to the rate.
-    pub rate_limiter: RateLimiter,
-    /// What is durable.
-    pub ledger: Ledger,
-    /// Where events go.
-    pub reporters: Arc<Reporters>,
-    /// What follows the name of another command in a message, so that it works on the same cast.
-    pub same_arguments: String,
-    /// The request to stop.
-    pub shutdown: Shutdown,
-    /// Price of one enrollment, as far as known.
-    pub price: Price,
-    /// What may be spent.
-    pub budget: Budget,
-    /// Calls under way at once.
-    pub concurrency: usize,
-    /// How often a call that provably cost nothing is tried again.
-    pub retries: u32,
-    /// Stop after so many calls in a row that are in doubt.
-    pub max_consecutive_in_doubt: u32,
-    /// How many there are now.
-    pub consecutive_in_doubt: AtomicU32,
-}
-
-/// A character whose image has its public address.
-#[derive(Debug)]
-pub struct Published {
-    /// The character.
-    pub character: Character,
-    /// Where its image is. A signed address may be too old when its turn comes: see [`Enroll::signer`].
-    pub url: PublicUrl,
-    /// The key of the published object.
-    pub object_key: String,
-    /// Of a real actor: the liveness session that was passed.
-    pub group_id: Option<String>,
-}
-
-/// The exit code of a run that the API stops.
-pub fn exit_of(kind: StopKind) -> ExitCode {
-    match kind {
-        StopKind::Address => ExitCode::Usage,
-        StopKind::Key | StopKind::Funds | StopKind::Quota | StopKind::Payment => ExitCode::AuthOrPayment,
-    }
-}
 
 impl Enroll {
     /// Enrolls what comes in, and ends with its input or when the run stops.
@@ -126,5 +70,43 @@ impl Enroll {
             PaymentMethod::Key => HashSet::new(),
             PaymentMethod::Wallet(_) => self.resume_from_wallet().await,
         }
+    }
+
+    async fn resume_from_wallet(&self) -> HashSet<NameKey> {
+        let interrupted = self.ledger.interrupted();
+        join_all(interrupted.iter().map(|open| self.resume_one(open))).await;
+        interrupted.iter().map(|open| open.name.key()).collect()
+    }
+
+    async fn resume_one(&self, Interrupted { name, payment }: &Interrupted) {
+        let text = "castline ended while this call was under way; it may have been charged";
+        let (code, message) = ("interrupted".to_owned(), text.to_owned());
+        let kept = serde_json::from_str(payment)
+            .ok()
+            .and_then(|kept: StoredPayment| {
+                let image_url = kept.image_url.parse().ok()?;
+                let record = self.ledger.get(&name.key()).ok()??;
+                Some((kept, image_url, record.object_key?))
+            });
+        let Some((kept, image_url, object_key)) = kept else {
+            let price = self.price.expected();
+            self.settle(name, Outcome::InDoubt { code, message }, price, false)
+                .await;
+            return;
+        };
+        let call = PaidCall {
+            name: name.clone(),
+            request: EnrollRequest {
+                name: name.as_str().to_owned(),
+                image_url: PublicUrl::new(image_url),
+            },
+            object_key,
+            group_id: kept.group_id,
+        };
+        let open = Signed {
+            payment: kept.payment,
+            doubt: Some((code, message)),
+        };
+        self.pay(call, Some(Box::new(open))).await;
     }
 }

@@ -5,6 +5,7 @@
 mod checkpoint;
 mod duplicates;
 mod enroll_stage;
+mod enrollment;
 mod inspect_stage;
 mod inspected;
 mod once_map;
@@ -13,6 +14,7 @@ mod planner;
 mod price;
 mod publish_stage;
 mod recorder;
+mod settle;
 mod shutdown;
 mod wallet_payment;
 
@@ -32,17 +34,16 @@ use crate::util::money::Usd;
 
 pub use checkpoint::Checkpoint;
 pub use duplicates::Duplicates;
-pub use enroll_stage::{Enroll, Published, exit_of};
+pub use enrollment::{Enroll, Payer, PaymentMethod, Published, exit_of};
 pub use inspect_stage::{InspectStage, InspectionCache, read as read_source};
 pub use inspected::{Evidence, Inspected};
 pub use once_map::OnceMap;
-pub use paid_call::PaymentMethod;
 pub use planner::{Planner, Survey};
 pub use price::Price;
 pub use publish_stage::Publish;
 pub use recorder::emit_inspected;
 pub use shutdown::{Shutdown, ShutdownReason};
-pub use wallet_payment::{Payer, has_expired, is_resendable};
+pub use wallet_payment::{has_expired, is_resendable};
 
 use recorder::{ledger_broke, record};
 

@@ -1,45 +1,26 @@
 //! Paying from a wallet: quote, sign, make durable, send; and send the same payment again while it is valid.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::Enroll;
-use super::paid_call::{Next, PaidCall, unpaid};
+use super::enrollment::{Enroll, Next, PaidCall, Payer, Signed};
 use super::recorder::{failed, ledger_broke};
-use crate::cast::{Name, NameKey};
-use crate::enroll::payment::{Policy, Quote, SignedPayment, Step, Wallet, step, unix_now};
-use crate::enroll::{EnrollRequest, Outcome, StopKind};
+use super::settle::unpaid;
+use crate::cast::Name;
+use crate::enroll::payment::{Quote, SignedPayment, Step, step, unix_now};
+use crate::enroll::{Outcome, StopKind};
 use crate::event::{Event, Stage};
-use crate::ledger::{INTERRUPTED, Interrupted, Reader, Transition};
-use crate::net::public_url::PublicUrl;
+use crate::ledger::{INTERRUPTED, Transition};
 use crate::util::money::Usd;
-
-/// Who pays from a wallet, and what may be signed.
-#[derive(Debug)]
-pub struct Payer {
-    /// Signs.
-    pub wallet: Wallet,
-    /// What it may sign.
-    pub policy: Policy,
-}
-
-/// A signed payment whose intent is open.
-pub(super) struct Signed {
-    pub(super) payment: SignedPayment,
-    /// Code and message of the first answer, if any, that left open whether it was charged.
-    pub(super) doubt: Option<(String, String)>,
-}
 
 /// What the ledger keeps of a call before it is sent: all that is needed to send it again as it was.
 #[derive(Serialize, Deserialize)]
-struct StoredPayment {
+pub(super) struct StoredPayment {
     /// Without signature.
-    image_url: String,
-    group_id: Option<String>,
-    payment: SignedPayment,
+    pub(super) image_url: String,
+    pub(super) group_id: Option<String>,
+    pub(super) payment: SignedPayment,
 }
 
 /// Whether a call that was interrupted, as the ledger keeps it, can be sent again by now.
@@ -251,45 +232,6 @@ impl Enroll {
                 }
             }
         }
-    }
-
-    /// Sends again what an interrupted run had signed, and perhaps sent.
-    pub(super) async fn resume_from_wallet(&self) -> HashSet<NameKey> {
-        let interrupted = self.ledger.interrupted();
-        join_all(interrupted.iter().map(|open| self.resume_one(open))).await;
-        interrupted.iter().map(|open| open.name.key()).collect()
-    }
-
-    async fn resume_one(&self, Interrupted { name, payment }: &Interrupted) {
-        let text = "castline ended while this call was under way; it may have been charged";
-        let (code, message) = ("interrupted".to_owned(), text.to_owned());
-        let kept = serde_json::from_str(payment)
-            .ok()
-            .and_then(|kept: StoredPayment| {
-                let image_url = kept.image_url.parse().ok()?;
-                let record = self.ledger.get(&name.key()).ok()??;
-                Some((kept, image_url, record.object_key?))
-            });
-        let Some((kept, image_url, object_key)) = kept else {
-            let price = self.price.expected();
-            self.settle(name, Outcome::InDoubt { code, message }, price, false)
-                .await;
-            return;
-        };
-        let call = PaidCall {
-            name: name.clone(),
-            request: EnrollRequest {
-                name: name.as_str().to_owned(),
-                image_url: PublicUrl::new(image_url),
-            },
-            object_key,
-            group_id: kept.group_id,
-        };
-        let open = Signed {
-            payment: kept.payment,
-            doubt: Some((code, message)),
-        };
-        self.pay(call, Some(Box::new(open))).await;
     }
 }
 

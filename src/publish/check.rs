@@ -1,4 +1,4 @@
-//! What a run needs of S3, tried once with an image of one pixel.
+//! Checks the S3 access that a run needs, with an image of one pixel.
 
 use bytes::Bytes;
 
@@ -12,23 +12,22 @@ const PIXEL: &[u8] =
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\r\
     IDATx\xdac8\xb1e\xc1\x7f\0\x07\x80\x03\x1c\xb2]s\xf4\0\0\0\0IEND\xaeB`\x82";
 
-/// How each of the three went that a run needs. Only what came before allows the next.
+/// The results of the three operations that a run needs. Each is tried only if the write succeeded.
 #[derive(Debug)]
 pub struct AccessCheck {
     /// Writing an object.
     pub write: Result<(), PublishError>,
-    /// Seeing it as the public does; `None` when nothing was written.
+    /// Reading it anonymously; `None` when nothing was written.
     pub read: Option<Result<(), ProbeError>>,
-    /// Deleting it; `None` when nothing was written. A run only needs it where objects don't stay.
+    /// Deleting it; `None` when nothing was written. A run needs this only when objects are temporary.
     pub delete: Option<Result<(), PublishError>>,
 }
 
 impl Publisher {
-    /// Writes an object of one pixel below the prefix, looks at it by `fetcher` as the public does, and
-    /// deletes it.
+    /// Writes an image of one pixel below the prefix, reads it anonymously with `fetcher`, and deletes it.
     pub async fn check_access(&self, fetcher: &Fetcher) -> AccessCheck {
         let mut code = [0; 16];
-        getrandom::fill(&mut code).expect("the operating system's randomness");
+        getrandom::fill(&mut code).expect("the operating system provides randomness");
         let folder = match self.settings.prefix.trim_matches('/') {
             "" => String::new(),
             folder => format!("{folder}/"),

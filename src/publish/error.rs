@@ -1,4 +1,4 @@
-//! Why an image can't be published, and whose fault it is.
+//! Errors of publishing: whether the setup or a single image is at fault.
 
 use std::error::Error;
 
@@ -9,16 +9,16 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 /// Why an image can't be published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Nothing can be published this way: bucket, credentials, region, endpoint or permission.
+    /// No image can be published, because of bucket, credentials, region, endpoint or permissions.
     #[error("{message}")]
     Setup {
         /// A fixed code.
         code: &'static str,
-        /// What is wrong, and the mend.
+        /// What is wrong, and how to fix it.
         message: String,
     },
     /// This image can't be published; others may.
-    #[error("S3 did not take the image: {message}")]
+    #[error("S3 did not accept the image: {message}")]
     Object {
         /// A fixed code.
         code: &'static str,
@@ -49,12 +49,12 @@ impl PublishError {
         }
     }
 
-    /// Whether no other image can be published either, so that the run may as well stop.
+    /// Whether other images can't be published either, so that the run should stop.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Setup { .. })
     }
 
-    /// What an error of the SDK means for the user of `bucket`, who needed `permission`.
+    /// Converts an SDK error of a request to `bucket` that needs `permission`.
     pub(super) fn from_sdk<E>(bucket: &str, permission: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -71,8 +71,8 @@ impl PublishError {
                     message.unwrap_or_default(),
                 )
             }
-            // The SDK has retried; a slow upload is this image's own trouble.
-            SdkError::TimeoutError(_) => Self::object("upload_timeout", "no answer in time"),
+            // The SDK has retried; a slow upload concerns this image only.
+            SdkError::TimeoutError(_) => Self::object("upload_timeout", "S3 did not respond in time"),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                 Self::object("upload_timeout", innermost(error))
             }
@@ -93,7 +93,7 @@ impl PublishError {
             ),
             SdkError::ResponseError(response) => {
                 let status = response.raw().status().as_u16();
-                let text = format!("an answer that is not S3's (HTTP {status}): check s3.endpoint");
+                let text = format!("the response is not from S3 (HTTP {status}): check s3.endpoint");
                 Self::setup("not_s3", text)
             }
             _ => Self::object("upload_failed", innermost(error)),
@@ -101,7 +101,7 @@ impl PublishError {
     }
 }
 
-/// What S3's own error codes mean.
+/// Converts an S3 error code.
 fn refused(bucket: &str, permission: &str, status: u16, code: &str, message: &str) -> PublishError {
     let shown = if code.is_empty() {
         format!("HTTP {status}")
@@ -115,21 +115,21 @@ fn refused(bucket: &str, permission: &str, status: u16, code: &str, message: &st
         }
         (_, "InvalidBucketName") => PublishError::setup(
             "no_bucket",
-            format!("{bucket:?} is not a name of a bucket: check s3.bucket"),
+            format!("{bucket:?} is not a valid bucket name: check s3.bucket"),
         ),
         (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
             let text =
-                format!("the AWS credentials have expired ({shown}): renew them, and run again to go on");
+                format!("the AWS credentials have expired ({shown}): renew them, and run again to continue");
             PublishError::setup("expired_credentials", text)
         }
         (_, "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "InvalidToken" | "InvalidSecurity") => {
             let text =
-                format!("S3 refuses the AWS credentials ({shown}): check the access key and its secret");
+                format!("S3 rejects the AWS credentials ({shown}): check the access key and its secret");
             PublishError::setup("bad_credentials", text)
         }
         (_, "RequestTimeTooSkewed") => PublishError::setup(
             "wrong_clock",
-            "this machine's clock is wrong: S3 takes at most 15 minutes",
+            "this machine's clock is wrong: S3 accepts a difference of at most 15 minutes",
         ),
         (
             _,
@@ -139,11 +139,12 @@ fn refused(bucket: &str, permission: &str, status: u16, code: &str, message: &st
             | "IllegalLocationConstraintException",
         )
         | (301 | 307, _) => {
-            let text = format!("bucket {bucket:?} is in another region ({shown}): set s3.region to it");
+            let text =
+                format!("bucket {bucket:?} is in another region ({shown}): set s3.region to that region");
             PublishError::setup("wrong_region", text)
         }
         (_, "AccountProblem" | "AllAccessDisabled" | "NotSignedUp" | "QuotaExceeded") => {
-            PublishError::setup("account", format!("S3 refuses the account ({shown}): {message}"))
+            PublishError::setup("account", format!("S3 rejects the account ({shown}): {message}"))
         }
         (401 | 403, _) => {
             let text = format!("S3 denies access to bucket {bucket:?} ({shown}): {permission} is needed");
@@ -154,7 +155,7 @@ fn refused(bucket: &str, permission: &str, status: u16, code: &str, message: &st
     }
 }
 
-/// The innermost cause of an error: the outer ones of the SDK say nothing.
+/// The innermost cause of an error: the outer errors of the SDK carry no details.
 fn innermost(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut next = error.source();

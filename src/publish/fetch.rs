@@ -1,4 +1,4 @@
-//! Fetches the images that a cast names by `https://` rather than by a path.
+//! Fetches the images that a cast gives as `https://` URLs rather than paths.
 
 use std::time::Duration;
 
@@ -8,14 +8,13 @@ use crate::net::anonymous::{AnonymousClient, Trouble, content_type, trouble};
 use crate::net::public_url::PublicUrl;
 use crate::net::tls::CertificateError;
 
-/// The largest image that is fetched, in bytes. Larger files of art exist, but not as something to show
-/// by a link.
+/// The largest image that is fetched, in bytes. Larger art files exist, but are rarely shared by link.
 pub const MAX_SOURCE_BYTES: usize = 64 << 20;
 
-/// The pauses before a second and a third try.
+/// The pauses before the second and third attempt.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Why an address gives no image. The query of the address, which may be a signature, is not shown.
+/// Why a URL gives no image. The URL's query, which may be a signature, is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{url}: {problem}")]
 pub struct FetchError {
@@ -31,28 +30,28 @@ impl FetchError {
     }
 }
 
-/// Asks for images as a stranger would: without credentials.
+/// Fetches images as an anonymous client: without credentials.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     pub(super) stranger: AnonymousClient,
 }
 
 impl Fetcher {
-    /// A fetcher; `allow_private` lets it ask this machine and its neighbours, and `ca_pem` is an extra root
-    /// certificate to trust.
+    /// A fetcher; `allow_private` permits loopback and private hosts, and `ca_pem` is an extra root certificate to
+    /// trust.
     ///
     /// # Errors
-    /// The extra root certificate is none.
+    /// `ca_pem` is not a usable certificate.
     pub fn new(allow_private: bool, ca_pem: Option<&[u8]>) -> Result<Self, CertificateError> {
         Ok(Self {
             stranger: AnonymousClient::new(allow_private, ca_pem)?,
         })
     }
 
-    /// The whole image at `url`, not yet looked at. What is a passing trouble is tried three times.
+    /// Downloads the image at `url`, without inspecting it. Transient errors are tried three times in all.
     ///
     /// # Errors
-    /// The address is not public `https://`, answers something else than 200 and an image, or gives more than
+    /// The URL is not public `https://`, the response is not 200 with an image, or it is larger than
     /// [`MAX_SOURCE_BYTES`].
     pub async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
         let url = PublicUrl::new(url.clone());
@@ -72,7 +71,7 @@ impl Fetcher {
     async fn once(&self, url: &PublicUrl) -> Result<Vec<u8>, Failure> {
         let mut response = self.stranger.get(url).await?;
         let kind = content_type(&response);
-        // Stores that were not told a type say that it is bytes; decoding shows what they are.
+        // Stores report generic bytes when no type was set at upload; decoding shows what they are.
         let pass = kind.starts_with("image/") || kind.is_empty() || kind.ends_with("/octet-stream");
         if !pass {
             return Err(Failure::lasting(
@@ -103,7 +102,7 @@ impl Fetcher {
     }
 }
 
-/// What one try came to.
+/// Why one attempt failed.
 struct Failure {
     code: &'static str,
     problem: String,
@@ -134,7 +133,7 @@ impl From<Trouble> for Failure {
         let (code, problem) = match trouble {
             Trouble::NotPublic(problem) => ("not_public", problem),
             Trouble::Unreachable(problem) => ("unreachable", format!("it can't be reached: {problem}")),
-            Trouble::Status(status) => ("http_status", format!("it answers {status}")),
+            Trouble::Status(status) => ("http_status", format!("it responds with {status}")),
         };
         Self {
             code,

@@ -1,17 +1,17 @@
-//! Names of published objects: the same bytes always get the same one, and nobody can guess it.
+//! Keys of published objects: stable for the same bytes, and impossible to guess.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// Bytes of the code that are kept: 128 bits can't be guessed, and are 32 digits.
+/// Bytes of the HMAC that are kept: 128 bits can't be guessed, and give 32 digits.
 const CODE: usize = 16;
 
-/// `prefix/` + HMAC-SHA256(`secret`, `prepared_sha256`), its first 16 bytes as hexadecimal digits, +
-/// `.extension`. A prefix with or without slashes at its ends names the same folder; an empty one none.
+/// The object key of an image: `prefix/` + the first 16 bytes of HMAC-SHA256(`secret`, `prepared_sha256`) in
+/// hexadecimal + `.extension`. Slashes at the ends of the prefix are ignored; an empty prefix means no folder.
 ///
-/// Content-addressed, so that a second upload of the same bytes costs nothing and the key says nothing of names
-/// and paths; keyed with a secret of the ledger, so that whoever has a copy of the art can't tell whether and
-/// where it is published.
+/// The key is content-addressed, so that uploading the same bytes again costs nothing and the key reveals no names
+/// or paths. It is keyed with a secret of the ledger, so that someone with a copy of the art can't find out whether
+/// and where it is published.
 pub fn object_key(prefix: &str, secret: &[u8; 32], prepared_sha256: &[u8; 32], extension: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
     mac.update(prepared_sha256);

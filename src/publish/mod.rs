@@ -1,8 +1,8 @@
-//! Gives a prepared image a public HTTPS URL on S3.
+//! Publishes prepared images on S3 under public HTTPS URLs.
 //!
 //! Keys are content-addressed and can't be guessed ([`object_key`]); [`Publisher::publish`] uploads once and
-//! overwrites nothing; [`Fetcher::probe`] looks at the result as a stranger would, before anything is paid for.
-//! [`Fetcher::fetch`] gets the images that a cast names by `https://`, under the same rules.
+//! overwrites nothing; [`Fetcher::probe`] requests the result as an anonymous client, before anything is paid for.
+//! [`Fetcher::fetch`] downloads the images that a cast gives as `https://` URLs, under the same rules.
 
 mod check;
 mod error;

@@ -1,4 +1,4 @@
-//! Looks at a published image as the API will: without credentials, before anything is paid for.
+//! Requests a published image as the API will: without credentials, before anything is paid for.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use super::fetch::Fetcher;
 use crate::net::anonymous::{Trouble, content_type, trouble};
 use crate::net::public_url::PublicUrl;
 
-/// The pauses before a second and a third look: a CDN may take a moment to see what is new.
+/// The pauses before the second and third attempt: a CDN may take a moment to serve a new object.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
-/// Why the API could not see an image. The signature of the address is not shown.
+/// Why the API could not fetch an image. The URL's signature is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{url} can't be seen by the public: {problem}")]
+#[error("{url} is not publicly readable: {problem}")]
 pub struct ProbeError {
     code: &'static str,
     url: String,
@@ -27,18 +27,18 @@ impl ProbeError {
         self.code
     }
 
-    /// Whether no other image of this bucket would be seen either, so that the run may as well stop.
+    /// Whether the other images of the bucket are unreadable too, so that the run should stop.
     pub fn is_fatal(&self) -> bool {
         self.fatal
     }
 }
 
 impl Fetcher {
-    /// Whether `url` gives an image to anyone: 200 over HTTPS from a public host, an image type, and bytes that
-    /// begin as a JPEG, PNG or WebP does. What is a passing trouble is tried three times.
+    /// Checks that `url` serves an image to anonymous clients: 200 over HTTPS from a public host, an image type, and
+    /// the first bytes of a JPEG, PNG or WebP. Transient errors are tried three times in all.
     ///
     /// # Errors
-    /// It does not; the message says what to mend.
+    /// The URL does not; the message says how to fix it.
     pub async fn probe(&self, url: &PublicUrl) -> Result<(), ProbeError> {
         let mut pauses = RETRY_PAUSES.iter();
         loop {
@@ -71,7 +71,9 @@ impl Fetcher {
         if is_picture(&head) {
             return Ok(());
         }
-        Err(Failure::NoPicture(format!("it says {kind}, but is none")))
+        Err(Failure::NoPicture(format!(
+            "its content type is {kind}, but its content is not an image that the API accepts"
+        )))
     }
 }
 
@@ -93,14 +95,20 @@ impl Failure {
             Self::Trouble(Trouble::Unreachable(problem)) => ("unreachable", problem, false),
             Self::Trouble(Trouble::Status(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))) => {
                 let hint = if url.signature().is_empty() {
-                    "let the public read the bucket's objects, name what does as s3.public_base_url, or set \
+                    "make the bucket's objects public, set s3.public_base_url to a public URL of the bucket, or set \
                      s3.presign_expiry"
                 } else {
-                    "the credentials that sign need s3:GetObject, and this machine's clock must be right"
+                    "the signing credentials need s3:GetObject, and this machine's clock must be correct"
                 };
-                ("access_denied", format!("it answers {status}; {hint}"), true)
+                (
+                    "access_denied",
+                    format!("it responds with {status}; {hint}"),
+                    true,
+                )
             }
-            Self::Trouble(Trouble::Status(status)) => ("http_status", format!("it answers {status}"), false),
+            Self::Trouble(Trouble::Status(status)) => {
+                ("http_status", format!("it responds with {status}"), false)
+            }
             Self::NoPicture(problem) => ("not_a_picture", problem, false),
         };
         ProbeError {
@@ -112,7 +120,7 @@ impl Failure {
     }
 }
 
-/// The first bytes of JPEG, PNG and WebP, the formats that the API takes.
+/// Whether `head` begins like JPEG, PNG or WebP, the formats that the API accepts.
 fn is_picture(head: &[u8]) -> bool {
     head.starts_with(b"\xff\xd8\xff")
         || head.starts_with(b"\x89PNG\r\n\x1a\n")

@@ -1,4 +1,4 @@
-//! Talks to S3: uploads once, never overwrites, and tells the public address.
+//! Uploads to S3: once, without overwriting, and returns the public URL.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use url::Url;
 use super::error::PublishError;
 use crate::net::public_url::PublicUrl;
 
-/// The longest that S3 lets a signature live.
+/// The longest validity of a signature that S3 allows.
 const LONGEST_PRESIGN: Duration = Duration::from_secs(7 * 24 * 3600);
-/// The API takes addresses shorter than this.
+/// The API accepts URLs shorter than this, in bytes.
 const LONGEST_URL: usize = 2048;
-/// How long one try of an upload may take: 10 MB at 1 Mbit/s are 80 s.
+/// Timeout of one upload attempt: 10 MB at 1 Mbit/s take 80 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pauses after 409: another upload of the same key is under way.
+/// The pauses after a 409, which means that another upload of the same key is in progress.
 const CONFLICT: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
@@ -38,34 +38,34 @@ const CONFLICT: [Duration; 3] = [
 pub struct PublishSettings {
     /// The bucket.
     pub bucket: String,
-    /// What object keys begin with: a folder, or nothing.
+    /// Prefix of object keys: a folder, or empty.
     pub prefix: String,
-    /// The bucket's region; when `None`, the AWS configuration's, or `us-east-1` at another endpoint than
+    /// The bucket's region; when `None`, the AWS configuration's, or `us-east-1` if the endpoint is not
     /// Amazon's.
     pub region: Option<String>,
-    /// Another S3 than Amazon's; when `None`, the AWS configuration's (`AWS_ENDPOINT_URL_S3`), or Amazon's.
+    /// Endpoint of an S3-compatible service; when `None`, the AWS configuration's (`AWS_ENDPOINT_URL_S3`), or Amazon's.
     pub endpoint: Option<Url>,
-    /// endpoint/bucket/key rather than bucket.endpoint/key.
+    /// Whether to address objects as endpoint/bucket/key rather than bucket.endpoint/key.
     pub force_path_style: bool,
-    /// Where the bucket is seen by the public, such as a CDN; its own address when `None`.
+    /// Public base URL of the bucket, such as a CDN; the bucket's own URL when `None`.
     pub public_base_url: Option<Url>,
-    /// Signed addresses that live so long, at most 7 days, instead of public ones. Temporary credentials end
-    /// them earlier.
+    /// Validity of signed URLs, at most 7 days, which are used instead of public ones if set. Temporary credentials
+    /// end it earlier.
     pub presign_expiry: Option<Duration>,
-    /// The `Cache-Control` header of objects; none when empty.
+    /// The `Cache-Control` header of objects; no header when empty.
     pub cache_control: String,
-    /// How often an upload is tried again after a passing trouble.
+    /// How often an upload is retried after a transient error.
     pub retries: u32,
-    /// An extra root certificate, PEM.
+    /// An extra root certificate to trust, in PEM.
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// Credentials that are given rather than found in the AWS chain: the sandbox's.
+/// Fixed credentials, used by the sandbox instead of the AWS chain.
 #[derive(Clone)]
 pub struct StaticCredentials(Credentials);
 
 impl StaticCredentials {
-    /// From an access key and its secret.
+    /// Credentials from an access key and its secret.
     pub fn new(access_key: &str, secret_key: &str) -> Self {
         Self(Credentials::new(access_key, secret_key, None, None, "castline"))
     }
@@ -78,24 +78,24 @@ pub struct Publisher {
     pub(super) settings: PublishSettings,
 }
 
-/// What is uploaded.
+/// An object to upload.
 struct Object<'a> {
     key: &'a str,
     content_type: &'a str,
     bytes: Bytes,
-    /// SHA-256, base64, as S3 writes it.
+    /// SHA-256 in base64, as in S3 headers.
     sha256: String,
 }
 
 impl Publisher {
-    /// A publisher. Without `credentials` the AWS chain is asked: environment, profile (with role assumption),
+    /// A publisher. Without `credentials` the AWS chain is used: environment, profile (with role assumption),
     /// web identity, container, instance; SSO and credential processes are not built in.
     ///
-    /// Settings are checked here, credentials are found, and one address is made, so that what would fail for
-    /// every image fails before the first.
+    /// Checks settings, finds credentials and builds one URL, so that an error that would affect every image occurs
+    /// before the first.
     ///
     /// # Errors
-    /// No region or no credentials are known, or a setting makes no sense.
+    /// There is no region or no credentials, or a setting is invalid.
     pub async fn new(
         settings: PublishSettings,
         credentials: Option<StaticCredentials>,
@@ -105,7 +105,7 @@ impl Publisher {
             |e: &dyn std::fmt::Display| PublishError::setup("bad_ca_file", format!("tls.ca_file: {e}"));
         let mut trust = TrustStore::default();
         if let Some(pem) = &settings.ca_pem {
-            // The SDK panics over what is no certificate.
+            // The SDK panics on an invalid certificate.
             crate::net::tls::extra_roots(pem).map_err(|e| bad_ca(&e))?;
             trust.add_pem_certificate(pem.clone());
         }
@@ -122,7 +122,7 @@ impl Publisher {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .timeout_config(timeouts)
-            // The one place where uploads are tried again: they carry If-None-Match, so that twice is once.
+            // The only place that retries uploads: they carry If-None-Match, so repeating one is harmless.
             .retry_config(RetryConfig::standard().with_max_attempts(settings.retries.saturating_add(1)));
         if let Some(region) = &settings.region {
             loader = loader.region(Region::new(region.clone()));
@@ -149,11 +149,11 @@ impl Publisher {
         Ok(publisher)
     }
 
-    /// Uploads an image under `key` unless it is there already, and tells where it is seen. `key` must tell its
-    /// content, as [`object_key`](super::object_key) does: what is there already is taken for the same.
+    /// Uploads an image under `key` unless it exists already, and returns its URL. `key` must identify the content,
+    /// as [`object_key`](super::object_key) does: an existing object is taken for the same image.
     ///
     /// # Errors
-    /// S3 can't be reached or refuses, or something else is there.
+    /// S3 is unreachable or refuses, or another object exists under `key`.
     pub async fn publish(
         &self,
         bytes: Bytes,
@@ -172,28 +172,29 @@ impl Publisher {
                 return self.address(key).await;
             }
             let Some(pause) = pauses.next() else {
-                let message = format!("{key} is being written by somebody else again and again (409)");
+                let message =
+                    format!("other uploads keep writing {key} at the same time (409): run again later");
                 return Err(PublishError::object("conflict", message));
             };
             tokio::time::sleep(*pause).await;
         }
     }
 
-    /// Uploads once. `false` when another upload of the same key was under way: ask again.
+    /// Uploads once. `false` when another upload of the same key was in progress: try again.
     async fn put(&self, object: &Object<'_>) -> Result<bool, PublishError> {
         let condition = || self.client.put_object().if_none_match("*");
         let sent = self.send(condition(), object).await;
         let Err(error) = sent else { return Ok(true) };
         let status = error.raw_response().map(|response| response.status().as_u16());
-        // A store may answer 412 and hang up while the image is still on its way: only the broken pipe is
-        // seen then. If the object is there and whole, nothing is wrong.
+        // A store may respond with 412 and hang up during the upload, so that only a broken pipe is seen. If the
+        // object exists and is complete, nothing is wrong.
         if status.is_none() && self.is_there(object).await.unwrap_or(false) {
             return Ok(true);
         }
         match (status, error.code().unwrap_or_default()) {
             (Some(412), _) => self.is_there(object).await,
             (Some(409), _) => Ok(false),
-            // Some stores don't know the condition. The key tells the content, so that nothing is lost.
+            // Some stores don't support the condition. The key identifies the content, so nothing is lost.
             (Some(501), _) | (_, "NotImplemented") => {
                 if self.is_there(object).await? {
                     return Ok(true);
@@ -203,11 +204,11 @@ impl Publisher {
                 Ok(true)
             }
             (_, "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch") => {
-                // Some stores keep what they have refused; the next upload would take it for the image.
+                // Some stores keep the rejected object; the next upload would take it for the image.
                 let _ = self.delete(object.key).await;
                 Err(PublishError::object(
                     "damaged_on_the_way",
-                    "its bytes were changed on the way; try again",
+                    "the image was damaged in transit: run again",
                 ))
             }
             _ => Err(self.access_error("s3:PutObject", &error)),
@@ -227,15 +228,15 @@ impl Publisher {
             .key(object.key)
             .content_type(object.content_type)
             .set_cache_control(cache_control.cloned())
-            // Told as a header, the store checks what it got, and the SDK sends no checksum trailer, which
-            // many stores that speak S3 don't understand.
+            // With a checksum header the store verifies the upload, and the SDK sends no checksum trailer, which many
+            // S3-compatible stores don't support.
             .checksum_sha256(&object.sha256)
             .body(object.bytes.clone().into())
             .send()
             .await
     }
 
-    /// Whether the object is there, whole. Where it may not be looked at, the key is trusted: the probe follows.
+    /// Whether the object exists and is complete. Without permission to read it, the key is trusted: the probe follows.
     async fn is_there(&self, object: &Object<'_>) -> Result<bool, PublishError> {
         let head = self
             .client
@@ -266,21 +267,21 @@ impl Publisher {
             return Ok(true);
         }
         let message = format!(
-            "something else is already at {}: delete it and run again",
+            "another object already exists at {}: delete it and run again",
             object.key
         );
         Err(PublishError::object("other_object_there", message))
     }
 
-    /// Where the object `key` is seen; signed afresh where addresses are signed. Nothing is sent.
+    /// The public URL of the object `key`, freshly signed if URLs are signed. Nothing is sent.
     ///
     /// # Errors
-    /// It is no address for the API: not `https://`, too long; or there are no credentials to sign with.
+    /// The URL is not `https://` or too long for the API, or there are no credentials to sign with.
     pub async fn address(&self, key: &str) -> Result<PublicUrl, PublishError> {
         let url = match (&self.settings.public_base_url, self.settings.presign_expiry) {
             (Some(base), None) => below(base, key),
             (None, None) => {
-                // The SDK knows best where a bucket is: regions, partitions, dots in names, endpoints.
+                // The SDK knows the URL of a bucket best: regions, partitions, dots in names, endpoints.
                 let mut url = self.presigned(key, Duration::from_secs(60)).await?;
                 url.set_query(None);
                 url
@@ -289,15 +290,15 @@ impl Publisher {
         };
         if url.scheme() != "https" {
             let message = format!(
-                "objects would be seen at {}://…, but the API takes only https://: set s3.public_base_url",
+                "objects would be public at {}://…, but the API accepts only https://: set s3.public_base_url",
                 url.scheme()
             );
             return Err(PublishError::setup("not_https", message));
         }
         if url.as_str().len() >= LONGEST_URL {
             let message = format!(
-                "the signed address has {} characters, and the API takes fewer than {LONGEST_URL}: sign with \
-                 long-lived credentials (temporary ones put their token into the address), or use public addresses",
+                "the signed URL has {} characters, but the API accepts fewer than {LONGEST_URL}: sign with long-lived \
+                 credentials (temporary ones put their token into the URL), or use public URLs",
                 url.as_str().len()
             );
             return Err(PublishError::setup("url_too_long", message));
@@ -317,15 +318,15 @@ impl Publisher {
         url.map_err(|e| {
             PublishError::setup(
                 "bad_endpoint",
-                format!("the bucket has no address: {e}; check s3.endpoint"),
+                format!("the bucket has no valid URL: {e}; check s3.endpoint"),
             )
         })
     }
 
-    /// Deletes the object `key`; one that is not there is deleted already.
+    /// Deletes the object `key`; a missing object is not an error.
     ///
     /// # Errors
-    /// S3 can't be reached or refuses.
+    /// S3 is unreachable or refuses.
     pub async fn delete(&self, key: &str) -> Result<(), PublishError> {
         let delete = self.client.delete_object().bucket(&self.settings.bucket).key(key);
         match delete.send().await {
@@ -347,7 +348,7 @@ impl Publisher {
     }
 }
 
-/// What can be known to be wrong before anything is asked.
+/// Checks the settings that can be validated without a request.
 fn check(settings: &PublishSettings) -> Result<(), PublishError> {
     let bucket = &settings.bucket;
     if bucket.is_empty()
@@ -357,7 +358,7 @@ fn check(settings: &PublishSettings) -> Result<(), PublishError> {
     {
         return Err(PublishError::setup(
             "no_bucket",
-            format!("{bucket:?} is not a name of a bucket: check s3.bucket"),
+            format!("{bucket:?} is not a valid bucket name: check s3.bucket"),
         ));
     }
     if settings
@@ -366,7 +367,7 @@ fn check(settings: &PublishSettings) -> Result<(), PublishError> {
     {
         return Err(PublishError::setup(
             "bad_presign_expiry",
-            "s3.presign_expiry: S3 signs for at least a second and at most 7 days (168h)",
+            "s3.presign_expiry must be at least a second and at most 7 days (168h)",
         ));
     }
     let folders = settings.prefix.trim_matches('/');
@@ -377,7 +378,7 @@ fn check(settings: &PublishSettings) -> Result<(), PublishError> {
         return Err(PublishError::setup(
             "bad_prefix",
             format!(
-                "s3.prefix {:?}: write folders such as cast/portraits",
+                "s3.prefix {:?} is invalid: use folders such as cast/portraits",
                 settings.prefix
             ),
         ));
@@ -387,14 +388,14 @@ fn check(settings: &PublishSettings) -> Result<(), PublishError> {
         if base.scheme() != "https" || base.password().is_some() || !plain {
             return Err(PublishError::setup(
                 "bad_public_base_url",
-                "s3.public_base_url must be plain https://host/path: no user, no query",
+                "s3.public_base_url must be a plain https://host/path: no user, no query",
             ));
         }
     }
     Ok(())
 }
 
-/// `base` + `/` + `key`, with every byte that is not plain percent-encoded: S3 reads a bare `+` as a space.
+/// `base` + `/` + `key`, with all bytes but unreserved ones percent-encoded: S3 decodes a bare `+` as a space.
 fn below(base: &Url, key: &str) -> Url {
     let encoded: String = key
         .bytes()

@@ -1,4 +1,4 @@
-//! Addresses and settings; no server is asked.
+//! Tests of URLs and settings, without a server.
 
 use super::*;
 
@@ -45,7 +45,7 @@ async fn objects_are_seen_where_the_settings_say() {
             |s| s.region = Some("cn-north-1".to_owned()),
             "https://cast.s3.cn-north-1.amazonaws.com.cn/a%20b/%C3%A9%2B.jpg",
         ),
-        // No certificate at Amazon fits a bucket with dots.
+        // Amazon's certificates don't cover buckets with dots.
         (
             |s| s.bucket = "my.cast".to_owned(),
             "https://s3.eu-central-1.amazonaws.com/my.cast/a%20b/%C3%A9%2B.jpg",

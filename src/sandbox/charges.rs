@@ -1,4 +1,4 @@
-//! What was charged: every paid call that went through, in order, also in a file.
+//! The charges: every paid call that succeeded, in order, also in a file.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,36 +9,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::util::money::Usd;
 
-/// One enrollment that was paid for, and the permanent asset that came of it.
+/// One paid enrollment, and its permanent asset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Charge {
-    /// 1, 2, 3, … in the order in which they were charged.
+    /// The number of the charge: 1, 2, 3, …
     pub seq: u64,
-    /// RFC 3339, UTC.
+    /// The time of the charge, RFC 3339 in UTC.
     pub time: String,
-    /// `portrait/enroll` or `realface/enroll`.
+    /// The paid call: `portrait/enroll` or `realface/enroll`.
     pub endpoint: String,
     /// The character's name, as it was sent.
     pub name: String,
-    /// The image, without the query of the URL (a presigned URL's signature is a secret).
+    /// The image's URL without its query (a presigned URL's signature is a secret).
     pub image_url: String,
     /// The liveness session, for a real actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<String>,
-    /// The asset.
+    /// The asset id.
     pub asset_id: String,
-    /// What it cost.
+    /// The price.
     pub price_usd: Usd,
     /// The address that paid, in wallet mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payer: Option<String>,
-    /// The settlement, in wallet mode.
+    /// The hash of the settlement's transaction, in wallet mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx_hash: Option<String>,
-    /// The nonce of the authorization that paid, in wallet mode.
+    /// The nonce of the payment's authorization, in wallet mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// Whether the sandbox knows that the caller was not told the asset id.
+    /// Whether the sandbox knows that the caller did not receive the asset id.
     pub reply_lost: bool,
 }
 
@@ -50,8 +50,8 @@ enum Line {
     Lost { seq: u64, reply_lost: bool },
 }
 
-/// The charges so far. A charge is in the file before its reply is built, so that it outlives a sandbox
-/// that is killed, too.
+/// The charges so far. A charge is written to the file before its reply is built, so that it survives a sandbox that is
+/// killed.
 pub(super) struct ChargeBook(Mutex<Inner>);
 
 struct Inner {
@@ -60,7 +60,7 @@ struct Inner {
 }
 
 impl ChargeBook {
-    /// Opens `charges.ndjson` and goes on where it ends.
+    /// Opens `charges.ndjson` and continues at its end.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::options().create(true).append(true).read(true).open(path)?;
         let mut charges: Vec<Charge> = Vec::new();
@@ -88,7 +88,7 @@ impl ChargeBook {
         Ok(charge)
     }
 
-    /// Notes that the caller was gone before the reply to charge `seq`, or has it after all.
+    /// Records that the caller was gone before the reply to charge `seq`, or received it after all.
     pub(super) fn lost(&self, seq: u64, reply_lost: bool) {
         let mut inner = self.lock();
         set_lost(&mut inner.charges, seq, reply_lost);
@@ -103,7 +103,7 @@ impl ChargeBook {
         self.lock().charges.len() as u64
     }
 
-    /// The charges that `keep` picks.
+    /// The charges that `keep` selects.
     pub(super) fn filter(&self, keep: impl Fn(&Charge) -> bool) -> Vec<Charge> {
         self.lock()
             .charges
@@ -123,7 +123,7 @@ fn set_lost(charges: &mut [Charge], seq: u64, lost: bool) {
 fn write_line(file: &mut File, line: &Line) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
-    // One write: it is the operating system's from here on, whatever becomes of this process.
+    // One write: after it the operating system has the data, even if this process is killed.
     file.write_all(&text)
 }
 

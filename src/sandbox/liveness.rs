@@ -1,4 +1,4 @@
-//! Liveness sessions of real actors: init, the phone's part, and what status tells.
+//! Liveness sessions of real actors: init, the phone's part, and the reported status.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,23 +8,23 @@ use serde::Deserialize;
 use super::faults::Window;
 use super::options::Liveness;
 
-/// Where a session stands.
+/// The stage of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Stage {
-    /// The link is out.
+    /// The link was issued.
     Pending,
     /// The page behind the link is open.
     InProgress,
-    /// Alive.
+    /// The check has passed.
     Completed,
-    /// Not convinced.
+    /// The check has failed.
     Failed,
-    /// Too late.
+    /// The link has expired.
     Expired,
 }
 
-/// One session.
+/// A liveness session.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) name: String,
@@ -50,7 +50,7 @@ impl Sessions {
         }
     }
 
-    /// A new session under its group id, or how long to wait for one.
+    /// Begins a session and returns its group id, or how long to wait before one may begin.
     pub(super) fn init(
         &mut self,
         now: Instant,
@@ -74,7 +74,7 @@ impl Sessions {
         self.options.expiry
     }
 
-    /// A session and its stage at this moment.
+    /// A session and its current stage.
     pub(super) fn get(&mut self, now: Instant, group_id: &str) -> Option<(&Session, Stage)> {
         let session = self.sessions.get_mut(group_id)?;
         if matches!(session.stage, Stage::Pending | Stage::InProgress) {
@@ -92,7 +92,7 @@ impl Sessions {
         Some((&*session, session.stage))
     }
 
-    /// What a phone does, or a test. A session that is over stays as it is, unless `force`d.
+    /// Advances a session, for a phone or a test. A session that is over remains unchanged, unless `force`d.
     pub(super) fn advance(&mut self, now: Instant, group_id: &str, to: Stage, force: bool) -> Option<Stage> {
         let (_, stage) = self.get(now, group_id)?;
         let session = self.sessions.get_mut(group_id)?;

@@ -1,4 +1,4 @@
-//! One line per request, and the last ones in memory so that a test can measure a client's rate.
+//! The request log: one line per request, and the last ones in memory so that a test can measure a client's rate.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,29 +11,29 @@ use serde::Serialize;
 
 use super::faults::FaultKind;
 
-/// So many requests are kept in memory; older ones are only in the file.
+/// The number of requests that are kept in memory; older ones are only in the file.
 const KEPT: usize = 100_000;
 
-/// A request as it arrived, and what became of it.
+/// A request as it arrived, and its result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RequestRecord {
-    /// Arrival, milliseconds since the sandbox started, by a clock that never jumps.
+    /// Arrival, milliseconds since the sandbox started, by a monotonic clock.
     pub at_ms: f64,
     /// `api` or `s3`.
     pub server: &'static str,
     /// The HTTP method.
     pub method: String,
-    /// The path without its query. S3 keys are left out of what is kept in memory: `/bucket/…`.
+    /// The path without its query. S3 keys are omitted in memory: `/bucket/…`.
     pub path: String,
-    /// The status replied, or none when the connection ended first.
+    /// The HTTP status of the reply; `None` if the connection ended first.
     pub status: Option<u16>,
     /// Milliseconds from arrival to reply.
     pub ms: f64,
-    /// The fault that was played.
+    /// The fault that was applied.
     pub fault: Option<FaultKind>,
 }
 
-/// The most requests that arrived within any window of this length: what a client's pacing is measured by.
+/// The most requests that arrived within any window of this length: a measure of a client's pacing.
 pub fn busiest(requests: &[RequestRecord], window: Duration) -> usize {
     let window = window.as_secs_f64() * 1e3;
     let mut at: Vec<f64> = requests.iter().map(|request| request.at_ms).collect();
@@ -42,7 +42,7 @@ pub fn busiest(requests: &[RequestRecord], window: Duration) -> usize {
     (0..at.len()).map(within).max().unwrap_or(0)
 }
 
-/// Where the lines go.
+/// The destination of the log.
 pub(super) enum LogTarget<'a> {
     File(&'a Path),
     Stdout,
@@ -74,8 +74,8 @@ impl RequestLog {
         }))
     }
 
-    /// To be called when a request arrives. Its line is written when the returned guard is finished or
-    /// dropped: a request whose connection is cut is logged too.
+    /// Records the arrival of a request. Its line is written when the returned guard is finished or dropped: a request
+    /// whose connection is cut is logged too.
     pub(super) fn arrive(self: &Arc<Self>, server: &'static str, method: &str, path: &str) -> Arrival {
         Arrival {
             log: self.clone(),
@@ -117,7 +117,7 @@ impl RequestLog {
         .unwrap_or_default();
         line.push(b'\n');
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        // A stand-in whose log can't be written still answers.
+        // A sandbox whose log can't be written still answers.
         let _ = inner.out.write_all(&line).and_then(|()| inner.out.flush());
         if inner.recent.len() == KEPT {
             inner.recent.pop_front();
@@ -135,7 +135,7 @@ impl RequestLog {
     }
 }
 
-/// Where the code that plays a fault says which one; found among the request's extensions.
+/// Records the fault of a request, by the code that applies it; found among the request's extensions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tag(Arc<OnceLock<FaultKind>>);
 
@@ -145,7 +145,7 @@ impl Tag {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 pub(super) struct Arrival {
     log: Arc<RequestLog>,
     at: Instant,

@@ -1,4 +1,4 @@
-//! Stand-ins for the paid API and for S3, over real HTTPS on this machine.
+//! Simulations of the paid API and of S3, over real HTTPS on this machine.
 //!
 //! ```text
 //!  castline ──HTTPS──▶ api/   keys, checks, liveness, charges ──▶ charges.ndjson
@@ -7,10 +7,10 @@
 //!      └────HTTPS──▶  s3.rs   s3s + s3s-fs: signatures checked, objects in a folder
 //! ```
 //!
-//! Nothing listens beyond loopback, nothing is fetched from beyond it, and every certificate and key is made
-//! for one start. What a sandbox enrolls says so: `ta_pt_sandbox_…`, `ta_rf_sandbox_…`.
+//! Nothing listens beyond loopback, nothing is fetched from beyond it, and every certificate and key is created for
+//! one start. Asset ids of a sandbox show it: `ta_pt_sandbox_…`, `ta_rf_sandbox_…`.
 //!
-//! Names may repeat: as at the real service, every paid call costs and makes another permanent asset. That is
+//! Names may repeat: like at the real service, every paid call costs and creates another permanent asset. That is
 //! what the tests of "never pay twice" count, in [`Sandbox::charges`] or at `GET /_sandbox/charges`.
 
 mod api;
@@ -20,6 +20,7 @@ mod liveness;
 mod log;
 mod net;
 mod options;
+mod reply;
 mod picture;
 mod s3;
 mod serve;
@@ -41,14 +42,15 @@ use url::Url;
 pub use charges::Charge;
 pub use faults::{FaultKind, Faults};
 pub use log::{RequestRecord, busiest};
-pub use options::{Dialect, ErrorShape, Liveness, SandboxError, SandboxOptions};
+pub use options::{Dialect, Liveness, SandboxError, SandboxOptions};
+pub use reply::ErrorShape;
 pub use serve::{ServeOptions, Shell, serve};
 pub use tls::install_provider;
 
 use api::Shared;
 use log::{LogTarget, RequestLog};
 
-/// The one bucket.
+/// The name of the only bucket.
 const BUCKET: &str = "castline-sandbox";
 /// The region that requests are signed for.
 const REGION: &str = "us-east-1";
@@ -176,22 +178,22 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
 }
 
 impl Sandbox {
-    /// `https://localhost:PORT/v1/marketplace`
+    /// The base URL of the API, `https://localhost:PORT/v1/marketplace`.
     pub fn api_base_url(&self) -> Url {
         self.at("v1/marketplace")
     }
 
-    /// The same API where BlockRun has it: `https://localhost:PORT/api/v1`
+    /// The base URL of the same API at BlockRun's path, `https://localhost:PORT/api/v1`.
     pub fn blockrun_base_url(&self) -> Url {
         self.at("api/v1")
     }
 
-    /// The sandbox's address with the path of `real`, an API's own address.
+    /// The sandbox's address with the path of `real`, the address of an API.
     pub fn base_url_like(&self, real: &Url) -> Url {
         self.at(real.path())
     }
 
-    /// `https://localhost:PORT/_sandbox`, where charges, requests, faults and sessions can be seen and set.
+    /// The address of charges, requests, faults and sessions, `https://localhost:PORT/_sandbox`.
     pub fn control_url(&self) -> Url {
         self.at("_sandbox")
     }
@@ -200,12 +202,12 @@ impl Sandbox {
         self.shared.base.join(path).expect("a path under a base")
     }
 
-    /// `https://localhost:PORT`; buckets are in the path.
+    /// The endpoint of S3, `https://localhost:PORT`; buckets are in the path.
     pub fn s3_endpoint(&self) -> Url {
         self.s3_endpoint.clone()
     }
 
-    /// The one bucket there is.
+    /// The name of the only bucket.
     pub fn bucket(&self) -> &str {
         BUCKET
     }
@@ -230,7 +232,7 @@ impl Sandbox {
         &self.shared.api_key
     }
 
-    /// The private key of a wallet, made for this start. It holds what every wallet holds here.
+    /// The private key of a wallet, created for this start. It has the balance of every wallet here.
     pub fn wallet_key(&self) -> &str {
         &self.wallet_key
     }
@@ -240,17 +242,17 @@ impl Sandbox {
         return self.shared.bank.is_some();
     }
 
-    /// The authority to trust, PEM.
+    /// The certificate authority to trust, PEM.
     pub fn ca_pem(&self) -> &[u8] {
         self.ca_pem.as_bytes()
     }
 
-    /// The same in a file.
+    /// The path of a file with [`ca_pem`](Self::ca_pem).
     pub fn ca_file(&self) -> &Path {
         &self.ca_file
     }
 
-    /// Every charge so far, in order, with those of earlier sandboxes in the same folder.
+    /// Every charge so far, in order, including those of earlier sandboxes in the same folder.
     pub fn charges(&self) -> Vec<Charge> {
         self.shared.book.all()
     }
@@ -260,7 +262,7 @@ impl Sandbox {
         self.shared.log.recent()
     }
 
-    /// What an address still holds; nothing where no wallets are taken.
+    /// The current balance of an address; zero if wallets are not accepted.
     pub fn balance(&self, address: alloy_primitives::Address) -> crate::util::money::Usd {
         self.shared
             .bank
@@ -268,12 +270,12 @@ impl Sandbox {
             .map_or(crate::util::money::Usd::ZERO, |bank| bank.balance(address))
     }
 
-    /// From now on these faults, with a script and counts that start over.
+    /// Replaces the faults, and restarts the script and the counts.
     pub fn set_faults(&self, faults: Faults) -> Result<(), SandboxError> {
         Ok(self.shared.faults.replace(faults)?)
     }
 
-    /// Stops both servers; connections end where they are.
+    /// Stops both servers; open connections are cut.
     pub async fn stop(mut self) {
         self.servers.shutdown().await;
     }
@@ -301,6 +303,6 @@ fn local_url(sockets: &[TcpListener]) -> Url {
 /// `N` random bytes as hexadecimal digits.
 fn random_hex<const N: usize>() -> String {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system's randomness");
+    getrandom::fill(&mut bytes).expect("the operating system provides random numbers");
     hex::encode(bytes)
 }

@@ -18,21 +18,21 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// How a connection ends before its time.
+/// How a connection is cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
     /// A TCP reset: the peer sees "connection reset".
     Reset,
-    /// An orderly end without a reply: the peer sees "closed before the message was complete".
+    /// A normal close without a reply: the peer sees "closed before the message was complete".
     Close,
 }
 
-/// A hold on the connection that a request came by, found among the request's extensions.
+/// A handle on the connection of a request, found among the request's extensions.
 #[derive(Debug, Clone)]
 pub(super) struct Wire(mpsc::UnboundedSender<Cut>);
 
 impl Wire {
-    /// Ends the connection; never returns, since the request goes with it.
+    /// Ends the connection; never returns, since the request ends with it.
     pub(super) async fn cut(&self, how: Cut) -> Infallible {
         let _ = self.0.send(how);
         std::future::pending().await
@@ -41,7 +41,7 @@ impl Wire {
 
 /// Loopback sockets of one port: IPv4, and IPv6 where the machine has it.
 ///
-/// `localhost` means either, and a client that tries the other first would wait for nothing.
+/// `localhost` means either, and a client that tries the missing one first would wait for nothing.
 pub(super) async fn listen(port: u16) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
     let mut tries = if port == 0 { 20 } else { 1 };
     loop {
@@ -55,7 +55,7 @@ pub(super) async fn listen(port: u16) -> Result<Vec<TcpListener>, (SocketAddr, i
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, chosen));
         match TcpListener::bind(v6).await {
             Ok(v6) => return Ok(vec![v4, v6]),
-            // Someone else's port there: a client that asks for localhost would reach a stranger.
+            // Another process has this port: a client that asks for localhost would reach it instead.
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
                 if tries == 0 {
                     return Err((v6, e));
@@ -66,10 +66,10 @@ pub(super) async fn listen(port: u16) -> Result<Vec<TcpListener>, (SocketAddr, i
     }
 }
 
-/// Serves until the returned future is dropped, which ends every connection too.
+/// Serves until the returned future is dropped, which also ends every connection.
 ///
-/// `refuse` is asked for each connection; when it says yes, the connection is reset before the TLS
-/// handshake, which a client can tell from a request that was sent.
+/// `refuse` is called for each connection; if it returns true, the connection is reset before the TLS handshake,
+/// which a client can distinguish from a request that was sent.
 pub(super) async fn serve<H, F, R>(listener: TcpListener, tls: Arc<ServerConfig>, refuse: R, handle: H)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -85,7 +85,7 @@ where
                 Ok((tcp, _)) => {
                     connections.spawn(connection(tcp, tls.clone(), handle.clone()));
                 }
-                // Out of file descriptors, most likely: let some go.
+                // Probably out of file descriptors: wait until some are closed.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -108,7 +108,7 @@ where
         async { Ok::<_, Infallible>(reply.await) }
     });
     let mut http = http1::Builder::new();
-    // An idle connection stays: closing it under a client's next request would be a fault of our own.
+    // An idle connection is kept: closing it under a client's next request would be our own fault.
     http.header_read_timeout(None);
     let mut connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::select! {
@@ -125,7 +125,7 @@ where
     }
 }
 
-/// With no time to linger, dropping the socket sends a reset instead of an orderly end.
+/// Resets a connection: without time to linger, dropping the socket sends a reset instead of a normal close.
 fn reset(tcp: &TcpStream) {
     let _ = tcp.set_zero_linger();
 }

@@ -1,4 +1,4 @@
-//! What a sandbox can be asked to be.
+//! The options of a sandbox.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
+use super::reply::ErrorShape;
 use crate::util::money::Usd;
 
-/// Which of the two descriptions of the API the stand-in follows.
+/// The description of the API that the sandbox follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Dialect {
     /// The 2025 reference: verification_url, expires_at, completed, liveness_verified
@@ -23,33 +24,13 @@ pub enum Dialect {
     D2026,
 }
 
-/// How the body of an error reply is built. Gateways differ, and a client must read them all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ErrorShape {
-    /// `{"error":{"code","message"}}`, the default of the 2025 dialect.
-    Nested,
-    /// `{"error","code","message"}`, the default of the 2026 dialect.
-    Flat,
-    /// `{"error":"code: message"}`.
-    Text,
-    /// `{"message":"code: message"}`.
-    Message,
-    /// `{"success":false,"message":"code: message"}`.
-    Success,
-    /// An HTML page, as a proxy in front of the API would send.
-    Plain,
-    /// Each of the above in turn, reply by reply.
-    Rotate,
-}
-
-/// How a liveness session of a real actor runs.
+/// The options of liveness sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Liveness {
-    /// How long a link lives unless it is completed: 120 s at the real API.
+    /// How long a link is valid unless it is completed: 120 s at the real API.
     pub expiry: Duration,
-    /// Complete by itself so long after `init`; otherwise only on demand, by the button on the page behind
-    /// the link or by `POST /_sandbox/liveness/{group_id}`.
+    /// The delay after `init` at which a session completes by itself; otherwise it completes only on demand, by the
+    /// button on the page behind the link or by `POST /_sandbox/liveness/{group_id}`.
     pub complete_after: Option<Duration>,
     /// `init` calls allowed in [`Self::init_window`]: 10 an hour at the real API.
     pub init_limit: usize,
@@ -68,11 +49,11 @@ impl Default for Liveness {
     }
 }
 
-/// What a sandbox can be asked to be. [`SandboxOptions::new`] gives the defaults.
+/// The options of a sandbox. [`SandboxOptions::new`] gives the defaults.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// Where objects, `ca.pem`, `charges.ndjson` and `requests.ndjson` go. Created when missing. The charges
-    /// that an earlier sandbox left in it are kept: its assets are permanent, like the real ones.
+    /// The folder of objects, `ca.pem`, `charges.ndjson` and `requests.ndjson`. Created if missing. The charges of an
+    /// earlier sandbox in it are kept: its assets are permanent, like the real ones.
     pub dir: PathBuf,
     /// TCP port of the API on loopback; 0 takes a free one.
     pub api_port: u16,
@@ -84,13 +65,13 @@ pub struct SandboxOptions {
     pub errors: Option<ErrorShape>,
     /// The price of one enrollment.
     pub price: Usd,
-    /// Whether objects can be read without credentials. Off, only presigned URLs can.
+    /// Whether objects can be read without credentials. If not, only presigned URLs can read them.
     pub anonymous_read: bool,
-    /// How liveness sessions run.
+    /// The options of liveness sessions.
     pub liveness: Liveness,
     /// What goes wrong, and how often. Can be changed while it runs.
     pub faults: Faults,
-    /// The request log, one NDJSON line each; `requests.ndjson` in [`Self::dir`] when `None`.
+    /// The path of the request log, one NDJSON line each; `requests.ndjson` in [`Self::dir`] when `None`.
     pub log: Option<PathBuf>,
     /// The API key to expect; a random one when `None`.
     pub api_key: Option<String>,
@@ -99,7 +80,7 @@ pub struct SandboxOptions {
 }
 
 impl SandboxOptions {
-    /// The defaults, in a folder of one's own.
+    /// The defaults, in the given folder.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -125,32 +106,32 @@ impl SandboxOptions {
     }
 }
 
-/// The sandbox could not be started, or could not go on.
+/// The sandbox could not be started, or could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// A file or folder of the sandbox.
+    /// A file or folder of the sandbox can't be used.
     #[error("sandbox: cannot use {}: {source}", path.display())]
     File {
-        /// Which one.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A port that is taken, or no loopback interface.
+    /// A port is taken, or there is no loopback interface.
     #[error("sandbox: cannot listen on {addr}: {source} — choose another port, or 0 for a free one")]
     Listen {
-        /// Where it was to listen.
+        /// The address to listen on.
         addr: SocketAddr,
-        /// Why it can't.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The throw-away certificates.
-    #[error("sandbox: cannot make its certificates: {0}")]
+    /// The throw-away certificates can't be created.
+    #[error("sandbox: cannot create its certificates: {0}")]
     Tls(String),
     /// The folder of objects can't be served.
     #[error("sandbox: cannot serve its objects: {0}")]
     S3(String),
-    /// A list or file of faults that can't be read.
+    /// A list or file of faults can't be used.
     #[error("sandbox faults: {0}")]
     Faults(#[from] super::faults::FaultsError),
 }

@@ -1,5 +1,5 @@
-//! The sandbox looks at an image as the real service does: it fetches the URL itself, over HTTPS and
-//! without credentials, and refuses what API.md's limits refuse.
+//! Checks an image as the real service does: fetches the URL itself, over HTTPS and without credentials, and rejects
+//! what exceeds API.md's limits.
 
 use std::io::Cursor;
 use std::net::IpAddr;
@@ -8,18 +8,18 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use url::{Host, Url};
 
-/// The API's limit on the file.
+/// The API's limit on the size of the file, in bytes.
 const MAX_BYTES: usize = 10 * 1024 * 1024;
-/// The API's limits on each side, pixels.
+/// The API's limits on each side, in pixels.
 const SIDES: std::ops::RangeInclusive<u32> = 300..=6000;
 /// The API's limits on width / height.
 const RATIO: std::ops::RangeInclusive<f64> = 0.4..=2.5;
-/// Longer URLs are refused.
+/// The longest URL that is accepted.
 const MAX_URL: usize = 2048;
-/// How many redirects are followed.
+/// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// Fetches images from this machine, trusting the sandbox's own authority and no other.
+/// Fetches images from this machine; trusts only the sandbox's own authority.
 pub(super) struct Fetcher(reqwest::Client);
 
 impl Fetcher {
@@ -35,7 +35,7 @@ impl Fetcher {
             .map(Self)
     }
 
-    /// `Err` says why the real service would answer `invalid_image_url`.
+    /// Checks an image; `Err` says why the real service would reply `invalid_image_url`.
     pub(super) async fn look(&self, image_url: &str) -> Result<(), String> {
         let mut url = check_url(image_url)?;
         for _ in 0..=MAX_REDIRECTS {
@@ -51,7 +51,9 @@ impl Fetcher {
                     .get(LOCATION)
                     .and_then(|to| to.to_str().ok())
                     .unwrap_or_default();
-                let next = url.join(next).map_err(|_| "redirects to no URL".to_owned())?;
+                let next = url
+                    .join(next)
+                    .map_err(|_| "redirects to an invalid URL".to_owned())?;
                 url = check_url(next.as_str())?;
                 continue;
             }
@@ -76,7 +78,7 @@ impl Fetcher {
             while let Some(chunk) = reply
                 .chunk()
                 .await
-                .map_err(|e| format!("broke off: {}", cause(&e)))?
+                .map_err(|e| format!("was cut off: {}", cause(&e)))?
             {
                 if bytes.len() + chunk.len() > MAX_BYTES {
                     return Err("is larger than 10 MB".to_owned());
@@ -102,12 +104,12 @@ fn cause(error: &reqwest::Error) -> String {
     }
 }
 
-/// HTTPS, short enough, and on this machine: the sandbox never reaches out.
+/// Checks that a URL is HTTPS, short enough, and on this machine: the sandbox never accesses other hosts.
 fn check_url(text: &str) -> Result<Url, String> {
     if text.len() >= MAX_URL {
         return Err(format!("is longer than {MAX_URL} characters"));
     }
-    let url = Url::parse(text).map_err(|e| format!("is no URL: {e}"))?;
+    let url = Url::parse(text).map_err(|e| format!("is not a URL: {e}"))?;
     if url.scheme() != "https" {
         return Err("is not https".to_owned());
     }
@@ -121,7 +123,7 @@ fn check_url(text: &str) -> Result<Url, String> {
         None => false,
     };
     if !here {
-        return Err("is not on this machine, and the sandbox reaches nothing else".to_owned());
+        return Err("is not on this machine, the only host that the sandbox accesses".to_owned());
     }
     Ok(url)
 }
@@ -130,13 +132,13 @@ fn check_picture(bytes: &[u8]) -> Result<(), String> {
     use image::ImageFormat::{Jpeg, Png, WebP};
     let reader = image::ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(|e| format!("is no image: {e}"))?;
+        .map_err(|e| format!("is not an image: {e}"))?;
     if !matches!(reader.format(), Some(Jpeg | Png | WebP)) {
         return Err("is not a JPEG, PNG or WebP".to_owned());
     }
     let (width, height) = reader
         .into_dimensions()
-        .map_err(|e| format!("is no image: {e}"))?;
+        .map_err(|e| format!("is not an image: {e}"))?;
     if !SIDES.contains(&width) || !SIDES.contains(&height) {
         return Err(format!("is {width}×{height}: each side must be 300 to 6000 px"));
     }

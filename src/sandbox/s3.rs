@@ -1,4 +1,4 @@
-//! S3 in a folder: `s3s` speaks the protocol and checks signatures, `s3s-fs` keeps the objects.
+//! S3 in a folder: `s3s` implements the protocol and checks signatures, `s3s-fs` stores the objects.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Component, Path, PathBuf};
@@ -16,7 +16,7 @@ use tokio::sync::RwLock;
 
 use super::options::SandboxError;
 
-/// Signed requests may do everything; anonymous ones may read an object whose key they know, if that.
+/// Access control: signed requests may do everything; anonymous ones may at most read an object whose key they know.
 struct Access {
     anonymous_read: bool,
     bucket: String,
@@ -28,7 +28,7 @@ impl S3Access for Access {
         let S3Path::Object { bucket, key } = cx.s3_path() else {
             return cx.credentials().map(drop).ok_or_else(|| s3_error!(AccessDenied));
         };
-        // A key is a path below the bucket's folder here: none may lead out of it.
+        // A key is a path below the bucket's folder here: it must not lead out of it.
         if !Path::new(&**key)
             .components()
             .all(|part| matches!(part, Component::Normal(_)))
@@ -45,7 +45,7 @@ impl S3Access for Access {
         if let (true, Some(found)) = (get, cx.extensions_mut().get::<Found>()) {
             let _ = found.0.set(path);
         }
-        // s3s-fs would make any bucket that is written to.
+        // s3s-fs would create any bucket that is written to.
         if cx.credentials().is_some() && elsewhere {
             return Err(s3_error!(NoSuchBucket));
         }
@@ -56,15 +56,15 @@ impl S3Access for Access {
     }
 }
 
-/// Where [`Access`] notes the bucket and key of an object to read, decoded as the server understands them.
+/// Records the bucket and key of an object to read for [`Access`], decoded as the server does.
 #[derive(Clone, Default)]
 struct Found(Arc<OnceLock<PathBuf>>);
 
-/// Objects up to this size are read at once rather than in the server's chunks of 4 KiB: an image that is
-/// fetched twice per character is most of what a sandbox does.
+/// Objects up to this size are read at once instead of in the server's chunks of 4 KiB: reading an image twice per
+/// character is most of what a sandbox does.
 const READ_AT_ONCE: u64 = 16 * 1024 * 1024;
 
-/// The S3 stand-in. Cheap to clone.
+/// The simulated S3. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Store {
     service: S3Service,
@@ -73,7 +73,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Keeps its objects in `dir/bucket`.
+    /// Creates a store that keeps its objects in `dir/bucket`.
     pub(super) fn new(
         dir: &Path,
         bucket: &str,
@@ -100,8 +100,8 @@ impl Store {
         })
     }
 
-    /// Answers a request. What has begun is carried through though its client has gone, as S3 does: an object is
-    /// there with all that was said of it, or not at all.
+    /// Answers a request. A request that has begun is completed even if its client disconnects, like in S3: an object
+    /// exists with all its metadata, or not at all.
     pub(super) async fn call(&self, request: Request<Incoming>) -> Response<Body> {
         let store = self.clone();
         let carried_through = tokio::spawn(async move { store.carry_through(request).await });
@@ -110,8 +110,8 @@ impl Store {
     }
 
     async fn carry_through(&self, mut request: Request<Incoming>) -> Response<Body> {
-        // s3s-fs looks whether an object is there, writes it, and only then its content type: taken together
-        // here, so that of two conditional writers one wins, and no reader finds an object half described.
+        // s3s-fs checks whether an object exists, writes it, and only then its content type: serialized here, so that
+        // of two conditional writers one wins, and no reader finds an object with half its metadata.
         let mut hash = DefaultHasher::new();
         request.uri().path().hash(&mut hash);
         let lock = &self.locks[hash.finish() as usize % self.locks.len()];
@@ -135,7 +135,7 @@ impl Store {
         reply.map(Body::new)
     }
 
-    /// The object that the server has just agreed to send.
+    /// Reads the object that the server has just agreed to send.
     async fn read_at_once(&self, found: &Found) -> Option<Vec<u8>> {
         let path = self.dir.join(found.0.get()?);
         let small = tokio::fs::metadata(&path)
@@ -149,7 +149,7 @@ impl Store {
     }
 }
 
-/// What S3 says when it is asked too much.
+/// S3's reply to too many requests.
 pub(super) fn slow_down() -> Response<Body> {
     plain(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")
 }

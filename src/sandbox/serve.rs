@@ -1,4 +1,4 @@
-//! `castline sandbox`: the stand-ins on their own, until Ctrl-C.
+//! `castline sandbox`: the sandbox on its own, until Ctrl-C.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Sandbox, SandboxError, SandboxOptions, start};
 
-/// For which shell the settings are printed.
+/// The shell that the settings are printed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Shell {
     /// `export NAME='value'`
@@ -16,17 +16,17 @@ pub enum Shell {
     PowerShell,
 }
 
-/// What the stand-alone sandbox can be asked.
+/// The options of the stand-alone sandbox.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// The sandbox itself.
+    /// The options of the sandbox itself.
     pub sandbox: SandboxOptions,
-    /// For which shell.
+    /// The shell that the settings are printed for.
     pub shell: Shell,
 }
 
-/// Starts a sandbox, prints on stdout what to export and then the line `# ready`, and serves until Ctrl-C or
-/// the end of this future.
+/// Starts a sandbox, prints on stdout the variables to export and then the line `# ready`, and serves until Ctrl-C or
+/// until this future is dropped.
 ///
 /// The same lines are in `env.sh` (or `env.ps1`) of its folder, and as one JSON object in `sandbox.json`.
 pub async fn serve(options: ServeOptions) -> Result<(), SandboxError> {
@@ -48,7 +48,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), SandboxError> {
         &dir.join("sandbox.json"),
         serde_json::Value::Object(json).to_string().as_bytes(),
     )?;
-    // Nobody may be reading.
+    // Stdout may be closed.
     let _ = print(&format!(
         "{lines}# charges: {}/charges\n# ready\n",
         sandbox.control_url()
@@ -101,10 +101,10 @@ fn export(settings: &[(&'static str, String)], shell: Shell) -> String {
     lines
 }
 
-/// Readable by its owner only, where the system knows such a thing: it holds the keys of this sandbox.
+/// Writes a file readable only by its owner, where the system supports it: it holds the keys of this sandbox.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), SandboxError> {
     let write = || {
-        // A file of an earlier start might be open to others.
+        // The file of an earlier start might be readable by others.
         let _ = std::fs::remove_file(path);
         let mut options = std::fs::File::options();
         options.write(true).create_new(true);

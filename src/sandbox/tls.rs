@@ -7,21 +7,21 @@ use rcgen::{KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
-/// The server's side, and the root that clients must trust.
+/// The server's configuration, and the root that clients must trust.
 pub(super) struct Tls {
     pub(super) server: Arc<ServerConfig>,
     pub(super) ca_pem: String,
 }
 
-/// Makes ring the TLS provider of this process unless it has one.
+/// Installs ring as the TLS provider of this process unless it has one.
 ///
 /// reqwest and rustls are built without a default, so that one stack serves everything.
 pub fn install_provider() {
-    // An error only means that one is there already.
+    // An error only means that there already is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Fresh keys every time; the authority's key never leaves this function.
+/// Generates fresh keys; the authority's key never leaves this function.
 pub(super) fn generate() -> Result<Tls, rcgen::Error> {
     let mut ca = CertificateParams::default();
     ca.distinguished_name
@@ -51,7 +51,7 @@ pub(super) fn generate() -> Result<Tls, rcgen::Error> {
                 .with_single_cert(vec![leaf.der().clone()], key.into())
         })
         .expect("a key and a certificate made for each other");
-    // One request at a time on a connection: a fault can then cut exactly the call it is meant for.
+    // One request at a time on a connection: a fault can then cut exactly the intended call.
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Tls {
         server: Arc::new(server),
@@ -59,7 +59,7 @@ pub(super) fn generate() -> Result<Tls, rcgen::Error> {
     })
 }
 
-/// From last year to the next: short-lived as system verifiers want it, and clocks may be days off.
+/// Sets the validity from last year to next year: short-lived, as system verifiers require, and clocks may be days off.
 fn validity(params: &mut CertificateParams) {
     let year = i32::from(jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year());
     params.not_before = date_time_ymd(year - 1, 12, 1);

@@ -1,10 +1,10 @@
-//! What can be wrong with what was typed, written or exported.
+//! Errors in flags, the configuration file or environment variables.
 
 use std::path::PathBuf;
 
 use super::Origin;
 
-/// What was typed, written or exported makes no sense.
+/// A flag, the configuration file or an environment variable is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file can't be read or is not TOML.
@@ -15,33 +15,33 @@ pub enum SettingsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A key that castline doesn't know.
+    /// An unknown key.
     #[error("unknown setting {name:?} in {origin}{}", did_you_mean(*.nearest))]
     Unknown {
         /// The key.
         name: String,
-        /// Where it was said.
+        /// Where it was set.
         origin: Origin,
-        /// The known key that looks most like it.
+        /// The most similar known key.
         nearest: Option<&'static str>,
     },
-    /// A variable of the environment that castline doesn't know.
-    #[error("unknown variable {name} in the environment: {}unset it if it is not meant for castline",
-        .nearest.as_ref().map_or_else(String::new, |known| format!("did you mean {known}? Else ")))]
+    /// An unknown environment variable that begins with `CASTLINE_`.
+    #[error("unknown environment variable {name}: {}unset it if it is not meant for castline",
+        .nearest.as_ref().map_or_else(String::new, |known| format!("did you mean {known}? Otherwise, ")))]
     Variable {
         /// The variable.
         name: String,
-        /// The known one that looks most like it.
+        /// The most similar known variable.
         nearest: Option<String>,
     },
-    /// A known key with a value that makes no sense.
+    /// A known key with an invalid value.
     #[error("{name} = {text:?} (from {origin}): {problem}")]
     Value {
         /// The key.
         name: String,
-        /// The value as it was said, but for what is secret in it.
+        /// The value as given, with its secret parts redacted.
         text: String,
-        /// Where it was said.
+        /// Where it was set.
         origin: Origin,
         /// What is wrong, and what is expected.
         problem: String,
@@ -49,7 +49,8 @@ pub enum SettingsError {
 }
 
 fn did_you_mean(nearest: Option<&'static str>) -> String {
-    nearest.map_or(String::from("; `castline config show` lists them all"), |key| {
-        format!("; did you mean {key:?}?")
-    })
+    nearest.map_or(
+        String::from("; `castline config show` lists all settings"),
+        |key| format!("; did you mean {key:?}?"),
+    )
 }

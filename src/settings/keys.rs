@@ -1,6 +1,6 @@
-//! Every setting, said once: its key, its default, and what it means.
+//! The table of all settings: key, default and meaning.
 //!
-//! `castline init`, `castline config show`, the sample in `config/` and the refusal of unknown keys
+//! `castline init`, `castline config show`, the sample in `config/` and the check for unknown keys
 //! all read this table.
 
 /// One setting.
@@ -8,13 +8,13 @@
 pub struct Key {
     /// `section.name`, as in `castline.toml`.
     pub name: &'static str,
-    /// The default as it would be written in the file, without quotes; empty when there is none.
+    /// The default as written in the file, without quotes; empty when there is none.
     pub default: &'static str,
     /// How the value is written in TOML.
     pub shape: Shape,
-    /// What it means, for the commented file.
+    /// What the setting means, for the commented file.
     pub doc: &'static str,
-    /// Whether the value is a secret, as the addresses of chat services are: messages show no more than its host.
+    /// Whether the value is a secret, such as a chat webhook URL: messages show only its host.
     pub secret: bool,
 }
 
@@ -23,7 +23,7 @@ pub struct Key {
 pub enum Shape {
     /// `"text"`
     Text,
-    /// `"https://…"`, which could hold a password.
+    /// `"https://…"`, which may contain a password.
     Url,
     /// `3` or `0.01`
     Number,
@@ -58,118 +58,123 @@ pub const KEYS: &[Key] = &[
         "api.provider",
         Text,
         "jarvisclaw",
-        "Who enrolls: jarvisclaw, blockrun, or the path of a profile (….toml).",
+        "The provider that enrolls: jarvisclaw, blockrun, or the path of a profile (….toml).",
     ),
     key(
         "api.base_url",
         Url,
         "",
-        "Where characters are enrolled; without it, where the provider's profile says.",
+        "Base URL of the API; the provider profile's if empty.",
     ),
     key(
         "api.key_file",
         Text,
         "",
-        "A file that holds the API key. Better: the variable CASTLINE_API_KEY. Never a flag.",
+        "File with the API key. Prefer the CASTLINE_API_KEY variable; there is no flag for it.",
     ),
     key(
         "api.rate",
         Text,
         "1/s",
-        "Paid calls at most, as \"5/s\", \"3/min\" or \"100/h\". Small accounts allow little.",
+        "Maximum rate of paid calls, such as \"5/s\", \"3/min\" or \"100/h\". Small accounts have low limits.",
     ),
-    key("api.concurrency", Number, "2", "Paid calls under way at once."),
+    key(
+        "api.concurrency",
+        Number,
+        "2",
+        "Maximum number of concurrent paid calls.",
+    ),
     key(
         "api.timeout",
         Text,
         "2m",
-        "How long one paid call may take. A call that times out is in doubt.",
+        "Timeout of one paid call. A call that times out is in doubt.",
     ),
     key(
         "api.price_usd",
         Number,
         "0.01",
-        "Price of one enrollment, for plans and budgets; a reply's own price counts once it is known.",
+        "Price of one enrollment, for plans and budgets; replaced by the price in a reply once one is known.",
     ),
     key(
         "api.max_cost_usd",
         Number,
         "",
-        "What one run may cost. What is in doubt counts as spent. Same as --max-cost.",
+        "Maximum cost of one run. Calls in doubt count as spent. Same as --max-cost.",
     ),
     key(
         "api.max_total_cost_usd",
         Number,
         "",
-        "What all runs of one ledger may cost together.",
+        "Maximum total cost of all runs of one ledger.",
     ),
     key(
         "api.max_consecutive_in_doubt",
         Number,
         "5",
-        "Stop after so many paid calls in a row whose outcome is unknown.",
+        "Stop after this many consecutive paid calls whose outcome is unknown.",
     ),
     key(
         "api.retries",
         Number,
         "5",
-        "How often a call that provably never left, or met a 429, is tried again, and a wallet's payment sent again.",
+        "How often to retry a call that was provably never sent or got a 429, and to resend a wallet's payment.",
     ),
     key(
         "payment.mode",
         Text,
         "",
-        "How calls are paid: key (from an account) or wallet (x402); without it, the first that the provider takes.",
+        "How calls are paid: key (from an account) or wallet (x402); if empty, the first mode the provider accepts.",
     ),
     key(
         "payment.key_file",
         Text,
         "",
-        "A file that holds the wallet's private key. Better: the variable CASTLINE_WALLET_KEY. Never a flag.",
+        "File with the wallet's private key. Prefer the CASTLINE_WALLET_KEY variable; there is no flag for it.",
     ),
     key(
         "payment.network",
         Text,
         "base",
-        "Where a wallet pays, always in USDC: base or base-sepolia. Nothing else is signed.",
+        "Network on which the wallet pays, always in USDC: base or base-sepolia. Nothing else is signed.",
     ),
     key(
         "payment.payee",
         Text,
         "",
-        "The one address, 0x…, that a wallet may pay; without it, whomever the API names.",
+        "The only address, 0x…, that the wallet may pay; if empty, the payee that the API names.",
     ),
     key(
         "payment.max_price_usd",
         Number,
         "0.02",
-        "The most that a wallet signs for one call. What a quote asks beyond it is refused.",
+        "The most that the wallet signs for one call. Quotes above it are refused.",
     ),
     key(
         "payment.address",
         Text,
         "",
-        "Your wallet's public address, 0x…: whose assets `castline resolve --reconcile` looks up. Not needed in wallet mode.",
+        "Your wallet's public address, 0x…, whose assets `castline resolve --reconcile` looks up. Not needed in wallet mode.",
     ),
-    key(
-        "s3.bucket",
-        Text,
-        "",
-        "The bucket that holds the published pictures.",
-    ),
+    key("s3.bucket", Text, "", "The bucket for published images."),
     key(
         "s3.prefix",
         Text,
         "castline/",
-        "What object keys begin with. The rest of a key can't be guessed.",
+        "Prefix of object keys. The rest of a key can't be guessed.",
     ),
     key(
         "s3.region",
         Text,
         "",
-        "Region of the bucket; without it the AWS configuration decides.",
+        "Region of the bucket; the AWS configuration's if empty.",
     ),
-    key("s3.endpoint", Url, "", "Another S3 than Amazon's: https://…"),
+    key(
+        "s3.endpoint",
+        Url,
+        "",
+        "Endpoint of an S3-compatible service other than Amazon's: https://…",
+    ),
     key(
         "s3.force_path_style",
         Flag,
@@ -180,13 +185,13 @@ pub const KEYS: &[Key] = &[
         "s3.public_base_url",
         Url,
         "",
-        "Where the bucket is seen by the public, such as a CDN; without it, the bucket's own address.",
+        "Public base URL of the bucket, such as a CDN; the bucket's own URL if empty.",
     ),
     key(
         "s3.presign_expiry",
         Text,
         "",
-        "Publish signed addresses that expire after this time (\"24h\", at most 7 days) instead of public ones.",
+        "Publish signed URLs that expire after this time (\"24h\", at most 7 days) instead of public ones.",
     ),
     key(
         "s3.cache_control",
@@ -194,19 +199,24 @@ pub const KEYS: &[Key] = &[
         "public, max-age=31536000, immutable",
         "Cache-Control header of published objects.",
     ),
-    key("s3.retries", Number, "3", "How often an upload is tried again."),
-    key("publish.concurrency", Number, "8", "Uploads under way at once."),
+    key("s3.retries", Number, "3", "How often to retry an upload."),
+    key(
+        "publish.concurrency",
+        Number,
+        "8",
+        "Maximum number of concurrent uploads.",
+    ),
     key(
         "publish.probe",
         Flag,
         "true",
-        "Fetch each published address once, without credentials, before paying.",
+        "Fetch each published URL once, without credentials, before paying.",
     ),
     key(
         "publish.allow_private_hosts",
         Flag,
         "false",
-        "Allow addresses on private or loopback hosts: for stand-ins on this machine only.",
+        "Allow URLs on private or loopback hosts: only for test servers on this machine.",
     ),
     key(
         "tls.ca_file",
@@ -218,13 +228,13 @@ pub const KEYS: &[Key] = &[
         "cast.include",
         List,
         "",
-        "Of a folder, only images that match one of these globs.",
+        "When the cast is a folder, only use images that match one of these globs.",
     ),
     key(
         "cast.exclude",
         List,
         "",
-        "Of a folder, no images that match one of these globs.",
+        "When the cast is a folder, skip images that match one of these globs.",
     ),
     key(
         "cast.allow_outside",
@@ -236,7 +246,7 @@ pub const KEYS: &[Key] = &[
         "inspect.jobs",
         Number,
         "0",
-        "Images looked at in parallel; 0: one per core.",
+        "Images inspected in parallel; 0: one per core.",
     ),
     key(
         "inspect.long_side",
@@ -255,137 +265,137 @@ pub const KEYS: &[Key] = &[
         "inspect.background",
         Text,
         "#808080",
-        "What transparent art is laid on.",
+        "Background colour of transparent images.",
     ),
     key(
         "inspect.max_pixels",
         Number,
         "100000000",
-        "Larger images are refused from their header, before they are decoded.",
+        "Images with more pixels are refused from their header, before they are decoded.",
     ),
     key(
         "inspect.min_score",
         Number,
         "0.15",
-        "A best face less likely than this: there is none. Higher: fewer cases for review, more faces missed.",
+        "If the best face scores below this, the image has no face. Higher: fewer reviews, more faces missed.",
     ),
     key(
         "inspect.accept_score",
         Number,
         "0.85",
-        "A best face from this likelihood on is sure. Lower: fewer cases for review, more money spent on none.",
+        "A best face with at least this score is certain. Lower: fewer reviews, more money spent on images without a face.",
     ),
     key(
         "inspect.second_face_review",
         Number,
         "0.25",
-        "A second face from this likelihood on is a case for review.",
+        "A second face with at least this score sends an image to review.",
     ),
     key(
         "inspect.second_face_reject",
         Number,
         "0.65",
-        "A second face from this likelihood on makes an image unsuitable.",
+        "A second face with at least this score makes an image unsuitable.",
     ),
     key(
         "inspect.crop",
         Text,
         "none",
-        "none: images stay whole; portrait: cropped to head and shoulders.",
+        "none: images are not cropped; portrait: cropped to head and shoulders.",
     ),
     key(
         "inspect.crop_margin",
         Number,
         "1.0",
-        "Of a portrait crop: what stays around the face, in sizes of the face (0.3–5).",
+        "Margin around the face in a portrait crop, in multiples of the face's size (0.3–5).",
     ),
     key(
         "inspect.min_face_px",
         Number,
         "0",
-        "A prepared image is kept so large that its face has this many pixels, if the source has them.",
+        "Keep a prepared image large enough for its face to have this many pixels, if the source has them.",
     ),
     key(
         "realface.operator",
         Text,
         "",
-        "Who records the consent of real actors; without it, the user who is logged in. Same as --operator.",
+        "The person who records the consent of real actors; the logged-in user if empty. Same as --operator.",
     ),
     key(
         "realface.redirect_url",
         Url,
         "",
-        "Where an actor's phone goes after the liveness check: https://…",
+        "URL that an actor's phone is redirected to after the liveness check: https://…",
     ),
     secret(
         "realface.webhook_url",
-        "Where the provider reports a liveness check to: https://…",
+        "URL that the provider reports liveness checks to: https://…",
     ),
     key(
         "realface.poll_interval",
         Text,
         "3s",
-        "How often is asked where a liveness check stands.",
+        "How often to poll the status of a liveness check.",
     ),
     key(
         "realface.max_checks_per_hour",
         Number,
         "10",
-        "Liveness checks that may begin within an hour, across restarts.",
+        "Maximum number of liveness checks started per hour, across restarts.",
     ),
     key(
         "realface.max_links_per_actor",
         Number,
         "3",
-        "Links that an actor gets, one after the other, before the next actor's turn. Each lives 120 s.",
+        "Maximum number of links for one actor, one after another, before the next actor's turn. Each is valid for 120 s.",
     ),
     key(
         "ledger.path",
         Text,
         ".castline/ledger.db",
-        "The ledger: what was seen, published, intended and paid. Keep it: it is what prevents paying twice. Relative to the cast's folder.",
+        "The ledger: what was seen, published, intended and paid. Keep it: it prevents paying twice. Relative to the cast's folder.",
     ),
     key(
         "ledger.backup",
         Text,
         "",
-        "Leave a copy of the ledger here at the end of each run. Relative to the cast's folder.",
+        "Copy the ledger here at the end of each run. Relative to the cast's folder.",
     ),
     key(
         "manifest.path",
         Text,
         "manifest.json",
-        "Where a run writes the manifest. Relative to the cast's folder.",
+        "Path of the manifest that a run writes. Relative to the cast's folder.",
     ),
     key(
         "manifest.checkpoint_interval",
         Text,
         "5s",
-        "How often a run writes the manifest on its way.",
+        "How often to write the manifest during a run.",
     ),
     secret(
         "notify.url",
-        "Tell this https:// address when a run has ended: its summary as JSON, signed under CASTLINE_NOTIFY_SECRET.",
+        "POST the summary of each finished run to this https:// URL, as JSON signed with CASTLINE_NOTIFY_SECRET.",
     ),
     key(
         "report.log_file",
         Text,
         "",
-        "Append the events of each run to this file, one JSON object a line.",
+        "Append the events of each run to this file, one JSON object per line.",
     ),
 ];
 
-/// What the names of all variables of castline begin with.
+/// Prefix of all castline environment variables.
 pub const VARIABLES_BEGIN: &str = "CASTLINE_";
-/// Variables that hold secrets, and are no settings.
+/// Variables that hold secrets and are not settings.
 pub const SECRET_VARIABLES: [&str; 3] = [
     "CASTLINE_API_KEY",
     "CASTLINE_WALLET_KEY",
     "CASTLINE_NOTIFY_SECRET",
 ];
-/// What is logged on stderr.
+/// The variable that sets what is logged on stderr.
 const LOG_VARIABLE: &str = "CASTLINE_LOG";
-/// Variables of castline's own tests, which the binary under test inherits; one that ends with `_` is a beginning.
+/// Variables of castline's own tests, which the binary under test inherits; a name that ends with `_` is a prefix.
 const TEST_VARIABLES: [&str; 4] = [
     "CASTLINE_TEST_",
     "CASTLINE_FIRE",
@@ -393,13 +403,13 @@ const TEST_VARIABLES: [&str; 4] = [
     "CASTLINE_SCREENSHOTS",
 ];
 
-/// Whether castline or its tests know that variable, although it is no setting.
+/// Whether `name` is a variable that castline or its tests use, although it is not a setting.
 pub fn is_other_variable(name: &str) -> bool {
     let of_tests = |known: &str| name == known || (known.ends_with('_') && name.starts_with(known));
     SECRET_VARIABLES.contains(&name) || name == LOG_VARIABLE || TEST_VARIABLES.into_iter().any(of_tests)
 }
 
-/// The variable that looks most like `name`, if any does.
+/// The known variable most similar to `name`, if any is close.
 pub fn nearest_variable(name: &str) -> Option<String> {
     let start = |name: &str| name.trim_start_matches(VARIABLES_BEGIN).to_owned();
     let wanted = start(name);
@@ -413,12 +423,12 @@ pub fn nearest_variable(name: &str) -> Option<String> {
         .map(|(_, known)| known)
 }
 
-/// The setting of that name.
+/// The setting called `name`.
 pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|k| k.name == name)
 }
 
-/// The known key that looks most like `name`, if any does.
+/// The known key most similar to `name`, if any is close.
 pub fn nearest(name: &str) -> Option<&'static str> {
     KEYS.iter()
         .map(|k| (strsim::jaro_winkler(name, k.name), k.name))
@@ -428,12 +438,12 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 }
 
 impl Key {
-    /// The environment variable that sets it: `api.base_url` → `CASTLINE_API_BASE_URL`.
+    /// The environment variable that sets this key: `api.base_url` → `CASTLINE_API_BASE_URL`.
     pub fn variable(&self) -> String {
         format!("CASTLINE_{}", self.name.replace('.', "_").to_uppercase())
     }
 
-    /// A value of it as messages and logs may show it: without password, query, or what else is secret.
+    /// `text`, a value of this key, redacted for messages and logs: without password, query or other secret parts.
     pub fn shown(&self, text: &str) -> String {
         if text.is_empty() || self.shape != Url {
             return text.to_owned();
@@ -443,7 +453,7 @@ impl Key {
             None => ("", text),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        // What can't be told apart is not shown at all, such as a password with a slash in it.
+        // What can't be parsed reliably is not shown at all, such as a password with a slash in it.
         if path.contains('@') || (self.secret && scheme.is_empty()) {
             return format!("{scheme}***");
         }
@@ -458,7 +468,7 @@ impl Key {
         }
     }
 
-    /// The section and the name within it.
+    /// The section of the key, and its name within the section.
     pub fn parts(&self) -> (&'static str, &'static str) {
         self.name.split_once('.').expect("every key has a section")
     }
@@ -467,10 +477,10 @@ impl Key {
 /// A commented `castline.toml` with every key at its default.
 pub fn commented_file() -> String {
     let mut text = String::from(
-        "# castline.toml — every setting, at its default. Uncomment what you change.\n\
-         # Flags win over the environment (CASTLINE_<SECTION>_<KEY>), the environment over this file.\n\
-         # Secrets don't belong here: CASTLINE_API_KEY, CASTLINE_WALLET_KEY\n\
-         # and the AWS variables or profile hold them.\n",
+        "# castline.toml — every setting with its default. Uncomment a line to change it.\n\
+         # Flags override the environment (CASTLINE_<SECTION>_<KEY>), which overrides this file.\n\
+         # Don't put secrets here: set CASTLINE_API_KEY, CASTLINE_WALLET_KEY,\n\
+         # and the AWS variables or profile.\n",
     );
     let mut section = "";
     for key in KEYS {

@@ -1,4 +1,4 @@
-//! Where values come from: defaults, the file, the environment, flags — in rising precedence.
+//! Sources of values, in rising precedence: defaults, the file, the environment, flags.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,20 +8,20 @@ use std::str::FromStr;
 use super::SettingsError;
 use super::keys::{self, KEYS, Key, Shape};
 
-/// Where a value was said.
+/// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nowhere: castline's default.
+    /// castline's default.
     Default,
-    /// In that file.
+    /// This file.
     File(PathBuf),
-    /// In that environment variable.
+    /// This environment variable.
     Environment(String),
-    /// On the command line.
+    /// This flag of the command line.
     Flag(String),
-    /// In the API's quote to a wallet.
+    /// The API's quote to a wallet.
     Quote,
-    /// In the API's reply to the last paid call.
+    /// The API's reply to the last paid call.
     Reply,
 }
 
@@ -38,23 +38,23 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value as text, and where it was said.
+/// A value as text, and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
-    /// The text; items of a list each end with a line feed.
+    /// The text; each item of a list ends with a line feed.
     pub text: String,
-    /// Where it was said.
+    /// Where the value was set.
     pub origin: Origin,
 }
 
-/// Every setting's value, as text.
+/// The values of all settings, as text.
 #[derive(Debug, Clone)]
 pub struct Layers {
     values: BTreeMap<&'static str, Value>,
 }
 
 impl Layers {
-    /// The defaults.
+    /// All settings at their defaults.
     pub fn defaults() -> Self {
         let default = |key: &Key| Value {
             text: key.default.to_owned(),
@@ -65,17 +65,17 @@ impl Layers {
         }
     }
 
-    /// Lays the file at `path` over what is there.
+    /// Overrides the values with those of the file at `path`.
     ///
     /// # Errors
-    /// The file can't be read, is not TOML, or has a key that castline doesn't know.
+    /// The file can't be read, is not TOML, or has an unknown key.
     pub fn file(&mut self, path: &Path) -> Result<(), SettingsError> {
         let wrong = |problem: String| SettingsError::File {
             path: path.to_owned(),
             problem,
         };
         let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-        // Without the line itself, as TOML's own messages have it: it may hold a secret.
+        // Unlike TOML's own messages, without the line itself: it may contain a secret.
         let malformed = |e: toml::de::Error| {
             let before = e.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);
@@ -89,19 +89,22 @@ impl Layers {
             for (name, value) in content {
                 let name = format!("{section}.{name}");
                 // Without the value: it may be a secret.
-                let text = plain(&value)
-                    .ok_or_else(|| wrong(format!("{name}: no text, number, true/false or list of texts")))?;
+                let text = plain(&value).ok_or_else(|| {
+                    wrong(format!(
+                        "{name}: expected a string, number, true/false or a list of strings"
+                    ))
+                })?;
                 self.set(&name, text, Origin::File(path.to_owned()))?;
             }
         }
         Ok(())
     }
 
-    /// Lays `CASTLINE_<SECTION>_<KEY>` variables over what is there: pairs of a name and its text. Empty ones count
-    /// as unset, as CI systems leave them.
+    /// Overrides the values with those of `CASTLINE_<SECTION>_<KEY>` variables, given as pairs of name and text. Empty
+    /// ones count as unset, because CI systems leave them so.
     ///
     /// # Errors
-    /// One that begins with `CASTLINE_` is not known: a misspelt budget would be none.
+    /// A variable that begins with `CASTLINE_` is unknown: a misspelt budget would otherwise be ignored.
     pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), SettingsError> {
         let ours = variables
             .iter()
@@ -124,10 +127,10 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays one value over what is there.
+    /// Overrides one value.
     ///
     /// # Errors
-    /// castline doesn't know the key.
+    /// The key is unknown.
     pub fn set(&mut self, name: &str, text: String, origin: Origin) -> Result<(), SettingsError> {
         let key = keys::find(name).ok_or_else(|| unknown(name, &origin))?;
         self.values.insert(key.name, Value { text, origin });
@@ -137,17 +140,17 @@ impl Layers {
     /// The value of a known key.
     ///
     /// # Panics
-    /// When `name` is not in [`KEYS`]: a mistake in castline itself.
+    /// When `name` is not in [`KEYS`], which is a bug in castline.
     pub fn value(&self, name: &str) -> &Value {
         self.values
             .get(name)
             .unwrap_or_else(|| panic!("{name} is not in the table of settings"))
     }
 
-    /// The value, read as a `T`; `None` when it is empty.
+    /// The value, parsed as a `T`; `None` when it is empty.
     ///
     /// # Errors
-    /// The text is no `T`: the error names the key, where it was said, and what is expected.
+    /// The text is not a `T`: the error names the key, where it was set, and what is expected.
     pub fn optional<T>(&self, name: &str) -> Result<Option<T>, SettingsError>
     where
         T: FromStr,
@@ -164,23 +167,23 @@ impl Layers {
         Ok(Some(parsed))
     }
 
-    /// The value, read as a `T`, which must be there.
+    /// The value, parsed as a `T`, which must be set.
     ///
     /// # Errors
-    /// The value is empty or no `T`.
+    /// The value is empty or not a `T`.
     pub fn required<T>(&self, name: &str) -> Result<T, SettingsError>
     where
         T: FromStr,
         T::Err: fmt::Display,
     {
         self.optional(name)?
-            .ok_or_else(|| self.wrong(name, "a value is needed".to_owned()))
+            .ok_or_else(|| self.wrong(name, "a value is required".to_owned()))
     }
 
-    /// A duration such as `90s`, `2m` or `24h`; `None` when empty.
+    /// The value as a duration such as `90s`, `2m` or `24h`; `None` when empty.
     ///
     /// # Errors
-    /// The text is no duration, or a negative one.
+    /// The text is not a duration, or is negative.
     pub fn duration(&self, name: &str) -> Result<Option<std::time::Duration>, SettingsError> {
         let hint = |e: String| self.wrong(name, format!("{e}; write for example 90s, 2m or 24h"));
         let parsed: Option<jiff::SignedDuration> = match self.value(name).text.as_str() {
@@ -193,10 +196,10 @@ impl Layers {
             .map_err(|e| hint(e.to_string()))
     }
 
-    /// The items of a list.
+    /// The items of a list setting.
     pub fn list(&self, name: &str) -> Vec<String> {
         let text = &self.value(name).text;
-        // The file and repeated flags end items with a line feed, so that globs may hold commas.
+        // The file and repeated flags end items with a line feed, so that globs may contain commas.
         let separator = if text.contains('\n') { '\n' } else { ',' };
         text.split(separator)
             .map(str::trim)
@@ -205,7 +208,7 @@ impl Layers {
             .collect()
     }
 
-    /// An error about the value of a known key. What is secret in it is not shown.
+    /// An error about the value of a known key, with its secret parts redacted.
     pub fn wrong(&self, name: &str, problem: String) -> SettingsError {
         let Value { text, origin } = self.value(name);
         SettingsError::Value {
@@ -217,7 +220,7 @@ impl Layers {
     }
 }
 
-/// A TOML value as the text that a flag or variable would give.
+/// A TOML value as the text that a flag or variable would have.
 fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
@@ -231,7 +234,7 @@ fn plain(value: &toml::Value) -> Option<String> {
 }
 
 fn unknown(name: &str, origin: &Origin) -> SettingsError {
-    // A key that stands in the wrong section, else one that looks like it.
+    // The same key in another section, else a similar key.
     let last = name.rsplit('.').next().unwrap_or_default();
     let moved = KEYS.iter().find(|k| k.parts().1 == last).map(|k| k.name);
     let nearest = moved.or_else(|| keys::nearest(name));
@@ -243,7 +246,7 @@ fn unknown(name: &str, origin: &Origin) -> SettingsError {
 }
 
 impl Key {
-    /// The value as it would be written in the file, but for what is secret in it.
+    /// The value as written in the file, with its secret parts redacted.
     pub fn in_toml(&self, layers: &Layers) -> String {
         match self.shape {
             Shape::List => format!("{:?}", layers.list(self.name)),

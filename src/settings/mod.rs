@@ -1,5 +1,4 @@
-//! What was typed, written and exported, and what it means: flags > environment > file > defaults,
-//! validated, with the origin of every value.
+//! Settings: flags > environment > file > defaults, validated, with the origin of every value.
 
 mod error;
 pub mod keys;
@@ -20,15 +19,15 @@ use crate::enroll::{Network, PaymentMode, Provider, Rate};
 use crate::inspect::InspectSettings;
 use crate::util::money::Usd;
 
-/// The name of the configuration file, looked for beside the cast.
+/// Name of the configuration file, looked up next to the cast.
 pub const FILE_NAME: &str = "castline.toml";
 
 /// All settings, validated.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The values as texts, with their origins.
+    /// The values as text, with their origins.
     pub layers: Layers,
-    /// The folder that relative paths of the settings start from: the cast's.
+    /// The folder that relative paths in the settings are based on: the cast's folder.
     pub root: PathBuf,
     /// `api.*`
     pub api: Api,
@@ -42,13 +41,13 @@ pub struct Settings {
     pub cast: Cast,
     /// `inspect.*`
     pub inspect: InspectSettings,
-    /// `inspect.jobs`: images looked at in parallel, at least 1.
+    /// `inspect.jobs`: images inspected in parallel, at least 1.
     pub jobs: usize,
     /// `realface.*`
     pub realface: RealFace,
     /// `tls.ca_file`
     pub ca_file: Option<PathBuf>,
-    /// `ledger.path`, absolute or from the working folder.
+    /// `ledger.path`, absolute or relative to the working directory.
     pub ledger: PathBuf,
     /// `ledger.backup`, likewise.
     pub ledger_backup: Option<PathBuf>,
@@ -79,7 +78,7 @@ pub struct Api {
     pub retries: u32,
 }
 
-/// `payment.*`: how calls are paid, and what is known of the wallet.
+/// `payment.*`: how calls are paid, and the wallet.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct Payment {
@@ -115,7 +114,7 @@ pub struct Publish {
     pub allow_private_hosts: bool,
 }
 
-/// `cast.*`: what belongs to a cast.
+/// `cast.*`: which images belong to a cast.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct Cast {
@@ -124,7 +123,7 @@ pub struct Cast {
     pub allow_outside: bool,
 }
 
-/// `realface.*`: how real actors are led through their liveness check.
+/// `realface.*`: liveness checks of real actors.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of keys says what each field means")]
 pub struct RealFace {
@@ -137,10 +136,10 @@ pub struct RealFace {
 }
 
 impl Settings {
-    /// The price of a call is known better than it was set.
+    /// Replaces the configured price of a call with the one that the API reported.
     ///
     /// # Errors
-    /// None that a price could give.
+    /// None for a valid price.
     pub(crate) fn set_price(&mut self, price: Usd, origin: Origin) -> Result<(), SettingsError> {
         let plain = price.to_string().trim_start_matches('$').to_owned();
         self.layers.set("api.price_usd", plain, origin)?;
@@ -148,14 +147,14 @@ impl Settings {
         Ok(())
     }
 
-    /// Lays defaults, file, environment and flags over one another, and reads the values.
+    /// Layers defaults, file, environment and flags, and parses the values.
     ///
-    /// `root` is the cast's folder. `file` is a file that must be there; without it, `castline.toml`
-    /// in `root` is read if there is one. `variables` is the environment; of it, what begins with `CASTLINE_` is read.
-    /// `flags` are keys, their texts, and what said them.
+    /// `root` is the cast's folder. `file` must exist if given; without it, `castline.toml` in `root` is read if there
+    /// is one. `variables` is the environment, of which names that begin with `CASTLINE_` are read. `flags` are triples
+    /// of key, text and the flag that set it.
     ///
     /// # Errors
-    /// An unreadable file, an unknown key or variable, or a value that makes no sense.
+    /// An unreadable file, an unknown key or variable, or an invalid value.
     pub fn load(
         root: &Path,
         file: Option<&Path>,
@@ -176,7 +175,7 @@ impl Settings {
         Self::read(layers, root)
     }
 
-    /// How a person names the setting that they said: the flag, or its key.
+    /// What to call a setting in messages: the flag that set it, or its key.
     pub fn said_by(&self, name: &str) -> String {
         match &self.layers.value(name).origin {
             Origin::Flag(flag) if flag != "--set" => flag.clone(),
@@ -184,7 +183,7 @@ impl Settings {
         }
     }
 
-    /// Whether a value stands at castline's default.
+    /// Whether a setting is at castline's default.
     pub fn is_default(&self, name: &str) -> bool {
         self.layers.value(name).origin == Origin::Default
     }

@@ -1,4 +1,4 @@
-//! What the texts of all settings mean, and whether they make sense.
+//! Parses and validates the texts of all settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -94,10 +94,11 @@ impl Settings {
 }
 
 fn needed(layers: &Layers, name: &str) -> SettingsError {
-    layers.wrong(name, "a value is needed".to_owned())
+    layers.wrong(name, "a value is required".to_owned())
 }
 
-/// A path: as typed when it came from the command line, else from the cast's folder.
+/// A path: as given when it came from a flag or a variable, else relative to the file that set it or to the cast's
+/// folder.
 fn path(layers: &Layers, name: &str, root: &Path) -> Option<PathBuf> {
     let value = layers.value(name);
     match (value.text.as_str(), &value.origin) {
@@ -108,14 +109,14 @@ fn path(layers: &Layers, name: &str, root: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The provider's profile: one that is known by name, or a file.
+/// The provider's profile: a built-in one by name, or a file.
 fn provider(layers: &Layers, root: &Path) -> Result<Provider, SettingsError> {
     let name = "api.provider";
     let file = path(layers, name, root).ok_or_else(|| needed(layers, name))?;
     Provider::load(&layers.value(name).text, &file).map_err(|e| layers.wrong(name, e.to_string()))
 }
 
-/// How calls are paid: as set, else in the first way that the provider takes.
+/// How calls are paid: as set, else in the first mode that the provider accepts.
 fn payment_mode(layers: &Layers, provider: &Provider) -> Result<PaymentMode, SettingsError> {
     let name = "payment.mode";
     let mode = match layers.value(name).text.as_str() {
@@ -154,9 +155,10 @@ fn https(layers: &Layers, name: &str) -> Result<Option<Url>, SettingsError> {
         Some(url) if url.scheme() != "https" => {
             Err(layers.wrong(name, "it must begin with https://".to_owned()))
         }
-        Some(url) if !url.username().is_empty() || url.password().is_some() => {
-            Err(layers.wrong(name, "a URL here holds no user name or password".to_owned()))
-        }
+        Some(url) if !url.username().is_empty() || url.password().is_some() => Err(layers.wrong(
+            name,
+            "the URL must not contain a user name or password".to_owned(),
+        )),
         url => Ok(url),
     }
 }

@@ -16,7 +16,7 @@ fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Sett
 
 #[test]
 fn flags_win_over_environment_over_file_over_defaults() {
-    let file = "[api]\nrate = \"2/s\"\nin_flight = 3\ntimeout = \"5s\"";
+    let file = "[api]\nrate = \"2/s\"\nconcurrency = 3\ntimeout = \"5s\"";
     let env = [("CASTLINE_API_RATE", "3/s"), ("CASTLINE_API_CONCURRENCY", "4")];
     let s = load(file, &env, &[("api.rate", "4/s")]).unwrap();
     assert_eq!(s.api.rate.to_string(), "4/s");
@@ -55,7 +55,7 @@ fn an_unknown_variable_is_refused_with_the_nearest_known_one() {
         let message = load("", &[(name, "1")], &[]).unwrap_err().to_string();
         assert!(message.contains(name) && message.contains(nearest), "{message}");
     }
-    // Secrets, castline's own tests, other programs, and what a CI system leaves empty.
+    // Secrets, castline's own tests, other programs, and variables that a CI system leaves empty.
     for (name, text) in [
         ("CASTLINE_API_KEY", "sk"),
         ("CASTLINE_LOG", "info"),
@@ -72,7 +72,7 @@ fn a_wrong_value_is_told_with_its_key_origin_and_mend() {
     for (file, part) in [
         ("[api]\nrate = \"fast\"", "api.rate"),
         ("[api]\ntimeout = \"soon\"", "write for example 90s"),
-        ("[api]\nin_flight = 0", "at least 1"),
+        ("[api]\nconcurrency = 0", "at least 1"),
         ("[api]\nbase_url = \"http://example.com\"", "https://"),
         ("[inspect]\nlong_side = 9000", "between 300 and 6000"),
         ("[inspect]\nbackground = \"grey\"", "#rrggbb"),
@@ -117,7 +117,7 @@ fn paths_start_from_where_they_are_written() {
 
 #[test]
 fn the_sample_in_config_is_the_commented_file() {
-    // Write it anew with `castline init config --force`.
+    // Regenerate it with `castline init config --force`.
     let sample = include_str!("../../config/castline.toml");
     assert!(
         sample == keys::commented_file(),

@@ -1,8 +1,8 @@
-//! Durations for people.
+//! Formats durations for messages.
 
 use std::time::Duration;
 
-/// `42 s`, `3 min 20 s`, `2 h 5 min`: whole seconds, rounded up.
+/// Formats a duration as `42 s`, `3 min 20 s` or `2 h 5 min`, in whole seconds, rounded up.
 pub(crate) fn format_duration(time: Duration) -> String {
     let s = time.as_secs_f64().ceil() as u64;
     match s {

@@ -1,13 +1,14 @@
-//! Files that are whole, old or new, at every moment.
+//! Writes files atomically: at any moment a file is complete, old or new.
 
 use std::io::Write;
 use std::path::Path;
 
-/// Writes a file so that it is whole, old or new, whatever happens meanwhile. Others may read it as far as the umask
-/// lets them: these are files for colleagues. A device or a pipe (`/dev/stdout`) is written to as it is.
+/// Writes a file atomically: it is complete, old or new, whatever happens meanwhile. Others may read it as far as
+/// the umask allows, because such files are meant for colleagues. A device or a pipe (`/dev/stdout`) is written to
+/// directly.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if is_device(path) {
         return std::fs::write(path, bytes);
@@ -24,16 +25,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    // The rename itself is durable once the folder is; only Unix opens folders.
+    // The rename is durable once the folder is synced; only Unix can open folders.
     #[cfg(unix)]
     std::fs::File::open(folder)?.sync_all()?;
     Ok(())
 }
 
-/// Whether [`write_atomic`] could write that file now. Nothing is left behind.
+/// Checks whether [`write_atomic`] could write `path` now. Nothing is left behind.
 ///
 /// # Errors
-/// What the system says.
+/// The path is a folder or has no file name, its folder does not exist, or the system's error.
 pub fn can_be_written(path: &Path) -> std::io::Result<()> {
     let wrong = |message: &str| Err(std::io::Error::other(message.to_owned()));
     if path.is_dir() {
@@ -43,16 +44,16 @@ pub fn can_be_written(path: &Path) -> std::io::Result<()> {
         return Ok(());
     }
     if path.file_name().is_none() {
-        return wrong("it names no file");
+        return wrong("it has no file name");
     }
     let folder = folder_of(path);
     if !folder.exists() {
-        return wrong("its folder is not there");
+        return wrong("its folder does not exist");
     }
     tempfile::tempfile_in(folder).map(drop)
 }
 
-/// The folder that a file stands in.
+/// The folder that contains `path`, `.` for a bare file name.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -73,7 +74,10 @@ mod tests {
         can_be_written(&folder.path().join("new.json")).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         for (path, part) in [
-            (folder.path().join("nowhere/new.json"), "its folder is not there"),
+            (
+                folder.path().join("nowhere/new.json"),
+                "its folder does not exist",
+            ),
             (folder.path().to_owned(), "it is a folder"),
         ] {
             let message = can_be_written(&path).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Small tools without a domain of their own: files, text, money, durations, HTML.
+//! General helpers: files, text, money, durations, HTML.
 
 pub(crate) mod duration;
 pub mod fs;

@@ -1,4 +1,4 @@
-//! Money as whole micro-dollars: sums are exact, and a price of $0.0103 is a number.
+//! Money in whole micro-dollars: sums are exact, and prices such as $0.0103 can be represented.
 
 use std::fmt;
 use std::iter::Sum;
@@ -11,21 +11,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Usd(u64);
 
-/// What was typed is not an amount of money.
+/// The text is not an amount of money.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an amount in US dollars: write for example 0.01 or 25, with at most 6 decimals")]
+#[error("{0:?} is not an amount in US dollars: use for example 0.01 or 25, with at most 6 decimals")]
 pub struct ParseUsdError(String);
 
 impl Usd {
-    /// Nothing.
+    /// Zero dollars.
     pub const ZERO: Self = Self(0);
 
-    /// From micro-dollars.
+    /// An amount in micro-dollars.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// In micro-dollars.
+    /// The amount in micro-dollars.
     pub const fn micros(self) -> u64 {
         self.0
     }
@@ -35,7 +35,7 @@ impl Usd {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// From a JSON number or string of dollars, as API replies carry prices.
+    /// An amount from a JSON number or string of dollars, as in API replies; `None` for anything else.
     pub fn from_json(value: &serde_json::Value) -> Option<Self> {
         match value {
             // Through text, not through f64: 0.0103 must stay 10,300 micro-dollars.
@@ -74,7 +74,7 @@ impl FromStr for Usd {
     }
 }
 
-/// `$0.01`, `$12.5034`: at least two decimals, never rounded.
+/// Formats as `$0.01` or `$12.5034`: at least two decimals, never rounded.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = format!("{:06}", self.0 % 1_000_000);
@@ -83,7 +83,7 @@ impl fmt::Display for Usd {
     }
 }
 
-/// Amounts saturate rather than wrap: a sum that large must never look small.
+/// Addition saturates rather than wraps, so that a huge sum never looks small.
 impl Add for Usd {
     type Output = Self;
 
@@ -106,14 +106,14 @@ impl Sum for Usd {
     }
 }
 
-/// A JSON number of dollars.
+/// Serializes as a number of dollars.
 impl Serialize for Usd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0 as f64 / 1e6)
     }
 }
 
-/// A number of dollars, or the same as text.
+/// Deserializes a number of dollars, or the same as text.
 impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;

@@ -1,6 +1,6 @@
-//! Commands in messages, ready to be pasted into a shell.
+//! Quotes commands in messages, so that they can be pasted into a shell.
 
-/// A word as a POSIX shell takes it. NUL, which no argument can hold, is left out.
+/// Quotes a word for a POSIX shell. NUL, which no argument can contain, is dropped.
 pub(crate) fn quote(word: &str) -> String {
     let word = word.replace('\0', "");
     shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned())

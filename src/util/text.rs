@@ -1,17 +1,17 @@
-//! Characters that can't be seen, or that change how the others are shown.
+//! Characters that are invisible or change how others are displayed, and text for the terminal.
 
 use std::fmt;
 
-/// Why a character can't stand in a name.
+/// Why a character is not allowed in a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisallowedChar {
-    /// C0, C1 and DEL: they drive terminals and break lines.
+    /// C0, C1 and DEL: they control terminals and break lines.
     Control,
-    /// Marks that turn the direction of writing: they can make one name look like another.
+    /// Marks that change the text direction: they can make one name look like another.
     Bidi,
     /// Zero-width and filler characters: two names would look the same.
     Invisible,
-    /// U+FFFD: what stands there was lost when the text was saved.
+    /// U+FFFD: the original character was lost when the text was saved.
     Replacement,
 }
 
@@ -19,28 +19,28 @@ impl fmt::Display for DisallowedChar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Control => "a control character",
-            Self::Bidi => "an invisible mark that turns the direction of writing",
-            Self::Invisible => "a character that can't be seen",
+            Self::Bidi => "an invisible mark that changes the text direction",
+            Self::Invisible => "an invisible character",
             Self::Replacement => "a letter that was lost when the text was saved",
         })
     }
 }
 
-/// Characters that can't be seen by themselves, but that Persian, Indic scripts, Japanese names and emoji need:
-/// joiners and variation selectors.
+/// Whether `c` is a joiner or variation selector: invisible by itself, but needed by Persian, Indic scripts, Japanese
+/// names and emoji.
 pub(crate) fn is_joiner_or_selector(c: char) -> bool {
     matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}')
 }
 
-/// Why `c` can't stand in a name, if it can't.
+/// Why `c` is not allowed in a name; `None` if it is.
 pub(crate) fn disallowed(c: char) -> Option<DisallowedChar> {
     match c {
         c if c.is_control() => Some(DisallowedChar::Control),
-        // Unicode's Bidi_Control, and its deprecated kin.
+        // Unicode's Bidi_Control, and its deprecated relatives.
         '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{206F}' => {
             Some(DisallowedChar::Bidi)
         }
-        // Default_Ignorable_Code_Point but for joiners and variation selectors; line separators; blank letters.
+        // Default_Ignorable_Code_Point except joiners and variation selectors; line separators; blank letters.
         '\u{00AD}'
         | '\u{034F}'
         | '\u{115F}'
@@ -66,8 +66,8 @@ pub(crate) fn disallowed(c: char) -> Option<DisallowedChar> {
     }
 }
 
-/// `text` as it may reach a terminal: on one line, with `�` in place of every character that drives the
-/// terminal, turns the direction of writing or can't be seen.
+/// `text` made safe for a terminal: on one line, with `�` in place of every character that controls the terminal,
+/// changes the text direction or is invisible.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -78,7 +78,7 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-/// `1 character`, `2 characters`; `one` is what a single one is called, and its plural ends with an s.
+/// A count with its noun: `1 character`, `2 characters`. `one` is the singular; the plural adds an s.
 pub fn pluralize(count: impl TryInto<u64>, one: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     match count {

@@ -1,9 +1,9 @@
-//! Breaks lines for a terminal: between words, never within a path or a command that is to be copied.
+//! Wraps lines for a terminal: between words, never within a path or a command that the user may copy.
 
 use console::Term;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
-/// `text` as it fits `term`, with `indent` before every line but the first; as it is where that is no terminal.
+/// `text` wrapped to fit `term`, with `indent` before every line but the first; unchanged if `term` is not a terminal.
 pub(crate) fn wrap(term: &Term, text: &str, indent: &str) -> String {
     match term.is_term() {
         true => fill(text, usize::from(term.size().1), "", indent),
@@ -11,7 +11,7 @@ pub(crate) fn wrap(term: &Term, text: &str, indent: &str) -> String {
     }
 }
 
-/// `text` in lines of at most so many columns, unless a word alone is longer.
+/// `text` in lines of at most `columns` columns, unless a single word is longer.
 pub(crate) fn fill(text: &str, columns: usize, first: &str, indent: &str) -> String {
     let options = Options::new(columns)
         .initial_indent(first)
@@ -29,11 +29,11 @@ mod tests {
     #[test]
     fn lines_break_between_words_alone() {
         let text =
-            "bad row: line 2: mend it, or go on with --skip-invalid and /some/long-path/of/a-picture.png";
+            "bad row: line 2: fix it, or continue with --skip-invalid and /some/long-path/of/an-image.png";
         let message = fill(text, 30, "", "  ");
         assert_eq!(
             message,
-            "bad row: line 2: mend it, or\n  go on with --skip-invalid\n  and\n  /some/long-path/of/a-picture.png"
+            "bad row: line 2: fix it, or\n  continue with --skip-invalid\n  and\n  /some/long-path/of/an-image.png"
         );
     }
 

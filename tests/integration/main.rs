@@ -9,6 +9,7 @@ mod review;
 mod run;
 mod samples;
 mod snapshots;
+mod standing;
 
 // Its stations, over real servers.
 mod liveness;

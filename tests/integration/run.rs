@@ -433,7 +433,7 @@ async fn adopting_a_manifest_settles_doubts_and_brings_all_ids_or_none() {
     let (code, message) = adopt(&[("Ada", "ta_1"), ("Mira", "ta_2"), ("Bo", "ta_1")]);
     assert_eq!(code, Some(2), "{message}");
     assert!(
-        message.contains("ta_1 is the id of Ada, and can't be that of Bo"),
+        message.contains("ta_1 is the id of Ada, so Bo can't have it"),
         "{message}"
     );
     assert_eq!(known().len(), 1, "nothing of it was brought");

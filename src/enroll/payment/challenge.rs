@@ -1,4 +1,4 @@
-//! What a 402 asks for, read in every dialect that is out there.
+//! The payment challenge of a 402, in every dialect in use.
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -12,34 +12,34 @@ use crate::enroll::transport::Reply;
 const HEADERS: [&str; 2] = ["payment-required", "x-payment-required"];
 /// The names of the list of offers.
 const LISTS: [&str; 2] = ["accepts", "payments"];
-/// More offers are not read: one suffices.
+/// The most offers that are read: one is enough.
 const MOST_OFFERS: usize = 32;
 
-/// What a 402 asks for: offers, of which one is to be paid. None of it is believed yet; that is the
-/// [`Policy`](super::Policy)'s part.
+/// The payment challenge of a 402: offers, one of which is to be paid. It is not validated yet; that is the job of
+/// [`Policy`](super::Policy).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Challenge {
-    /// `x402Version`, where it is told.
+    /// The `x402Version`, if given.
     pub version: Option<u64>,
-    /// What is paid for, as it is told, to be repeated in the payment.
+    /// The resource to be paid for, verbatim, to be repeated in the payment.
     pub resource: Option<Value>,
-    /// The offers as they are told, never empty.
+    /// The offers, verbatim; never empty.
     pub offers: Vec<Value>,
-    /// Why an earlier payment was not taken, where it is told.
+    /// Why an earlier payment was not accepted, if given.
     pub error: Option<String>,
 }
 
-/// A reply that is no challenge.
+/// The reply is not a challenge.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the API asks for payment, but not in a way that x402 knows: {0}")]
+#[error("the API asks for payment, but not by x402: {0}")]
 pub struct ChallengeError(String);
 
 impl Challenge {
     /// Reads the header `PAYMENT-REQUIRED` or `X-Payment-Required` (JSON in base64, or plain), else the body.
     ///
     /// # Errors
-    /// None of them has a list of offers.
-    pub(in crate::enroll) fn read(reply: &Reply) -> Result<Self, ChallengeError> {
+    /// None of them contains a list of offers.
+    pub fn read(reply: &Reply) -> Result<Self, ChallengeError> {
         debug_assert_eq!(reply.status, StatusCode::PAYMENT_REQUIRED);
         let body = || serde_json::from_slice(&reply.body).ok();
         HEADERS
@@ -47,10 +47,10 @@ impl Challenge {
             .filter_map(|name| header_json(&reply.headers, name))
             .find_map(|json| Self::from_json(&json))
             .or_else(|| Self::from_json(&body()?))
-            .ok_or_else(|| ChallengeError("it has no list of offers (accepts)".to_owned()))
+            .ok_or_else(|| ChallengeError("the reply has no list of offers (accepts)".to_owned()))
     }
 
-    /// From the object that holds the list, or from one that holds that object.
+    /// Reads the object that holds the list, or an object that wraps it.
     fn from_json(json: &Value) -> Option<Self> {
         let inside = json.as_object()?.values().filter(|value| value.is_object());
         std::iter::once(json).chain(inside).find_map(|json| {
@@ -77,7 +77,7 @@ impl Challenge {
     }
 }
 
-/// JSON in a header: base64 with or without padding, of either alphabet, or plain.
+/// Decodes JSON in a header: base64 with or without padding, of either alphabet, or plain.
 pub(in crate::enroll) fn header_json(headers: &HeaderMap, name: &str) -> Option<Value> {
     let value = headers.get(name)?.as_bytes();
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

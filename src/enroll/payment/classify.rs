@@ -1,4 +1,4 @@
-//! What an answer to a call with a payment means.
+//! The meaning of an answer to a call with a payment.
 
 use serde_json::Value;
 
@@ -10,11 +10,11 @@ use crate::enroll::transport::{CallResult, Reply};
 
 /// The headers that carry the receipt, the more official first.
 const RECEIPTS: [&str; 2] = ["payment-response", "x-payment-response"];
-/// A longer receipt is none.
+/// The longest receipt that is accepted, in bytes.
 const LONGEST_RECEIPT: usize = 4096;
 
-/// As [`classify`], and beyond it: the receipt is taken from its header, and a 402 that asks once more says why the
-/// payment was not taken.
+/// As [`classify`], and in addition takes the receipt from its header, and from a 402 that asks again the reason why
+/// the payment was not accepted.
 pub(super) fn classify_payment(answer: &CallResult, provider: &Provider) -> Outcome {
     let outcome = classify(answer, provider);
     let CallResult::Reply(reply) = answer else {
@@ -48,7 +48,8 @@ fn receipt(reply: &Reply) -> Option<Value> {
     RECEIPTS.iter().find_map(|name| header_json(&reply.headers, name))
 }
 
-/// A 402 with a payment attached: x402 tells why in the challenge's `error`, or in the receipt's `errorReason`.
+/// Classifies a 402 despite a payment: x402 gives the reason in the challenge's `error`, or in the receipt's
+/// `errorReason`.
 fn turned_away(reply: &Reply, code: String, message: String) -> Outcome {
     let challenge = Challenge::read(reply).ok();
     let asked_again = challenge.is_some();
@@ -58,7 +59,7 @@ fn turned_away(reply: &Reply, code: String, message: String) -> Outcome {
         return match asked_again {
             true => stop(
                 StopKind::Payment,
-                format!("the API did not take the payment: {message}"),
+                format!("the API did not accept the payment: {message}"),
             ),
             false => stop(StopKind::Funds, message),
         };
@@ -72,8 +73,8 @@ fn turned_away(reply: &Reply, code: String, message: String) -> Outcome {
         true => why.clone(),
         false => code,
     };
-    let message = format!("the API did not take the payment: {why}");
-    // What went wrong while it was settled may have settled.
+    let message = format!("the API did not accept the payment: {why}");
+    // A failure during settlement may have settled.
     if has(&[
         "replay",
         "nonce",

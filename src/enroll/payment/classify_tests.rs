@@ -65,7 +65,7 @@ fn a_challenge_in_answer_to_a_payment_says_why_it_was_not_taken() {
             "invalid_exact_evm_payload_signature".to_owned()
         )
     );
-    // Without a word of why: the payment was not seen.
+    // Without a reason: the payment was not seen.
     assert_eq!(stopped("Payment required").0, StopKind::Payment);
     for error in [
         "unexpected_settle_error",

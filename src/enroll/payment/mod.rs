@@ -1,16 +1,16 @@
-//! Paying from a wallet (x402) instead of by key.
+//! Payment from a wallet (x402) instead of by key.
 //!
 //! ```text
 //!  quote ─ 402 ─▶ Challenge ─ Policy ─▶ Accepted ─ Wallet ─▶ SignedPayment ─▶ ledger ─▶ send ─▶ step
-//!                 what is asked         what may be           signed once                │       │
+//!                 the request           what may be           signed once                │       │
 //!                 in any dialect        signed at all                                    ◀───────┘
 //!                                                               the same one again, until it expires
 //! ```
 //!
-//! What is signed is an EIP-3009 `TransferWithAuthorization` of USDC. The token contract settles one nonce once:
-//! a signed payment can be sent as often as needed, and moves the money at most one time. So it is made durable
-//! before it is sent, and after a lost reply the *same* one is sent again; a fresh one could be the second
-//! charge. Signing and sending are therefore two calls, and [`step`] says what comes after each answer.
+//! What is signed is an EIP-3009 `TransferWithAuthorization` of USDC. The token contract settles a nonce once:
+//! a signed payment can be sent as often as needed, and moves the money at most once. It is therefore made durable
+//! before it is sent, and after a lost reply the *same* payment is resent; a fresh one could be a second charge.
+//! Signing and sending are separate calls, and [`step`] decides what follows each answer.
 
 mod classify;
 mod challenge;

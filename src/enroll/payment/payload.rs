@@ -1,4 +1,4 @@
-//! A signed payment: what the ledger keeps, and what the API is sent.
+//! A signed payment, as the ledger keeps it and as the API receives it.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,46 +12,46 @@ use serde_json::{Value, json};
 
 use crate::util::money::Usd;
 
-/// How much of its validity a payment must have left to be sent: the time that a settlement takes. And how much later
-/// it counts as expired.
+/// How much of its validity a payment must have left to be sent: the time that a settlement takes. Also how much
+/// later it counts as expired.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// An EIP-3009 `TransferWithAuthorization`. Times are Unix seconds, the value is base units of USDC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorization {
-    /// Who pays.
+    /// The payer.
     pub from: Address,
-    /// Who is paid.
+    /// The payee.
     pub to: Address,
-    /// How much, in base units of USDC, which are micro-dollars.
+    /// The amount in base units of USDC, which are micro-dollars.
     pub value: u64,
-    /// Valid once this time is past.
+    /// Valid after this time.
     pub valid_after: u64,
-    /// Valid until this time.
+    /// Valid before this time.
     pub valid_before: u64,
-    /// Random; the contract settles it once.
+    /// A random number that the contract settles once.
     pub nonce: B256,
 }
 
-/// A signed payment. It is kept as JSON in the ledger before it is sent, and sent again as it is.
+/// A signed payment. It is stored as JSON in the ledger before it is sent, and resent unchanged.
 ///
-/// Until it expires, whoever holds it can have the payee paid, once: `Debug` doesn't show the signature.
+/// Until it expires, anyone who holds it can have the payee paid, once: `Debug` doesn't show the signature.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct SignedPayment {
     /// The version of the challenge that it answers.
     pub(super) version: Option<u64>,
-    /// What is paid for, as the challenge told it.
+    /// The resource to be paid for, as in the challenge.
     pub(super) resource: Option<Value>,
-    /// The offer as the challenge told it.
+    /// The offer, as in the challenge.
     pub(super) offer: Value,
-    /// What is signed.
+    /// The authorization that is signed.
     pub authorization: Authorization,
-    /// `r ‖ s ‖ v` of the payer, 65 bytes.
+    /// The payer's signature, `r ‖ s ‖ v`, 65 bytes.
     pub(super) signature: FixedBytes<65>,
 }
 
 impl SignedPayment {
-    /// What it moves.
+    /// The amount that it moves.
     pub fn price(&self) -> Usd {
         Usd::from_micros(self.authorization.value)
     }
@@ -61,13 +61,13 @@ impl SignedPayment {
         now.saturating_add(MARGIN.as_secs()) < self.authorization.valid_before
     }
 
-    /// Whether nobody can have it settled any more at `now`, though clocks differ by some seconds.
+    /// Whether it can't be settled any more at `now`, in Unix seconds, allowing for clocks that differ by some seconds.
     pub fn has_expired(&self, now: u64) -> bool {
         now >= self.authorization.valid_before.saturating_add(MARGIN.as_secs())
     }
 
-    /// The headers that carry it: `PAYMENT-SIGNATURE` for version 2, `X-PAYMENT` for version 1, and both where
-    /// the challenge told no version.
+    /// The headers that carry it: `PAYMENT-SIGNATURE` for version 2, `X-PAYMENT` for version 1, and both if the
+    /// challenge gave no version.
     pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let signed = json!({
             "signature": self.signature.to_string(),

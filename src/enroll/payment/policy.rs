@@ -1,4 +1,4 @@
-//! What may be signed at all. Everything is pinned before; what an API asks beyond that is refused.
+//! What may be signed. Everything is pinned in advance; any other request of an API is refused.
 
 use std::time::Duration;
 
@@ -11,45 +11,45 @@ use crate::enroll::Network;
 use crate::enroll::text::clean;
 use crate::util::money::Usd;
 
-/// How long a payment stays valid when an offer doesn't say, and at most and at least whatever it says. Long
-/// enough to send it again after a lost reply; short, since until then the payee can take it.
+/// How long a payment is valid when an offer doesn't say, and the limits when it does. Long enough to resend it
+/// after a lost reply; short, since until then the payee can take it.
 const VALIDITY: Duration = Duration::from_secs(300);
 const LONGEST_VALIDITY: Duration = Duration::from_secs(3600);
 const SHORTEST_VALIDITY: Duration = Duration::from_secs(30);
 
-/// What may be signed.
+/// The limits on what may be signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The one chain, and with it the one token: its USDC.
+    /// The only chain, and with it the only token: its USDC.
     pub network: Network,
-    /// The one payee; any when `None`.
+    /// The only payee; any when `None`.
     pub payee: Option<Address>,
     /// The most that one call may cost.
     pub max_price: Usd,
 }
 
-/// Nothing that is offered may be signed. Says what was asked.
+/// None of the offers may be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("nothing was signed: the API asks {}", .asked.join("; or "))]
 pub struct PolicyError {
-    /// Why each offer is refused.
+    /// Why each offer was refused.
     pub asked: Vec<String>,
-    /// An offer fits but for its price.
+    /// Whether an offer was refused only for its price.
     pub too_dear: bool,
 }
 
 /// An offer that may be signed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
-    /// The offer as it was told, to be repeated in the payment.
+    /// The offer verbatim, to be repeated in the payment.
     pub(super) offer: Value,
     /// The version of the challenge.
     pub(super) version: Option<u64>,
-    /// What is paid for.
+    /// The resource to be paid for.
     pub(super) resource: Option<Value>,
     /// The chain.
     pub network: Network,
-    /// Who is paid.
+    /// The payee.
     pub payee: Address,
     /// The price: one base unit of USDC is one micro-dollar.
     pub price: Usd,
@@ -60,10 +60,10 @@ pub struct Accepted {
 }
 
 impl Policy {
-    /// The cheapest offer that may be signed.
+    /// Chooses the cheapest offer that may be signed.
     ///
     /// # Errors
-    /// There is none.
+    /// No offer may be signed.
     pub fn choose(&self, challenge: &Challenge) -> Result<Accepted, PolicyError> {
         let mut refused = PolicyError {
             asked: Vec::new(),
@@ -77,7 +77,7 @@ impl Policy {
                     refused.too_dear = true;
                     refused
                         .asked
-                        .push(format!("{price} for a call, and at most {most} is allowed"));
+                        .push(format!("{price} for a call, but at most {most} is allowed"));
                 }
                 Ok(accepted) if best.as_ref().is_none_or(|best| accepted.price < best.price) => {
                     best = Some(accepted);
@@ -89,7 +89,7 @@ impl Policy {
         best.ok_or(refused)
     }
 
-    /// Whether an offer may be signed, but for its price; else what it asks.
+    /// Whether an offer may be signed, apart from its price; else what it asks.
     fn judge(&self, challenge: &Challenge, offer: &Value) -> Result<Accepted, String> {
         let text = |name: &str| offer.get(name).and_then(Value::as_str);
         let message = |name: &str| clean(text(name).unwrap_or("nothing"));
@@ -111,15 +111,15 @@ impl Policy {
                 message("asset")
             ));
         }
-        let payee =
-            address("payTo").ok_or_else(|| format!("to pay {}, which is no address", message("payTo")))?;
+        let payee = address("payTo")
+            .ok_or_else(|| format!("to pay {}, which is not an address", message("payTo")))?;
         if let Some(pinned) = self.payee.filter(|pinned| *pinned != payee) {
             return Err(format!("to pay {payee} instead of {pinned}"));
         }
         let amount = offer.get("amount").or_else(|| offer.get("maxAmountRequired"));
         let price = amount
             .and_then(base_units)
-            .ok_or_else(|| "an amount that can't be read".to_owned())?;
+            .ok_or_else(|| "for an amount that can't be read".to_owned())?;
         let extra = |name: &str| {
             let text = offer.get("extra")?.get(name)?.as_str()?;
             (!text.is_empty() && text.len() <= 64).then(|| text.to_owned())
@@ -129,7 +129,7 @@ impl Policy {
         Ok(Accepted {
             offer: offer.clone(),
             version: challenge.version,
-            // Version 1 tells the resource in the offer.
+            // Version 1 has the resource in the offer.
             resource: challenge
                 .resource
                 .clone()
@@ -148,7 +148,7 @@ impl Policy {
     }
 }
 
-/// A whole number of base units, as text or as a number. More than 2⁶⁴ are no price of anything.
+/// A whole number of base units, as text or as a number. Amounts above 2⁶⁴ are not a price of anything.
 fn base_units(value: &Value) -> Option<Usd> {
     match value {
         Value::Number(number) => number.as_u64(),

@@ -35,7 +35,7 @@ fn challenge(offers: Vec<Value>) -> Challenge {
     }
 }
 
-/// What is told when the offer has this in place of its own.
+/// The refusal when the offer has this value in place of its own.
 fn refused(field: &str, value: Value) -> PolicyError {
     let mut offer = offer();
     offer[field] = value;
@@ -65,11 +65,11 @@ fn what_is_asked_beyond_the_policy_is_refused_and_told() {
             json!("0x00000000000000000000000000000000000000aa"),
             "instead of 0x73616e64626F7800000000000000000000000001",
         ),
-        ("payTo", json!("me"), "to pay me, which is no address"),
+        ("payTo", json!("me"), "to pay me, which is not an address"),
         (
             "amount",
             json!("20001"),
-            "$0.020001 for a call, and at most $0.02",
+            "$0.020001 for a call, but at most $0.02",
         ),
         ("amount", json!("18446744073709551616"), "can't be read"),
         ("amount", json!("-1"), "can't be read"),
@@ -144,7 +144,7 @@ fn without_extra_the_domain_is_that_of_the_network() {
 }
 
 proptest! {
-    /// Whatever an API asks: what is accepted pays the pinned payee in the pinned token, and never more than the cap.
+    /// Whatever an API asks: an accepted offer pays the pinned payee in the pinned token, and never more than the cap.
     #[test]
     fn nothing_beyond_the_policy_is_ever_accepted(
         scheme in prop::sample::select(vec!["exact", "Exact", "upto", ""]),

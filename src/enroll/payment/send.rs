@@ -1,4 +1,4 @@
-//! The calls of a payer: asking for the price, and sending a signed payment.
+//! The payer's calls: asking for the price, and sending a signed payment.
 
 use super::challenge::Challenge;
 use super::classify::classify_payment;
@@ -9,18 +9,18 @@ use crate::enroll::outcome::{Outcome, StopKind, classify};
 use crate::enroll::realface::{mended, session_gone};
 use crate::enroll::transport::CallResult;
 
-/// What came of asking for the price.
+/// The result of asking for the price.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Quote {
     /// The API asks for a payment.
     Asked(Challenge),
-    /// It does not. Never in doubt, since nothing was paid; but a free call may have enrolled.
+    /// The API does not ask for a payment. Never in doubt, since nothing was paid; but a free call may have enrolled.
     Answered(Outcome),
 }
 
 impl Client {
     /// Asks for the price: the call itself, without a payment. `group_id` is that of a real actor whose liveness
-    /// check is passed; a portrait has none. Costs nothing.
+    /// check has passed; `None` for a portrait. Free.
     pub async fn quote(&self, request: &EnrollRequest, group_id: Option<&str>) -> Quote {
         let answer = self.unpaid_or_paid(request, group_id, None).await;
         match quoted(&answer, self) {
@@ -31,7 +31,7 @@ impl Client {
         }
     }
 
-    /// Sends the same call with a payment: exactly one request. What comes next is [`step`](super::step())'s to say.
+    /// Sends the same call with a payment: exactly one request. [`step`](super::step()) decides what follows.
     pub async fn pay(
         &self,
         request: &EnrollRequest,

@@ -1,4 +1,4 @@
-//! What comes after a payment was sent: the same one again, a fresh one, or the end.
+//! What follows after a payment was sent: the same one again, a fresh one, or the end.
 
 use std::time::Duration;
 
@@ -6,37 +6,37 @@ use super::payload::SignedPayment;
 use crate::enroll::outcome::StopKind;
 use crate::enroll::{Outcome, is_about_session};
 
-/// What to do next.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// This is what came of it.
+    /// The call is finished, with this outcome.
     Settled(Outcome),
-    /// Send the *same* payment again. It can't be charged twice.
+    /// Resend the *same* payment. It can't be charged twice.
     Resend {
-        /// How long to wait before; if not told, back off.
+        /// How long to wait before that; `None` means to back off.
         after: Option<Duration>,
-        /// The earlier answer leaves open whether it was charged: say so in the next step.
+        /// Whether the earlier answer leaves open that it was charged; pass it to the next step.
         doubt: bool,
-        /// Why.
+        /// The code of the answer.
         code: String,
-        /// For people.
+        /// The human-readable message.
         message: String,
     },
     /// No answer left open whether this payment was charged, and it can't be sent any more: once it has expired, and
-    /// so never can be charged, sign a fresh one.
+    /// so can never be charged, sign a fresh one.
     SignFresh,
 }
 
-/// Codes by which the payment was settled, but its asset is not told: sending it again says the same.
+/// Codes that mean the payment was settled, but don't name its asset: resending it returns the same.
 const CLAIMED: [&str; 2] = ["payment_replay", "nonce_conflict"];
 
-/// What to do after `payment` was sent, and `outcome` came of it, at `now` in Unix seconds. `doubt` is whether
-/// an earlier send of the same payment left open whether it was charged.
+/// Decides what to do after `payment` was sent with `outcome`, at `now` in Unix seconds. `doubt` is whether an
+/// earlier send of the same payment left open whether it was charged.
 pub fn step(outcome: Outcome, payment: &SignedPayment, doubt: bool, now: u64) -> Step {
     let in_doubt = |code: String, message: String| Step::Settled(Outcome::InDoubt { code, message });
     match outcome {
         Outcome::Enrolled { .. } => Step::Settled(outcome),
-        // The session has to be mended first; meanwhile the payment may expire.
+        // The session has to be fixed first; meanwhile the payment may expire.
         Outcome::Retry { ref code, .. } if !doubt && is_about_session(code) => Step::Settled(outcome),
         Outcome::Retry { code, message, after } if payment.is_alive(now) => Step::Resend {
             after,
@@ -44,9 +44,9 @@ pub fn step(outcome: Outcome, payment: &SignedPayment, doubt: bool, now: u64) ->
             code,
             message,
         },
-        // Refused each time until it expired.
+        // It was refused each time until it expired.
         Outcome::Retry { .. } if !doubt => Step::SignFresh,
-        // By whose clock? While it may be valid, another one beside it could be charged, too.
+        // By whose clock? While it may be valid, a second one could be charged as well.
         Outcome::Stop {
             kind: StopKind::Payment,
             code,
@@ -61,7 +61,7 @@ pub fn step(outcome: Outcome, payment: &SignedPayment, doubt: bool, now: u64) ->
             false => Step::SignFresh,
         },
         Outcome::Refused { .. } | Outcome::Stop { .. } if !doubt => Step::Settled(outcome),
-        // What is refused now may have been charged before.
+        // A payment that is refused now may have been charged before.
         Outcome::Refused { code, message }
         | Outcome::Stop { code, message, .. }
         | Outcome::Retry { code, message, .. } => in_doubt(code, message),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::enroll::payment::wallet::tests::payment;
 
-/// Valid from 1,000 − 600 to 1,060.
+/// The step of a payment that is valid from 1,000 − 600 to 1,060.
 fn at(outcome: Outcome, doubt: bool, now: u64) -> Step {
     step(outcome, &payment(1_000), doubt, now)
 }
@@ -50,7 +50,7 @@ fn after_a_lost_reply_the_same_payment_is_sent_until_it_expires() {
     for code in ["reply_lost", "timeout", "reply_cut", "http_500", "chain_timeout"] {
         assert_eq!(at(in_doubt(code), false, 1_000), resend(None, true, code));
         assert_eq!(at(in_doubt(code), true, 1_049), resend(None, true, code));
-        // The last ten seconds are left to the settlement.
+        // The last ten seconds are reserved for the settlement.
         assert_eq!(at(in_doubt(code), true, 1_050), Step::Settled(in_doubt(code)));
     }
 }
@@ -69,12 +69,12 @@ fn a_fresh_payment_is_signed_only_if_no_answer_left_doubt() {
     assert_eq!(at(retry("rate_limited"), false, 1_100), Step::SignFresh);
     let expired = || stop(StopKind::Payment, "payment_expired");
     assert_eq!(at(expired(), false, 1_100), Step::SignFresh);
-    // The gateway's clock is fast: by ours, the payment may still be taken.
+    // The gateway's clock is fast: by ours, the payment may still be accepted.
     assert_eq!(
         at(expired(), false, 1_000),
         resend(None, false, "payment_expired")
     );
-    // What has expired by now may have been settled by the send whose reply was lost.
+    // A payment that has expired may have been settled by the send whose reply was lost.
     assert_eq!(
         at(expired(), true, 1_100),
         Step::Settled(in_doubt("payment_expired"))
@@ -131,8 +131,8 @@ fn an_id_is_taken_whatever_came_before() {
     assert_eq!(at(enrolled(), true, 9_999), Step::Settled(enrolled()));
 }
 
-/// Whatever is answered, in whatever order: once an answer has left doubt, no fresh payment is ever signed, and
-/// nothing but an id ends the doubt.
+/// Whatever the answers, in whatever order: once an answer has left doubt, no fresh payment is ever signed, and
+/// only an id ends the doubt.
 #[test]
 fn no_series_of_answers_leads_from_doubt_to_a_second_payment() {
     let answers = || {
@@ -157,7 +157,7 @@ fn no_series_of_answers_leads_from_doubt_to_a_second_payment() {
     }
 }
 
-/// Whatever is answered: no fresh payment is signed while the last one may be sent, and so be charged.
+/// Whatever the answers: no fresh payment is signed while the last one may be sent, and so be charged.
 #[test]
 fn no_answer_leads_to_a_second_payment_while_the_first_is_valid() {
     let answers = [

@@ -1,4 +1,4 @@
-//! USDC: where it is on each chain, and what it takes as a signed transfer.
+//! USDC: its address on each chain, and the form of its signed transfers.
 
 use alloy_primitives::{Address, B256, U256, address};
 use alloy_sol_types::{Eip712Domain, SolStruct};
@@ -6,7 +6,7 @@ use alloy_sol_types::{Eip712Domain, SolStruct};
 use super::payload::Authorization;
 use crate::enroll::Network;
 
-/// The one type that [EIP-3009](https://eips.ethereum.org/EIPS/eip-3009) needs; the names of its fields are hashed.
+/// The only type that [EIP-3009](https://eips.ethereum.org/EIPS/eip-3009) needs; the names of its fields are hashed.
 mod typed {
     alloy_sol_types::sol! {
         struct TransferWithAuthorization {
@@ -20,7 +20,7 @@ mod typed {
     }
 }
 
-/// Circle's USDC: <https://developers.circle.com/stablecoins/usdc-contract-addresses>.
+/// The address of Circle's USDC: <https://developers.circle.com/stablecoins/usdc-contract-addresses>.
 pub(super) const fn usdc(network: Network) -> Address {
     match network {
         Network::Base => address!("833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
@@ -28,16 +28,16 @@ pub(super) const fn usdc(network: Network) -> Address {
     }
 }
 
-/// Name and version in the token's EIP-712 domain, for offers that don't say them.
+/// Name and version of the token's EIP-712 domain, for offers without them.
 pub(super) const fn domain(network: Network) -> (&'static str, &'static str) {
     match network {
         Network::Base => ("USD Coin", "2"),
-        // The test token was named differently.
+        // The test token has a different name.
         Network::BaseSepolia => ("USDC", "2"),
     }
 }
 
-/// The hash that is signed, by [EIP-712](https://eips.ethereum.org/EIPS/eip-712).
+/// The hash to be signed, by [EIP-712](https://eips.ethereum.org/EIPS/eip-712).
 pub(super) fn signing_hash(
     (name, version): &(String, String),
     network: Network,

@@ -1,4 +1,4 @@
-//! The wallet: a private key that signs payments and is nowhere to be seen.
+//! The wallet: a private key that signs payments and is never printed.
 
 use std::fmt;
 use std::path::Path;
@@ -12,40 +12,40 @@ use super::policy::Accepted;
 use super::token::signing_hash;
 use crate::enroll::key::first_line;
 
-/// The variable that holds the private key.
+/// The environment variable that holds the private key.
 pub const WALLET_VARIABLE: &str = "CASTLINE_WALLET_KEY";
 
-/// How far payments are dated back, so that a clock that is a little fast doesn't make them invalid.
+/// How far payments are backdated, so that a clock that is slightly fast doesn't make them invalid.
 const BACKDATED: Duration = Duration::from_secs(600);
 
-/// A private key. `Debug` shows its address alone.
+/// A private key. `Debug` shows only its address.
 #[derive(Clone)]
 pub struct Wallet(SigningKey);
 
-/// There is no usable private key.
+/// No usable private key was found.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
-    /// Neither the environment nor a file holds one.
+    /// Neither the environment nor a file holds a private key.
     #[error(
         "no wallet: export {WALLET_VARIABLE}, or name a file that holds the private key as payment.key_file"
     )]
     Missing,
-    /// It is none.
-    #[error("{0} is not a private key: 64 hexadecimal digits, with or without 0x")]
+    /// The value is not a private key.
+    #[error("{0} is not a private key: give 64 hexadecimal digits, with or without 0x")]
     Malformed(String),
-    /// The file can't be read.
+    /// The key file can't be read.
     #[error("payment.key_file {path} can't be read: {source}")]
     File {
-        /// Which one.
+        /// The path of the file.
         path: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
 }
 
 impl Wallet {
-    /// From `CASTLINE_WALLET_KEY`, else from the first line of `file`. A variable that is set but empty counts as
-    /// not set.
+    /// Reads the key from `CASTLINE_WALLET_KEY`, else from the first line of `file`. A variable that is set but empty
+    /// counts as unset.
     ///
     /// # Errors
     /// Neither holds a private key.
@@ -63,10 +63,10 @@ impl Wallet {
         }
     }
 
-    /// From 64 hexadecimal digits, with or without `0x`.
+    /// Parses 64 hexadecimal digits, with or without `0x`.
     ///
     /// # Errors
-    /// They are none, or no private key of the curve.
+    /// The text is not 64 hexadecimal digits, or not a private key of the curve.
     pub fn new(digits: &str) -> Result<Self, WalletError> {
         Self::read(digits, "the private key")
     }
@@ -75,7 +75,7 @@ impl Wallet {
         let digits = text.trim();
         let digits = digits.strip_prefix("0x").unwrap_or(digits);
         let mut bytes = B256::ZERO;
-        // The libraries' own errors may quote what they were given.
+        // The libraries' own errors may quote their input.
         let key = hex::decode_to_slice(digits, bytes.as_mut_slice())
             .ok()
             .and_then(|()| SigningKey::from_slice(bytes.as_slice()).ok());
@@ -84,7 +84,7 @@ impl Wallet {
             .ok_or_else(|| WalletError::Malformed(origin.to_owned()))
     }
 
-    /// Who pays.
+    /// The payer's address.
     pub fn address(&self) -> Address {
         Address::from_private_key(&self.0)
     }
@@ -92,7 +92,7 @@ impl Wallet {
     /// Signs a payment with a fresh nonce, valid from now. Make it durable before it is sent.
     pub fn sign(&self, accepted: &Accepted) -> SignedPayment {
         let mut nonce = B256::ZERO;
-        getrandom::fill(nonce.as_mut_slice()).expect("the operating system's randomness");
+        getrandom::fill(nonce.as_mut_slice()).expect("the operating system provides random numbers");
         self.sign_at(accepted, unix_now(), nonce)
     }
 
@@ -106,7 +106,7 @@ impl Wallet {
             nonce,
         };
         let hash = signing_hash(&accepted.domain, accepted.network, &authorization);
-        // RFC 6979, with the lower half of `s`, as the token contract demands.
+        // RFC 6979, with the lower half of `s`, as the token contract requires.
         let signed = self.0.sign_prehash_recoverable(hash.as_slice());
         let signature = Signature::from(signed.expect("32 bytes can be signed"));
         SignedPayment {
@@ -119,7 +119,7 @@ impl Wallet {
     }
 }
 
-/// Unix seconds by this machine's clock.
+/// The current time in Unix seconds, by this machine's clock.
 pub fn unix_now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())

@@ -150,7 +150,7 @@ fn a_second_implementation_signs_the_same() {
         let python = std::env::var("CASTLINE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let Some(text) = second(&python, &asked.to_string()) else {
             println!(
-                "skipped: no {python} with eth-account; pip install eth-account to hold signatures against it"
+                "skipped: no {python} with eth-account; pip install eth-account to compare signatures with it"
             );
             return;
         };
@@ -168,7 +168,7 @@ fn a_second_implementation_signs_the_same() {
     }
 }
 
-/// What the second implementation says; `None` where it is not installed.
+/// The output of the second implementation; `None` if it is not installed.
 fn second(python: &str, asked: &str) -> Option<String> {
     use std::io::Write;
     use std::process::Stdio;
@@ -178,7 +178,7 @@ fn second(python: &str, asked: &str) -> Option<String> {
         .stdout(Stdio::piped())
         .spawn()
         .ok()?;
-    // It may be gone before it reads.
+    // It may have exited before it reads.
     let _ = process.stdin.take()?.write_all(asked.as_bytes());
     let output = process.wait_with_output().ok()?;
     if output.status.code() == Some(77) {

@@ -1,4 +1,4 @@
-//! Boxes: overlap, suppression within a pass, and merging across passes.
+//! Boxes of faces: overlap, suppression within a pass, and merging across passes.
 
 /// An area in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,9 +16,9 @@ pub(super) struct Candidate {
     pub(super) score: f32,
 }
 
-/// Within a pass, boxes that overlap more are one.
+/// Intersection over union above which boxes within a pass are one face.
 const SAME_IN_PASS: f32 = 0.3;
-/// Across passes: intersection over union, or over the smaller one.
+/// Across passes, boxes above this intersection over union, or over the smaller box ([`SAME_WITHIN`]), are one face.
 const SAME_ACROSS: f32 = 0.3;
 const SAME_WITHIN: f32 = 0.65;
 const PASSES: usize = 2;
@@ -71,12 +71,12 @@ impl Rect {
         ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0)
     }
 
-    /// Whether two passes mean the same face.
+    /// Whether boxes of two passes are the same face.
     pub(super) fn is_same(self, other: Self) -> bool {
         self.over_union(other) > SAME_ACROSS || self.over_smaller(other) > SAME_WITHIN
     }
 
-    /// The area that both share.
+    /// The area of the intersection.
     pub(crate) fn shared(self, other: Self) -> f32 {
         let width = self.right.min(other.right) - self.left.max(other.left);
         let height = self.bottom.min(other.bottom) - self.top.max(other.top);
@@ -93,7 +93,7 @@ impl Rect {
     }
 }
 
-/// Of boxes that overlap, keeps the surest.
+/// Keeps the most likely of overlapping boxes.
 pub(super) fn suppress(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Candidate> = Vec::new();
@@ -111,13 +111,13 @@ pub(super) fn suppress(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
 /// A face that one or several passes propose.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Merged {
-    /// The box of the surest pass.
+    /// The most likely box.
     pub(super) area: Rect,
-    /// What each pass believes; 0 where it proposes nothing.
+    /// The score of each pass; 0 where it proposes nothing.
     pub(super) scores: [f32; PASSES],
 }
 
-/// Boxes that several passes propose are one face.
+/// Merges boxes of several passes that are the same face.
 pub(super) fn merge(passes: [Vec<Candidate>; PASSES]) -> Vec<Merged> {
     let mut all: Vec<(usize, Candidate)> = passes
         .into_iter()
@@ -128,7 +128,7 @@ pub(super) fn merge(passes: [Vec<Candidate>; PASSES]) -> Vec<Merged> {
     let mut merged: Vec<Merged> = Vec::new();
     for (pass, Candidate { area, score }) in all {
         match merged.iter_mut().find(|m| area.is_same(m.area)) {
-            // A pass counts once, with the surest of its boxes: they come in that order.
+            // A pass counts once, with its most likely box, which comes first.
             Some(face) => face.scores[pass] = face.scores[pass].max(score),
             None => {
                 let mut scores = [0.0; PASSES];

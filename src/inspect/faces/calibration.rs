@@ -1,18 +1,18 @@
-//! How likely a proposed box is a face: logistic regression on the scores of both networks and the size.
+//! Estimates how likely a proposed box is a face: logistic regression on the scores of both networks and the size.
 //!
 //! Fitted by `training/calibrate.py` on labelled images that the art network was not trained on.
 
-/// Weights of: BlazeFace, the art network, the larger and the smaller of both, ln(size), size over a half.
+/// Weights of: BlazeFace, the art network, the larger and the smaller score, ln(size), size above one half.
 const WEIGHTS: [f32; 6] = [1.391, 4.707, 2.253, 3.845, 0.655, -0.408];
 const BIAS: f32 = -2.935;
-/// Of a doubtful face after a closer look, weights of: the log-odds before, BlazeFace, the art network.
+/// Weights for an uncertain face after a close-up pass: the log-odds before, BlazeFace, the art network.
 const CLOSER: [f32; 3] = [1.022, 0.959, 1.583];
 const CLOSER_BIAS: f32 = -0.728;
-/// A face from this part of the size of the largest candidate on counts fully as a second one: what is
-/// much smaller is an emblem, a staff's head, or someone far behind.
+/// Fraction of the first face's size from which a second face counts fully: a much smaller one is an emblem, a
+/// staff's head, or a person in the background.
 const COMPARABLE: f32 = 0.45;
 
-/// How likely it is a face (0–1), from both scores and the box's longer side over the image's.
+/// The likelihood (0–1) that a box is a face, from both scores and its longer side over the image's.
 pub(super) fn face([blaze, art]: [f32; 2], size: f32) -> f32 {
     let size = size.max(1e-3);
     let evidence = [
@@ -26,7 +26,7 @@ pub(super) fn face([blaze, art]: [f32; 2], size: f32) -> f32 {
     logistic(&evidence, &WEIGHTS, BIAS)
 }
 
-/// How likely a doubtful face is one after both networks looked at it closely.
+/// The likelihood (0–1) that an uncertain face is one, after both networks ran on a close-up.
 pub(super) fn rescore(before: f32, [blaze, art]: [f32; 2]) -> f32 {
     let odds = (before / (1.0 - before)).ln();
     logistic(&[odds, blaze, art], &CLOSER, CLOSER_BIAS)
@@ -37,7 +37,7 @@ fn logistic(evidence: &[f32], weights: &[f32], bias: f32) -> f32 {
     1.0 / (1.0 + (-(sum + bias)).exp())
 }
 
-/// How much a second face counts beside the first one, from the sizes of both.
+/// The weight (0–1) of a second face relative to the first, from the sizes of both.
 pub(in crate::inspect) fn comparable(first: f32, second: f32) -> f32 {
     (second / first.max(1e-3) / COMPARABLE).min(1.0)
 }

@@ -1,17 +1,17 @@
 //! Dense convolutions: for a block of pixels, the sums of a panel of output channels stay in registers.
 //!
-//! Plain loops and `#[inline(always)]` throughout: what is called inside must become part of the function that is
-//! compiled for the processor at hand, and a closure that is not inlined there keeps its vectors in memory.
+//! Plain loops and `#[inline(always)]` throughout: code called inside must be inlined into the function that is
+//! compiled for the current processor, and a closure that is not inlined there keeps its vectors in memory.
 //!
 //! General matrix products (`matrixmultiply`) are slower here: they copy the pixels into panels of their own, which
 //! costs as much as these networks' few channels take to compute.
 
 use pulp::{Simd, WithSimd};
 
-/// So many output channels are computed at once.
+/// Number of output channels that are computed at once.
 const LANES: usize = 16;
 
-/// Weights `[depth, channels]` as panels of `[depth, LANES]`, the last one filled up with zeros.
+/// Weights `[depth, channels]` as panels of `[depth, LANES]`, the last one padded with zeros.
 pub(super) fn panels(weights: &[f32], channels: usize) -> Vec<f32> {
     let panel = |from: usize| {
         weights
@@ -25,27 +25,27 @@ pub(super) fn panels(weights: &[f32], channels: usize) -> Vec<f32> {
 pub(super) struct Convolution<'a> {
     /// `[…, channels]`.
     pub(super) pixels: &'a [f32],
-    /// From one line of the image to the next, in values.
+    /// Distance from one line of the image to the next, in values.
     pub(super) pitch: usize,
     /// Where the patch of each output pixel starts.
     pub(super) corners: &'a [usize],
-    /// Height of the patches.
+    /// Height of a patch.
     pub(super) lines: usize,
-    /// Width of the patches, times channels.
+    /// Width of a patch, times channels.
     pub(super) line: usize,
-    /// What [`panels`] makes of the weights.
+    /// The weights, as returned by [`panels`].
     pub(super) panels: &'a [f32],
     pub(super) bias: &'a [f32],
     pub(super) relu: bool,
 }
 
-/// Has the convolution fill `[output pixels, output channels]`.
+/// Runs the convolution, and writes `[output pixels, output channels]`.
 pub(super) struct Fill<'a>(pub(super) Convolution<'a>, pub(super) &'a mut [f32]);
 
 impl WithSimd for Fill<'_> {
     type Output = ();
 
-    // As many pixels at once as have their sums in registers, beside a line of weights.
+    // As many pixels at once as have their sums in registers, along with a line of weights.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self(convolution, out) = self;
@@ -59,7 +59,7 @@ impl WithSimd for Fill<'_> {
 }
 
 impl Convolution<'_> {
-    /// With `PIXELS` at a time, and panels of so many `VECTORS`.
+    /// Runs on `PIXELS` pixels at a time, with panels of `VECTORS` vectors.
     #[inline(always)]
     fn run<S: Simd, const PIXELS: usize, const VECTORS: usize>(&self, simd: S, out: &mut [f32]) {
         let channels = self.bias.len();
@@ -87,7 +87,7 @@ impl Convolution<'_> {
         }
     }
 
-    /// What the channels of a panel make of the patches at `corners`.
+    /// The sums of the channels of a panel over the patches at `corners`.
     #[inline(always)]
     fn sums<S: Simd, const PIXELS: usize, const VECTORS: usize>(
         &self,
@@ -102,7 +102,7 @@ impl Convolution<'_> {
         let mut sums = [*bias; PIXELS];
         for (dy, panel) in panel.chunks_exact(self.line * VECTORS).enumerate() {
             let (weights, _) = panel.as_chunks::<VECTORS>();
-            // Slices that the compiler sees to be as long as the weights: checks of bounds would take a third longer.
+            // Slices whose length the compiler knows to be that of the weights: bounds checks would take a third longer.
             let mut lines: [&[f32]; PIXELS] = [&[]; PIXELS];
             for (line, corner) in lines.iter_mut().zip(corners) {
                 *line = &self.pixels[corner + dy * self.pitch..][..weights.len()];
@@ -128,7 +128,7 @@ impl Convolution<'_> {
     }
 }
 
-/// Puts the sums of one pixel where they belong; the last panel may be wider than what is left.
+/// Writes the sums of one pixel; the last panel may be wider than the remaining channels.
 #[inline(always)]
 fn put(to: &mut [f32], sums: &[f32; LANES]) {
     match to.as_mut_array() {

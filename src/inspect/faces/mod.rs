@@ -1,9 +1,10 @@
-//! Finds faces: two networks look at the whole image, and what they propose is calibrated.
+//! Finds faces: two networks run on the whole image, and their scores are calibrated.
 //!
-//! BlazeFace (MediaPipe's full-range-sparse, trained on photos) looks at the image letterboxed on 192²;
-//! CenterFace, trained further on drawn, chibi and non-human faces (`training/`), on 160². Boxes that
-//! overlap are one face; how likely it is one is told by [`calibration`] from both scores and the size. Where that
-//! leaves a doubt, both look again, closer. Measured against E3p, three passes of the photo-trained networks, in `models/README.md`.
+//! BlazeFace (MediaPipe's full-range-sparse, trained on photos) runs on the image letterboxed to 192²;
+//! CenterFace, trained further on drawn, chibi and non-human faces (`training/`), on 160². Overlapping boxes are
+//! one face, and [`calibration`] computes its likelihood from both scores and the size. Uncertain faces go through
+//! both networks again as close-ups. Measured against E3p, three passes of the photo-trained networks, in
+//! `models/README.md`.
 
 pub(super) mod calibration;
 mod boxes;
@@ -24,22 +25,22 @@ use super::resize::{Quality, resized};
 static BLAZE: &[u8] = include_bytes!("../../../models/blazeface_full_range_sparse_192.safetensors");
 static ART: &[u8] = include_bytes!("../../../models/artface_160.safetensors");
 
-/// What BlazeFace believes less than this is not even considered.
+/// Boxes with a lower BlazeFace score are ignored.
 const BLAZE_LEAST: f32 = 0.1;
-/// The same of the art network, which is surer of itself.
+/// Boxes with a lower score of the art network, which is more confident, are ignored.
 const ART_LEAST: f32 = 0.05;
-/// Boxes smaller than this part of the longer side are specks.
+/// Boxes smaller than this fraction of the longer side are ignored.
 const SPECK: f32 = 0.03;
-/// Where the first look leaves a doubt: a face that is less likely or more likely is not looked at again.
+/// Range of likelihoods after the first pass in which a face is uncertain and gets a close-up pass.
 const DOUBT: std::ops::Range<f32> = 0.05..0.95;
-/// So many doubtful faces of an image are looked at again, the likeliest first.
+/// Maximum number of close-up passes per image, the most likely faces first.
 const MAX_CLOSER_LOOKS: usize = 3;
-/// Side of what is looked at again, in longer sides of the face.
+/// Side of a close-up, in multiples of the face's longer side.
 const CLOSE: f32 = 2.4;
-/// What lies around a letterboxed image.
+/// Grey value around a letterboxed image.
 const MARGIN: u8 = 128;
 
-/// A face: where, in pixels of the image that was looked at, and how likely it is one (0–1).
+/// A face: its box, in pixels of the inspected image, and its likelihood (0–1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Found {
     pub(super) area: Rect,
@@ -62,7 +63,7 @@ impl Detector {
         })
     }
 
-    /// The faces of an image, the surest first.
+    /// The faces of an image, the most likely first.
     pub(super) fn find(&self, picture: &RgbImage) -> Vec<Found> {
         let longer = picture.width().max(picture.height()) as f32;
         let mut found: Vec<Found> = boxes::merge([self.blaze(picture), self.art(picture)])
@@ -83,7 +84,7 @@ impl Detector {
         found
     }
 
-    /// What both networks believe of a face when they look at it closely.
+    /// The scores of both networks on a close-up of a face.
     fn closer(&self, picture: &RgbImage, area: Rect) -> [f32; 2] {
         let side = (area.longer_side() * CLOSE).max(16.0) as u32;
         let (left, top) = area.centre();
@@ -103,7 +104,7 @@ impl Detector {
         let [scores, boxes] = self
             .blaze
             .run(std::mem::take(&mut letter.values), ["scores", "regressors"]);
-        // 48² anchors, one output row each; both outputs are flat there.
+        // 48² anchors, one output row each; both outputs are flat.
         let grid = self.blaze.side() / 4;
         let (scores, boxes) = (flat(scores, grid, 1), flat(boxes, grid, 16));
         let mut found = Vec::new();
@@ -159,7 +160,7 @@ fn flat(tensor: Tensor, grid: usize, channels: usize) -> Tensor {
     }
 }
 
-/// An image in the middle of a square, and the way back to its own pixels.
+/// An image centred in a square, and the mapping back to its own pixels.
 struct Letterbox {
     values: Vec<f32>,
     scale: f32,

@@ -1,9 +1,9 @@
-//! A small runner for convolutional networks: what two face networks need, and no more.
+//! A minimal runner for convolutional networks: only what the two face networks need.
 //!
-//! Activations are `[height, width, channels]` in f32; weights come as fp16 from a `safetensors` file
-//! that `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions stand in
-//! [`convolve`](super::convolve); the depthwise ones are plain loops that `pulp` has compiled for the processor
-//! at hand.
+//! Activations are `[height, width, channels]` in f32; weights are fp16 from a `safetensors` file that
+//! `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions are in
+//! [`convolve`](super::convolve); the depthwise ones are plain loops that `pulp` compiles for the current
+//! processor.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,10 +14,10 @@ use serde::Deserialize;
 
 use super::convolve::{Convolution, Fill, panels};
 
-/// The slot of the image that goes in.
+/// The slot of the input image.
 const PICTURE: i64 = -1;
 
-/// What stands in the file's metadata.
+/// The graph in the file's metadata.
 #[derive(Deserialize)]
 struct Graph {
     input: [usize; 3],
@@ -90,18 +90,18 @@ impl Tensor {
 pub(super) struct Network {
     input: [usize; 3],
     steps: Vec<Step>,
-    /// The step after which a tensor is needed no more.
+    /// The last step that uses each tensor.
     last_use: Vec<usize>,
     outputs: HashMap<String, usize>,
     arch: pulp::Arch,
 }
 
 thread_local! {
-    /// Buffers of earlier runs: a run allocates nothing once its thread is warm.
+    /// Buffers of earlier runs, so that later runs on the same thread allocate nothing.
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Room for values that are all going to be written: what stands in it is left over.
+/// A buffer that must be fully overwritten: it contains stale values.
 fn buffer(length: usize) -> Vec<f32> {
     let mut data = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
     data.resize(length, 0.0);
@@ -126,7 +126,7 @@ impl Network {
     /// Reads a network that is embedded in the binary.
     ///
     /// # Panics
-    /// When the file is not what `models/convert.py` writes: tests hold that it is.
+    /// When the file was not written by `models/convert.py`; tests guarantee that it was.
     pub(super) fn embedded(file: &[u8]) -> Self {
         let (_, metadata) =
             SafeTensors::read_metadata(file).expect("an embedded model is a safetensors file");
@@ -134,9 +134,9 @@ impl Network {
             .metadata()
             .as_ref()
             .and_then(|m| m.get("graph"))
-            .expect("it holds its graph");
-        let graph: Graph = serde_json::from_str(graph).expect("the graph is valid");
-        let tensors = SafeTensors::deserialize(file).expect("an embedded model is whole");
+            .expect("an embedded model contains its graph");
+        let graph: Graph = serde_json::from_str(graph).expect("the graph of an embedded model is valid");
+        let tensors = SafeTensors::deserialize(file).expect("an embedded model is complete");
         let read = |name: String| -> Vec<f32> {
             let bytes = tensors.tensor(&name).expect("the graph names its weights").data();
             let (halves, _) = bytes.as_chunks::<2>();
@@ -178,12 +178,12 @@ impl Network {
         }
     }
 
-    /// Side of the square image that goes in.
+    /// Side of the square input image, in pixels.
     pub(super) fn side(&self) -> usize {
         self.input[0]
     }
 
-    /// Runs the network on an image `[side, side, 3]`, and gives its outputs in the order of `names`.
+    /// Runs the network on an image `[side, side, 3]`, and returns its outputs in the order of `names`.
     pub(super) fn run<const N: usize>(&self, picture: Vec<f32>, names: [&str; N]) -> [Tensor; N] {
         let [height, width, channels] = self.input;
         assert_eq!(
@@ -201,7 +201,7 @@ impl Network {
         for (at, step) in self.steps.iter().enumerate() {
             let input = |which: usize| match step.raw.inputs[which] {
                 PICTURE => &picture,
-                slot => slots[slot as usize].as_ref().expect("steps stand in order"),
+                slot => slots[slot as usize].as_ref().expect("steps are in order"),
             };
             let made = step.run(self.arch, input(0), (step.raw.inputs.len() > 1).then(|| input(1)));
             slots[at] = Some(made);
@@ -237,7 +237,7 @@ impl Step {
         }
     }
 
-    /// Size of the output, from the size of the input.
+    /// Height and width of the output, from those of the input.
     fn size(&self, x: &Tensor) -> (usize, usize) {
         let RawStep {
             kernel,
@@ -292,7 +292,7 @@ impl Step {
             channels: x.channels,
             data: buffer(height * width * x.channels),
         };
-        // As many channels at once as have their nine weights in registers.
+        // As many channels at once as fit with their nine weights into registers.
         match arch {
             pulp::Arch::Scalar => self.filters::<4, false>(&padded, &mut out),
             #[cfg(target_arch = "x86_64")]
@@ -317,7 +317,7 @@ impl Step {
         }
     }
 
-    /// Filters `N` channels, from channel `from` on.
+    /// Filters `N` channels, starting at channel `from`.
     #[inline(always)]
     fn filter<const N: usize, const FUSED: bool>(&self, padded: &Tensor, out: &mut Tensor, from: usize) {
         let RawStep { stride, relu, .. } = self.raw;
@@ -350,14 +350,14 @@ impl Step {
     }
 }
 
-/// `N` values from `at` on.
+/// `N` values starting at `at`.
 #[inline(always)]
 fn block<const N: usize>(values: &[f32], at: usize) -> [f32; N] {
     *values[at..].first_chunk::<N>().expect("a block of channels")
 }
 
-/// A depthwise convolution, `N` channels at a time. A type rather than a closure: a closure is inlined into the code
-/// for the processor at hand only if the compiler likes to, and runs without its vector instructions if not.
+/// A depthwise convolution, `N` channels at a time. A type rather than a closure, because the compiler may choose not
+/// to inline a closure into the code for the current processor, which would lose its vector instructions.
 struct Depthwise<'a, const N: usize>(&'a Step, &'a Tensor, &'a mut Tensor);
 
 impl<const N: usize> WithSimd for Depthwise<'_, N> {
@@ -370,7 +370,7 @@ impl<const N: usize> WithSimd for Depthwise<'_, N> {
     }
 }
 
-/// The sum of two tensors, rectified where the last value says so; a type for the same reason.
+/// The sum of two tensors, rectified if the last field is set; a type for the same reason as [`Depthwise`].
 struct Add<'a>(&'a [f32], &'a [f32], &'a mut [f32], bool);
 
 impl WithSimd for Add<'_> {
@@ -383,13 +383,13 @@ impl WithSimd for Add<'_> {
     }
 }
 
-/// Where a processor can do both at once, `mul_add` is one instruction; elsewhere it would be a slow function.
+/// `sum + a * b`. With hardware FMA, `mul_add` is one instruction; without it, it would be a slow function.
 #[inline(always)]
 fn add_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
     if FUSED { a.mul_add(b, sum) } else { sum + a * b }
 }
 
-/// One instruction, where `f32::max` also minds NaN.
+/// The larger value, in one instruction; `f32::max` also handles NaN.
 #[inline(always)]
 fn at_least(value: f32, least: f32) -> f32 {
     if value > least { value } else { least }
@@ -418,7 +418,7 @@ fn add(a: &[f32], b: &[f32], out: &mut [f32], relu: bool) {
     }
 }
 
-/// The tensor with a border of zeros: `[top, left, bottom, right]`.
+/// The tensor padded with zeros: `[top, left, bottom, right]`.
 fn padded(x: &Tensor, [top, left, bottom, right]: [usize; 4]) -> Tensor {
     let (height, width, channels) = (x.height + top + bottom, x.width + left + right, x.channels);
     let mut out = Tensor {
@@ -451,7 +451,7 @@ fn pad_channels(x: &Tensor, more: usize) -> Tensor {
     out
 }
 
-/// Twice the size: each output lies a quarter pixel off an input's centre, so weights are ¾ and ¼.
+/// Doubles height and width: each output is a quarter pixel off an input's centre, so the weights are ¾ and ¼.
 fn double(x: &Tensor) -> Tensor {
     let (height, width, channels) = (x.height * 2, x.width * 2, x.channels);
     let mut out = Tensor {

@@ -1,4 +1,4 @@
-//! The networks see what PyTorch makes of the same files: `models/reference.py` wrote what is expected.
+//! Compares the networks with PyTorch on the same files, whose results `models/reference.py` recorded.
 
 use serde::Deserialize;
 
@@ -11,11 +11,11 @@ struct Expected {
     art: Vec<[f32; 5]>,
 }
 
-/// Scores and edges may differ by what another order of sums and another decoder's rounding make.
+/// Tolerance of scores, for another order of sums and another decoder's rounding.
 const SCORE: f32 = 0.01;
-/// Of the image's longer side.
+/// Tolerance of edges, as a fraction of the image's longer side.
 const EDGE: f32 = 0.004;
-/// A box whose score is this near the least is found by one and not by the other.
+/// A box whose score is this close to the minimum may be found by only one of the two.
 const UNSURE: f32 = 0.02;
 
 fn compare(what: &str, found: &[Candidate], expected: &[[f32; 5]], least: f32, longer: f32) {

@@ -1,6 +1,6 @@
 -- The ledger, schema 1. Times are RFC 3339 in UTC, money is in micro-dollars.
 
--- One row: what this ledger is.
+-- One row: the identity of this ledger.
 CREATE TABLE ledger (
     provider   TEXT NOT NULL,
     sandbox    INTEGER NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE ledger (
     created_at TEXT NOT NULL
 ) STRICT;
 
--- Where every character stands: the record as JSON, with a digest by which damage is noticed.
+-- The state of every character: the record as JSON, with a digest that detects damage.
 CREATE TABLE characters (
     seq    INTEGER PRIMARY KEY,          -- the order in which they were first seen
     key    TEXT NOT NULL UNIQUE,         -- the case-folded name
@@ -18,26 +18,26 @@ CREATE TABLE characters (
 ) STRICT;
 CREATE INDEX characters_by_state ON characters (state);
 
--- Every paid call that was intended, for ever.
+-- Every paid call that was intended, kept forever.
 CREATE TABLE attempts (
     id             INTEGER PRIMARY KEY,
     key            TEXT NOT NULL,
     run            INTEGER NOT NULL,
-    request_digest TEXT NOT NULL,        -- SHA-256 of what was asked, without secrets
-    price          INTEGER NOT NULL,     -- as expected; once enrolled, as told by the API
+    request_digest TEXT NOT NULL,        -- SHA-256 of the request, without secrets
+    price          INTEGER NOT NULL,     -- as expected; once enrolled, as reported by the API
     started_at     TEXT NOT NULL,
     ended_at       TEXT,
     outcome        TEXT,                 -- NULL: intent; enrolled, refused, released, set_aside, in_doubt, forgotten
-    code           TEXT,                 -- why; enrolled: 'priced' if the API told the price, 'adopted' by a person, 'imported' from a manifest
+    code           TEXT,                 -- the reason; enrolled: 'priced' if the API reported the price, 'adopted' by a person, 'imported' from a manifest
     message        TEXT,
     asset_id       TEXT,
-    payment        TEXT,                 -- wallet mode: the signed authorization, to be sent again as it is
+    payment        TEXT,                 -- wallet mode: the signed authorization, to be resent unchanged
     settlement     TEXT                  -- wallet mode: the receipt
 ) STRICT;
 CREATE INDEX attempts_by_key ON attempts (key);
 CREATE INDEX attempts_by_outcome ON attempts (outcome, run);
 
--- Asset ids that a later one replaced.
+-- Asset ids that were replaced by a later one.
 CREATE TABLE history (
     key           TEXT NOT NULL,
     asset_id      TEXT NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE history (
     replaced_at   TEXT NOT NULL
 ) STRICT;
 
--- What was seen in pictures, by their content and by how it was looked at.
+-- The results of inspections, by the image's content and the inspector's fingerprint.
 CREATE TABLE inspections (
     source_sha256 TEXT NOT NULL,
     fingerprint   TEXT NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE inspections (
     PRIMARY KEY (source_sha256, fingerprint)
 ) STRICT, WITHOUT ROWID;
 
--- What people said about unsure pictures.
+-- The decisions of people about images that need review.
 CREATE TABLE decisions (
     key           TEXT NOT NULL,
     source_sha256 TEXT NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE runs (
     exit_code  INTEGER
 ) STRICT;
 
--- Liveness sessions of real actors: ids and state, nothing of what the camera saw.
+-- Liveness sessions of real actors: ids and states, nothing that the camera recorded.
 CREATE TABLE realface_sessions (
     group_id   TEXT PRIMARY KEY,
     key        TEXT NOT NULL,

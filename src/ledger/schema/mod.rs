@@ -1,4 +1,4 @@
-//! The tables: made, migrated, and recognized.
+//! The tables: creation, migration, and identification.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use super::integrity::{damaged, pragma};
 
 /// `CAST` in ASCII: marks the file as a ledger of castline.
 const APPLICATION: i64 = 0x4341_5354;
-/// One script per schema, the oldest first; a ledger of schema *n* is brought forward by those after it.
+/// One script per schema, the oldest first; a ledger of schema *n* is migrated by the scripts after it.
 const SCRIPTS: &[&str] = &[include_str!("001.sql")];
 
-/// What a new ledger is.
+/// The identity of a new ledger.
 pub(super) struct Identity<'a> {
     pub(super) provider: &'a str,
     pub(super) sandbox: bool,
 }
 
-/// Makes the tables, or brings those of an older schema forward, in one transaction.
+/// Creates the tables, or migrates those of an older schema, in one transaction.
 pub(super) fn prepare(
     connection: &mut Connection,
     path: &Path,
@@ -46,7 +46,7 @@ fn migrate(
         return Ok(());
     }
     if !fresh {
-        // Not a copy of the file: the last commits may stand in the log beside it.
+        // Not a copy of the file: the last commits may be only in the log beside it.
         let copy = super::lock::beside(path, &format!("schema{version}.backup"));
         super::backup::copy(connection, &copy)?;
     }
@@ -72,7 +72,7 @@ fn migrate(
     Ok(())
 }
 
-/// Provider, and whether it is the sandbox's.
+/// The provider of the ledger, and whether it is the sandbox's.
 pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(String, bool), LedgerError> {
     version(connection, path, SCRIPTS.len() as i64)?;
     connection
@@ -82,7 +82,7 @@ pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(String, 
         .map_err(|e| damaged(path, &e.to_string()))
 }
 
-/// Whether the ledger is already that of `ours`; if not, it holds nothing that binds it to whose it was.
+/// Checks that the ledger belongs to `ours`, or holds nothing that binds it to its owner.
 pub(super) fn check_owner(
     connection: &Connection,
     path: &Path,
@@ -92,7 +92,7 @@ pub(super) fn check_owner(
     if (provider.as_str(), sandbox) == (ours.provider, ours.sandbox) {
         return Ok(true);
     }
-    // What was only looked at is the same for every provider.
+    // Inspections alone are the same for every provider.
     let bound: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM history)
              OR EXISTS (SELECT 1 FROM realface_sessions)
@@ -115,7 +115,7 @@ pub(super) fn check_owner(
     }
 }
 
-/// Makes the ledger that of `ours`, unless something binds it to another one.
+/// Makes `ours` the owner of the ledger, unless something binds it to another one.
 pub(super) fn bind(connection: &Connection, path: &Path, ours: &Identity<'_>) -> Result<(), LedgerError> {
     if !check_owner(connection, path, ours)? {
         connection.execute(
@@ -126,11 +126,11 @@ pub(super) fn bind(connection: &Connection, path: &Path, ours: &Identity<'_>) ->
     Ok(())
 }
 
-/// The schema of a ledger; refuses files that are none, and those of the future.
+/// The schema of a ledger; rejects other files, and newer schemas.
 fn version(connection: &Connection, path: &Path, newest: i64) -> Result<i64, LedgerError> {
     let application: i64 = pragma(connection, path, "application_id")?;
     if application != APPLICATION {
-        return Err(damaged(path, "it is no ledger of castline"));
+        return Err(damaged(path, "it is not a castline ledger"));
     }
     let schema: i64 = pragma(connection, path, "user_version")?;
     if schema > newest {
@@ -157,7 +157,7 @@ mod tests {
             .unwrap()
     }
 
-    /// A ledger of today's schema that holds one character, in WAL mode and not yet checkpointed.
+    /// A ledger of the current schema that holds one character, in WAL mode and not yet checkpointed.
     fn older(path: &Path) -> Connection {
         let mut connection = Connection::open(path).unwrap();
         prepare(&mut connection, path, &OURS).unwrap();
@@ -190,12 +190,12 @@ mod tests {
         assert_eq!(
             count(&copy, "characters WHERE key = 'ada'"),
             1,
-            "the last commit is in the copy"
+            "the copy lacks the last commit"
         );
 
-        // Brought forward once; from then on there is nothing to do.
+        // Migrated once; after that there is nothing to do.
         migrate(&mut connection, &path, &OURS, &scripts).unwrap();
-        // And the castline of before refuses it, rather than to misread it.
+        // An older castline refuses it instead of misreading it.
         assert!(matches!(
             prepare(&mut connection, &path, &OURS),
             Err(LedgerError::Newer { schema, .. }) if schema == today + 1

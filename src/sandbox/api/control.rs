@@ -1,4 +1,4 @@
-//! `/_sandbox`: what no real service has. Open to whoever can reach loopback; it shows no secret.
+//! `/_sandbox`: endpoints that no real service has. Open to anyone who can reach loopback; they show no secrets.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
-use super::reply::{ApiError, json_reply};
 use crate::sandbox::charges::Charge;
 use crate::sandbox::faults::Faults;
 use crate::sandbox::liveness::Stage;
 use crate::sandbox::log::RequestRecord;
+use crate::sandbox::reply::{ApiError, json_reply};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     let routes = Router::new();
@@ -29,14 +29,18 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/liveness/{group_id}", post(liveness))
 }
 
-/// What an address still holds, in wallet mode.
+/// The current balance of an address, in wallet mode.
 async fn balance(
     State(shared): State<Arc<Shared>>,
     Path(address): Path<alloy_primitives::Address>,
 ) -> Response<Body> {
     match &shared.bank {
         Some(bank) => json_reply(StatusCode::OK, &json!({ "balance_usd": bank.balance(address) })),
-        None => shared.error(&ApiError::new(404, "not_found", "this sandbox takes no wallets")),
+        None => shared.error(&ApiError::new(
+            404,
+            "not_found",
+            "this sandbox doesn't accept wallets",
+        )),
     }
 }
 
@@ -44,9 +48,9 @@ pub(super) async fn index() -> Json<serde_json::Value> {
     Json(json!({
         "GET /_sandbox/charges": "every charge, in order",
         "GET /_sandbox/requests": "the last requests, with their time of arrival",
-        "GET /_sandbox/faults": "the faults in force",
-        "POST /_sandbox/faults": "other faults, as JSON; {} for none",
-        "GET /_sandbox/balances/{address}": "what a wallet still holds, in wallet mode",
+        "GET /_sandbox/faults": "the faults in effect",
+        "POST /_sandbox/faults": "replaces the faults, as JSON; {} for none",
+        "GET /_sandbox/balances/{address}": "the balance of a wallet, in wallet mode",
         "POST /_sandbox/liveness/{group_id}": "{\"status\": \"completed\" | \"failed\" | \"expired\" | \"pending\"}",
     }))
 }

@@ -1,4 +1,4 @@
-//! How a paid call ends: with its reply, or with what a fault makes of it.
+//! How a paid call ends: with its reply, or with a fault.
 
 use std::io;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::Shared;
-use super::reply::{self, ApiError, json_reply};
 use crate::sandbox::faults::FaultKind;
 use crate::sandbox::net::{Cut, Wire};
+use crate::sandbox::reply::{self, ApiError, json_reply};
 
-/// How an answer travels, and which charge is lost if it doesn't arrive.
+/// How an answer is delivered, and which charge is lost if it doesn't arrive.
 pub(super) struct Answer {
     pub(super) how: How,
     pub(super) charge: Option<u64>,
@@ -22,14 +22,14 @@ pub(super) struct Answer {
 pub(super) enum How {
     Reply(Response<Body>),
     Cut(Cut),
-    /// Nothing for a long time, then this.
+    /// This reply, after a long delay.
     Late(Response<Body>),
-    /// So many bytes announced, half of them sent, then a reset or nothing more.
+    /// This reply's full length announced, half of it sent, then a reset or nothing more.
     Half(Response<Body>, Option<Cut>),
 }
 
 impl Answer {
-    /// Sends it, or ends the connection.
+    /// Delivers it, or ends the connection.
     pub(super) async fn deliver(self, shared: &Shared, wire: Wire) -> Response<Body> {
         match self.how {
             How::Reply(reply) => reply,
@@ -48,7 +48,7 @@ impl Answer {
     }
 }
 
-/// Notes a lost reply when the connection, and this with it, ends first.
+/// Records a lost reply if the connection, and this value with it, ends first.
 struct Gone<'a> {
     shared: &'a Shared,
     charge: Option<u64>,
@@ -62,7 +62,7 @@ impl Drop for Gone<'_> {
     }
 }
 
-/// The head and the first half of the body; then the connection ends.
+/// Sends the head and the first half of the body; then the connection ends.
 async fn half(reply: Response<Body>, cut: Option<Cut>, wire: Wire) -> Response<Body> {
     let (mut head, body) = reply.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -75,7 +75,7 @@ async fn half(reply: Response<Body>, cut: Option<Cut>, wire: Wire) -> Response<B
             match (first, cut) {
                 (Some(bytes), _) => Some((Ok::<Bytes, io::Error>(bytes), None)),
                 (None, cut) => {
-                    // Let the first half leave before the connection goes.
+                    // Let the first half leave before the connection is closed.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     match cut {
                         Some(cut) => match wire.cut(cut).await {},
@@ -89,7 +89,7 @@ async fn half(reply: Response<Body>, cut: Option<Cut>, wire: Wire) -> Response<B
 }
 
 impl Shared {
-    /// The end of a call that costs nothing.
+    /// The end of a call that is not charged.
     pub(super) fn uncharged(&self, fault: FaultKind) -> How {
         use FaultKind as F;
         let error = |status, code, message: &str| ApiError::new(status, code, message);
@@ -110,17 +110,17 @@ impl Shared {
             F::QuotaForbidden => error(403, "quota_exceeded", "the account can hold no more assets"),
             F::InvalidImageUrl => error(400, "invalid_image_url", "image_url answered 403"),
             F::ImageRejected => error(422, "image_rejected", "the image was rejected"),
-            F::FaceMatchFailed => error(422, "face_match_failed", "the image is of someone else"),
+            F::FaceMatchFailed => error(422, "face_match_failed", "the image shows another person"),
             F::LivenessIncomplete => error(425, "liveness_incomplete", "keep polling"),
             F::GroupNotFound => error(404, "group_not_found", "no such session"),
             F::SessionExpired => error(400, "session_expired", "init again"),
-            // The others are charged.
+            // All other kinds are charged.
             _ => server_error(500),
         };
         How::Reply(self.error(&error))
     }
 
-    /// The end of a call that was charged; `reply` is what its caller should have got.
+    /// The end of a call that was charged; `reply` is the reply that its caller should have received.
     pub(super) fn charged(&self, fault: FaultKind, reply: Response<Body>) -> How {
         use FaultKind as F;
         let error = |error: &ApiError| How::Reply(self.error(error));
@@ -141,7 +141,7 @@ impl Shared {
             F::PaymentReplay => error(&ApiError::new(
                 402,
                 "PAYMENT_REPLAY",
-                "this payment was claimed already",
+                "this payment was already claimed",
             )),
             F::ChainTimeout => error(&ApiError::new(
                 402,
@@ -164,7 +164,7 @@ fn server_error(status: u16) -> ApiError {
 }
 
 fn error_in_200() -> Response<Body> {
-    // Nothing in it tells whether money moved: that is the point.
+    // Nothing in it shows whether money moved: that is the point.
     json_reply(
         StatusCode::OK,
         &json!({ "error": { "code": "upstream_error", "message": "try again" } }),

@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use super::ending::{Answer, How};
-use super::reply::{self, ApiError, json_reply};
 use super::{MAX_BODY, Shared};
 use crate::sandbox::charges::Charge;
 use crate::sandbox::faults::FaultKind;
@@ -18,8 +17,9 @@ use crate::sandbox::liveness::Stage;
 use crate::sandbox::log::Tag;
 use crate::sandbox::net::{Cut, Wire};
 use crate::sandbox::options::Dialect;
+use crate::sandbox::reply::{self, ApiError, json_reply};
 
-/// Which of the two.
+/// The kind of a paid call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Paid {
     Portrait,
@@ -57,7 +57,7 @@ async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Bod
             "the body must be under 64 KiB",
         ));
     };
-    // As at a real server, a call that has arrived is carried out although its caller has gone.
+    // Like a real server, it carries out a call that has arrived even if its caller has disconnected.
     let (send, answer) = oneshot::channel();
     let task = shared.clone();
     tokio::spawn(async move {
@@ -76,7 +76,7 @@ async fn paid(shared: Arc<Shared>, paid: Paid, request: Request) -> Response<Bod
     answer.deliver(&shared, wire).await
 }
 
-/// A call that has passed every check.
+/// A call that passed every check.
 struct Call<'a> {
     name: &'a str,
     image_url: &'a str,
@@ -135,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// The fields, as far as they can be judged by themselves.
+    /// Checks the fields, as far as possible by themselves.
     fn call<'a>(&self, paid: Paid, body: &'a Map<String, Value>) -> Result<Call<'a>, ApiError> {
         let name = reply::name(body)?;
         let image_url = reply::text(body, "image_url")?;
@@ -150,7 +150,7 @@ impl Shared {
         })
     }
 
-    /// The session and the image.
+    /// Checks the session and the image.
     async fn check(&self, call: &Call<'_>) -> Result<(), ApiError> {
         if let Some(group_id) = call.group_id {
             let mut sessions = self.sessions();
@@ -177,7 +177,7 @@ impl Shared {
         looked.map_err(|why| ApiError::new(400, "invalid_image_url", format!("image_url {why}")))
     }
 
-    /// The money moves here, and only here.
+    /// Charges the call: money moves only here.
     fn charge(
         &self,
         paid: Paid,
@@ -206,7 +206,7 @@ impl Shared {
             payer: None,
             tx_hash: None,
             nonce: None,
-            // Of a stall it is known later.
+            // For a stall it becomes known later.
             reply_lost: !matches!(fault, FaultKind::None | FaultKind::StallCharged),
         };
         if let Some(bank) = &self.bank {

@@ -1,10 +1,9 @@
-//! The stand-in for the paid API: all endpoints of both dialects, and the sandbox's own under `/_sandbox`.
+//! The simulated API: all endpoints of both dialects, and the sandbox's own under `/_sandbox`.
 
 mod control;
 mod ending;
 mod enroll;
 mod realface;
-pub(super) mod reply;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -23,15 +22,15 @@ use super::liveness::Sessions;
 use super::log::RequestLog;
 use super::options::{Dialect, SandboxOptions};
 use super::picture::Fetcher;
-use reply::{ApiError, json_reply};
+use crate::sandbox::reply::{ApiError, json_reply};
 
-/// Longer request bodies are refused.
+/// The longest request body that is accepted, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What every handler sees.
+/// The state shared by all handlers.
 pub(super) struct Shared {
     pub(super) options: SandboxOptions,
-    /// `https://localhost:PORT/`
+    /// The base URL, `https://localhost:PORT/`.
     pub(super) base: Url,
     pub(super) api_key: String,
     pub(super) faults: FaultBox,
@@ -91,7 +90,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/wallet/{address}/portraits", get(portraits));
     Router::new()
         .nest("/v1/marketplace", api.clone())
-        // BlockRun's base, and its listing as its documentation writes it.
+        // BlockRun's base, and its listing as in its documentation.
         .nest("/api/v1", api)
         .route("/v1/wallet/{address}/portraits", get(portraits))
         .merge(realface::pages())
@@ -105,7 +104,7 @@ async fn unknown(State(shared): State<Arc<Shared>>) -> Response<Body> {
     shared.error(&ApiError::new(404, "not_found", "no such endpoint"))
 }
 
-/// BlockRun's listing: what an address has paid for; with the API key, also what the key has paid for.
+/// BlockRun's listing: the assets that an address has paid for; with the API key, also those that the key has paid for.
 async fn portraits(
     State(shared): State<Arc<Shared>>,
     Path(address): Path<String>,

@@ -1,4 +1,4 @@
-//! The free calls of a real actor's liveness check, and the page that stands for the actor's phone.
+//! The free calls of a real actor's liveness check, and the page that simulates the actor's phone.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -11,12 +11,12 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::reply::{self, ApiError, json_reply};
 use super::{MAX_BODY, Shared};
 use crate::sandbox::liveness::Stage;
 use crate::sandbox::options::Dialect;
+use crate::sandbox::reply::{self, ApiError, json_reply};
 
-/// The pages behind the links, on no API path.
+/// The pages behind the links, outside the API's paths.
 pub(super) fn pages() -> Router<Arc<Shared>> {
     Router::new()
         .route("/h5/{group_id}", get(phone))
@@ -35,7 +35,7 @@ pub(super) async fn init(State(shared): State<Arc<Shared>>, request: Request) ->
         .unwrap_or_else(|error| shared.error(&error))
 }
 
-/// 2025 writes `groupId`; `group_id` is understood too.
+/// The query of a status call: 2025 writes `groupId`; `group_id` is accepted too.
 #[derive(Deserialize)]
 pub(super) struct Asked {
     #[serde(rename = "groupId", alias = "group_id", default)]
@@ -56,7 +56,7 @@ pub(super) async fn status(
 }
 
 impl Shared {
-    /// The time that every call takes, and the fault that a free one may get.
+    /// Applies the latency of every call, and the fault that a free one may get.
     async fn free_call(&self) -> Option<Response<Body>> {
         tokio::time::sleep(self.faults.latency()).await;
         let fault = || self.error(&ApiError::new(503, "service_unavailable", "upstream failed"));
@@ -68,7 +68,7 @@ impl Shared {
         let body = reply::object(bytes)?;
         let name = reply::name(&body)?;
         let redirect_url = https(&body, "redirect_url")?;
-        // Taken, and not called: nothing leaves this machine.
+        // Accepted, but not called: nothing leaves this machine.
         https(&body, "webhook_url")?;
         let mut sessions = self.sessions();
         let group_id = sessions
@@ -169,11 +169,11 @@ impl Shared {
             .get(Instant::now(), group_id)
             .and_then(|(session, _)| session.redirect_url.clone());
         let says = match stage {
-            None => "This link is not known.",
+            None => "This link is unknown.",
             Some(Stage::Completed) => "Verified. You can put the phone away.",
             Some(Stage::Failed) => "The check has failed.",
             Some(Stage::Expired) => "This link has expired.",
-            Some(Stage::Pending | Stage::InProgress) => "This page stands for the actor's phone.",
+            Some(Stage::Pending | Stage::InProgress) => "This page simulates the actor's phone.",
         };
         let open = matches!(stage, Some(Stage::Pending | Stage::InProgress));
         let page = maud::html! {
@@ -195,7 +195,7 @@ impl Shared {
                             button formaction={ "/h5/" (group_id) "/failed" } { "Fail" }
                         }
                     } @else if let Some(url) = redirect_url {
-                        a href=(url) rel="noreferrer" { "Go on" }
+                        a href=(url) rel="noreferrer" { "Continue" }
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Which call gets which fault.
+//! Decides which call gets which fault.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 
 use super::{FaultKind, Faults, FaultsError, RateLimit, RetryAfter, RetryAfterForm};
 
-/// The faults in force, and what has been drawn from them.
+/// The faults in effect, and what has been drawn from them.
 pub(in super::super) struct FaultBox(Mutex<Inner>);
 
 struct Inner {
     faults: Faults,
     script: VecDeque<FaultKind>,
-    /// Calls so far by name.
+    /// The number of calls so far by name.
     calls: HashMap<String, u32>,
     connections: u64,
     arrivals: u64,
@@ -45,7 +45,7 @@ impl FaultBox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on these, with a script and counts that start over.
+    /// Replaces the faults, and restarts the script and the counts.
     pub(in super::super) fn replace(&self, faults: Faults) -> Result<(), FaultsError> {
         *self.lock() = Self::new(faults)?
             .0
@@ -110,7 +110,7 @@ impl FaultBox {
         draw(inner.faults.seed, "arrival", inner.arrivals) < percent
     }
 
-    /// The fault of a paid call that was read.
+    /// The fault of a paid call whose body was read.
     pub(in super::super) fn of_call(&self, name: &str, charges: u64) -> FaultKind {
         let mut inner = self.lock();
         let call = inner.calls.entry(name.to_owned()).or_default();
@@ -143,7 +143,7 @@ impl FaultBox {
         FaultKind::None
     }
 
-    /// Counts a paid call against the server's own limit, or says how long to wait.
+    /// Counts a paid call against the server's own limit, or returns how long to wait.
     pub(in super::super) fn admit(&self, now: Instant) -> Result<(), Duration> {
         let inner = &mut *self.lock();
         let Some(RateLimit { count, window_s }) = inner.faults.rate else {
@@ -156,7 +156,7 @@ impl FaultBox {
         )
     }
 
-    /// How this 429 tells the wait.
+    /// How this 429 states the wait.
     pub(in super::super) fn retry_after(&self) -> RetryAfter {
         use RetryAfterForm::*;
         let mut inner = self.lock();
@@ -178,7 +178,7 @@ impl FaultBox {
     }
 }
 
-/// A number in [0, 100) that depends on nothing else.
+/// A number in [0, 100) that depends only on the arguments.
 fn draw(seed: u64, what: &str, nth: u64) -> f64 {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
@@ -194,7 +194,7 @@ fn draw(seed: u64, what: &str, nth: u64) -> f64 {
 pub(in super::super) struct Window(VecDeque<Instant>);
 
 impl Window {
-    /// Counts a call unless there are `count` within `window` already; then says when the next may come.
+    /// Counts a call unless there are already `count` within `window`; else returns how long until the next may arrive.
     pub(in super::super) fn admit(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! What can go wrong with a paid call.
+//! The faults of a paid call.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use super::FaultsError;
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $charged:literal;)+) => {
-        /// What can go wrong with a paid call. The names are those of the configuration and the logs.
+        /// A fault of a paid call. The names are those of the configuration and the logs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub enum FaultKind {
@@ -20,12 +20,12 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// As it is written: `500-charged`.
+            /// The name in the configuration: `500-charged`.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// Whether the money moves, and an asset comes of it, before the fault shows.
+            /// Whether money moves, and an asset is created, before the fault occurs.
             pub const fn charged(self) -> bool {
                 match self { $(Self::$variant => $charged,)+ }
             }
@@ -34,17 +34,17 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Nothing goes wrong; of use in a script.
+    /// No fault; useful in a script.
     None = "none", true;
-    /// The connection is reset before the TLS handshake: the request was provably never sent. Drawn per
-    /// connection, not per call, and for every path of the API's port: at 100 per cent nobody gets through,
-    /// not even to change the faults.
+    /// The connection is reset before the TLS handshake: the request was provably never sent. Drawn per connection, not
+    /// per call, and for every path of the API's port: at 100 percent nobody gets through, not even to change the
+    /// faults.
     Refuse = "refuse", false;
     /// A reset while the request's body is still unread.
     ResetBeforeRead = "reset-before-read", false;
     /// A reset after the request was read, before anything is charged.
     ResetBeforeCharge = "reset", false;
-    /// The connection ends in good order, without a reply and without a charge.
+    /// The connection is closed normally, without a reply and without a charge.
     CloseBeforeCharge = "close", false;
     /// No reply until the stall is over; nothing is charged.
     Stall = "stall", false;
@@ -66,7 +66,7 @@ kinds! {
     Http504Charged = "504-charged", true;
     /// Charged, then a reset in place of the reply.
     ResetAfterCharge = "reset-charged", true;
-    /// Charged, then an orderly end in place of the reply.
+    /// Charged, then a normal close in place of the reply.
     CloseAfterCharge = "close-charged", true;
     /// Charged, then no reply until the stall is over.
     StallCharged = "stall-charged", true;
@@ -76,7 +76,7 @@ kinds! {
     Truncated = "truncated", true;
     /// Charged, then 200 with HTML.
     Garbage = "garbage", true;
-    /// Charged, then 200 with no body at all.
+    /// Charged, then 200 without a body.
     Empty = "empty", true;
     /// Charged, then 200 with JSON that has no `asset_id`.
     NoAssetId = "no-asset-id", true;

@@ -1,4 +1,4 @@
-//! Faults by configuration: what goes wrong, how often, the same way for the same seed.
+//! Configured faults: what goes wrong, how often, and reproducible by seed.
 //!
 //! ```toml
 //! seed = 7
@@ -9,13 +9,13 @@
 //! "429" = 5
 //! [names]                                 # calls whose name contains the text
 //! "Doomed" = "face-match-failed"
-//! [stop_after]                            # every paid call after so many charges
+//! [stop_after]                            # every paid call after this many charges
 //! charges = 40
 //! kind = "402"
-//! [rate]                                  # the server's own limit: more is answered 429
+//! [rate]                                  # the server's own limit: calls beyond it are answered 429
 //! count = 3
 //! window_s = 60.0
-//! [retry_after]                           # how a 429 tells the wait
+//! [retry_after]                           # how a 429 states the wait
 //! form = "header-date"
 //! seconds = 2
 //! ```
@@ -34,29 +34,29 @@ pub use kind::FaultKind;
 /// A configuration of faults that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultsError {
-    /// No such kind.
+    /// There is no such kind.
     #[error("{0:?} is not a kind of fault: use one of {kinds}", kinds = kind_names())]
     Unknown(String),
-    /// A `--fault` that isn't `kind=percent`.
+    /// A `--fault` is not `kind=percent`.
     #[error("{0:?} is not a fault: write kind=percent, such as 500-charged=10")]
     Flag(String),
-    /// Per cents outside 0 to 100, or of more than 100 together.
-    #[error("the per cents of all faults together are {0}: they must lie within 0 and 100")]
+    /// Percentages outside 0 to 100, or with a sum above 100.
+    #[error("the percentages of all faults add up to {0}: each one and their sum must be between 0 and 100")]
     Percent(f64),
-    /// A length of time that is none.
-    #[error("{field} = {value} is not a length of time in seconds")]
+    /// A duration is not valid.
+    #[error("{field} = {value} is not a duration in seconds")]
     Time {
-        /// Which setting.
+        /// The name of the setting.
         field: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: f64,
     },
-    /// A file that can't be read as TOML or JSON of this shape.
+    /// The file can't be read as TOML or JSON of this shape.
     #[error("{path}: {problem}")]
     File {
-        /// Which one.
+        /// The path of the file.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         problem: String,
     },
 }
@@ -69,7 +69,7 @@ fn kind_names() -> String {
         .join(", ")
 }
 
-/// How a 429 tells how long to wait.
+/// How a 429 states how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetryAfterForm {
@@ -84,21 +84,21 @@ pub enum RetryAfterForm {
     BodyCamel,
     /// `retry_after_seconds` in the body.
     BodySeconds,
-    /// Not at all.
+    /// No wait at all.
     Absent,
-    /// A header that is no number and no date.
+    /// A header that is neither a number nor a date.
     Nonsense,
     /// Each of the above in turn.
     Rotate,
 }
 
-/// What a 429 says about waiting.
+/// The wait that a 429 states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryAfter {
-    /// Where and how.
+    /// Where and in which form.
     pub form: RetryAfterForm,
-    /// How long: 0 and absurd values are sent as they are.
+    /// The wait in seconds: 0 and absurd values are sent unchanged.
     pub seconds: u64,
 }
 
@@ -111,54 +111,54 @@ impl Default for RetryAfter {
     }
 }
 
-/// The server's own limit on paid calls, in any window of that length.
+/// The server's own limit on paid calls, in a sliding window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// So many calls.
+    /// The most calls in the window.
     pub count: usize,
-    /// In so many seconds.
+    /// The window in seconds.
     pub window_s: f64,
 }
 
-/// From so many charges on, every paid call fails in one way.
+/// After a number of charges, every paid call fails in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopAfter {
-    /// So many charges go through.
+    /// The number of charges that succeed.
     pub charges: u64,
-    /// Then this: `402`, `401`, `403`, `quota`, …
+    /// The fault of all later calls: `402`, `401`, `403`, `quota`, …
     pub kind: FaultKind,
 }
 
-/// What goes wrong, and how often. The default is: nothing.
+/// What goes wrong, and how often. By default, nothing.
 ///
-/// Which fault a call gets depends on the seed, the character's name and how many calls with that name came
-/// before it, so it doesn't change with the order in which calls arrive.
+/// Which fault a call gets depends on the seed, the character's name and how many calls with that name preceded it,
+/// so it doesn't change with the order in which calls arrive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Another seed, other calls that fail.
+    /// The seed: another one makes other calls fail.
     pub seed: u64,
-    /// Faults of the first paid calls in order of arrival, one each, before anything else is looked at.
+    /// Faults of the first paid calls in order of arrival, one each, before anything else is considered.
     pub script: Vec<FaultKind>,
     /// Calls whose name contains the text get the fault.
     pub names: BTreeMap<String, FaultKind>,
-    /// From so many charges on, every paid call fails.
+    /// After a number of charges, every paid call fails.
     pub stop_after: Option<StopAfter>,
-    /// Per cent of paid calls, by kind; all together at most 100.
+    /// The percentage of paid calls by kind; their sum is at most 100.
     pub percent: BTreeMap<FaultKind, f64>,
     /// The server's own limit on paid calls.
     pub rate: Option<RateLimit>,
-    /// What a 429 says about waiting.
+    /// The wait that a 429 states.
     pub retry_after: RetryAfter,
-    /// How long a stall lasts before the reply comes after all, in seconds.
+    /// How long a stall lasts before the reply is sent after all, in seconds.
     pub stall_s: f64,
-    /// Every API call takes at least so long, in milliseconds.
+    /// The minimum duration of every API call, in milliseconds.
     pub latency_ms: u64,
-    /// Per cent of the free calls, `realface/init` and `realface/status`, that are answered 503.
+    /// The percentage of free calls, `realface/init` and `realface/status`, that are answered 503.
     pub free_percent: f64,
-    /// Per cent of S3 requests that are answered 503 `SlowDown`.
+    /// The percentage of S3 requests that are answered 503 `SlowDown`.
     pub s3_percent: f64,
 }
 
@@ -181,7 +181,7 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// From a `.json` or `.toml` file.
+    /// Reads a `.json` or `.toml` file.
     pub fn load(path: &Path) -> Result<Self, FaultsError> {
         let wrong = |problem: String| FaultsError::File {
             path: path.display().to_string(),
@@ -198,7 +198,7 @@ impl Faults {
         Ok(faults)
     }
 
-    /// One `--fault`: `kind=percent`, or `seed=N`, `s3=percent`, `free=percent`, `latency_ms=N`, `stall_s=N`.
+    /// Applies one `--fault`: `kind=percent`, or `seed=N`, `s3=percent`, `free=percent`, `latency_ms=N`, `stall_s=N`.
     pub fn set(&mut self, flag: &str) -> Result<(), FaultsError> {
         let wrong = || FaultsError::Flag(flag.to_owned());
         let (key, value) = flag.split_once('=').ok_or_else(wrong)?;
@@ -218,7 +218,7 @@ impl Faults {
         self.check()
     }
 
-    /// Whether the numbers make sense.
+    /// Checks that the numbers are in range.
     pub fn check(&self) -> Result<(), FaultsError> {
         let percents = |values: &mut dyn Iterator<Item = f64>| {
             let values: Vec<f64> = values.collect();
@@ -249,7 +249,7 @@ mod tests {
     fn a_file_in_toml_says_everything() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("faults.toml");
-        // The example of the module's own documentation.
+        // The example in this module's documentation.
         let example: String = include_str!("mod.rs")
             .lines()
             .filter_map(|line| line.strip_prefix("//! "))

@@ -1,4 +1,4 @@
-//! The 402 that names the price, in the dialects that are out there.
+//! The 402 that states the price, in all dialects in use.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::WalletOptions;
-use crate::sandbox::api::reply::json_reply;
+use crate::sandbox::reply::json_reply;
 use crate::util::money::Usd;
 
-/// Where the requirement stands.
+/// The place of the requirements in the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Header `PAYMENT-REQUIRED`, base64 JSON.
@@ -39,7 +39,7 @@ pub enum AmountKey {
     MaxAmountRequired,
 }
 
-/// How the network is written.
+/// The notation of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkName {
     /// `eip155:8453`
@@ -66,24 +66,24 @@ impl NetworkName {
 /// The dialect of a quote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// Where it stands.
+    /// The place of the requirements.
     pub place: Place,
     /// The name of the list.
     pub list: ListKey,
     /// The name of the amount.
     pub amount: AmountKey,
-    /// How the network is written.
+    /// The notation of the network.
     pub network: NetworkName,
-    /// `x402Version`, or missing.
+    /// The `x402Version`; omitted when `None`.
     pub version: Option<u8>,
     /// Whether `extra` names the EIP-712 domain.
     pub extra: bool,
-    /// Whether there is more than a strict parser knows (`price`, `paymentInfo`, …).
+    /// Whether it has keys that a strict parser doesn't know (`price`, `paymentInfo`, …).
     pub more_keys: bool,
 }
 
 impl Challenge {
-    /// Version 2, as written in its specification.
+    /// Version 2, as in its specification.
     pub fn v2() -> Self {
         Self {
             place: Place::PaymentRequired,
@@ -96,7 +96,7 @@ impl Challenge {
         }
     }
 
-    /// Version 1, as written in its specification.
+    /// Version 1, as in its specification.
     pub fn v1() -> Self {
         Self {
             place: Place::Body,
@@ -107,7 +107,7 @@ impl Challenge {
         }
     }
 
-    /// As sparse and as odd as it gets: no version, no `extra`, `payments`, and keys of its own.
+    /// The sparsest and oddest dialect: no version, no `extra`, `payments`, and keys of its own.
     pub fn odd() -> Self {
         Self {
             place: Place::Body,
@@ -119,7 +119,7 @@ impl Challenge {
         }
     }
 
-    /// Every combination.
+    /// Every combination of the above.
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for place in [Place::PaymentRequired, Place::XPaymentRequired, Place::Body] {
@@ -216,7 +216,7 @@ impl Challenge {
     }
 }
 
-/// Base64 of JSON, as every x402 header carries it.
+/// Base64 of JSON, the form of every x402 header.
 pub(super) fn encode(value: &Value) -> HeaderValue {
     HeaderValue::try_from(STANDARD.encode(value.to_string())).expect("base64 is printable")
 }

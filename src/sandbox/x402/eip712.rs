@@ -1,4 +1,4 @@
-//! EIP-712 by hand: the hash that a payer signs, and who signed it.
+//! EIP-712 by hand: the hash that a payer signs, and recovery of the signer.
 //! <https://eips.ethereum.org/EIPS/eip-712>, <https://eips.ethereum.org/EIPS/eip-3009>
 
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
@@ -9,7 +9,7 @@ const DOMAIN: &str = "EIP712Domain(string name,string version,uint256 chainId,ad
 const TRANSFER: &str = "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,\
                         uint256 validBefore,bytes32 nonce)";
 
-/// Of the token contract.
+/// The EIP-712 domain of the token contract.
 pub(super) struct Domain<'a> {
     pub(super) name: &'a str,
     pub(super) version: &'a str,
@@ -17,7 +17,7 @@ pub(super) struct Domain<'a> {
     pub(super) contract: Address,
 }
 
-/// `keccak256(0x19 0x01 ‖ domain separator ‖ struct hash)`
+/// The hash to be signed, `keccak256(0x19 0x01 ‖ domain separator ‖ struct hash)`.
 pub(super) fn digest(domain: &Domain<'_>, payment: &Payment) -> B256 {
     let separator = hash_words(&[
         keccak256(DOMAIN),
@@ -38,10 +38,10 @@ pub(super) fn digest(domain: &Domain<'_>, payment: &Payment) -> B256 {
     keccak256([&[0x19, 0x01], separator.as_slice(), transfer.as_slice()].concat())
 }
 
-/// The signer's address. As the USDC contract does, 65 bytes and the lower half of `s` only.
+/// The signer's address. Like the USDC contract, it accepts only 65 bytes with the lower half of `s`.
 pub(super) fn recover(domain: &Domain<'_>, payment: &Payment) -> Option<Address> {
     let bytes: &[u8; 65] = payment.signature.as_ref().try_into().ok()?;
-    // The contract knows 27 and 28 only, where ERC-2098 and some libraries write 0 and 1.
+    // The contract accepts only 27 and 28, where ERC-2098 and some libraries write 0 and 1.
     if !matches!(bytes[64], 27 | 28) {
         return None;
     }

@@ -1,8 +1,8 @@
 //! The paying side of x402: quotes in every dialect of API.md, and a bank that checks a payment as the USDC
 //! contract and a facilitator would before any money moves.
 //!
-//! It shares nothing with the client's signing: the typed-data hash is built by hand here, so that one side's
-//! mistake can't be the other's.
+//! It shares nothing with the client's signing: the typed-data hash is built by hand here, so that both sides can't
+//! make the same mistake.
 
 mod challenge;
 mod eip712;
@@ -16,8 +16,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Response};
 use serde_json::json;
 
-use super::api::reply::ApiError;
 use super::charges::{Charge, ChargeBook};
+use super::reply::ApiError;
 use crate::enroll::Network;
 use crate::util::money::Usd;
 
@@ -25,38 +25,38 @@ pub use challenge::{AmountKey, Challenge, ListKey, NetworkName, Place};
 use eip712::Domain;
 use payment::Payment;
 
-/// What becomes of an authorization that was settled before.
+/// The reply to an authorization that was settled before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Replay {
-    /// 402 `PAYMENT_REPLAY`: the asset has to be found otherwise.
+    /// 402 `PAYMENT_REPLAY`: the asset has to be found by other means.
     #[default]
     Refuse,
-    /// The reply of the first time again, for the same name and image; nothing is charged.
+    /// The first reply again, for the same name and image; nothing is charged.
     SameAsset,
 }
 
-/// How a wallet pays. The defaults are Base's USDC, version 2 of x402.
+/// The options of payment from a wallet. The defaults are Base's USDC, version 2 of x402.
 #[derive(Debug, Clone)]
 pub struct WalletOptions {
     /// The dialect of the quote.
     pub challenge: Challenge,
-    /// Base (8453) or Base Sepolia (84532).
+    /// The chain id: Base (8453) or Base Sepolia (84532).
     pub chain_id: u64,
-    /// The token.
+    /// The address of the token.
     pub asset: Address,
     /// `name` of the token's EIP-712 domain.
     pub domain_name: String,
     /// `version` of the token's EIP-712 domain.
     pub domain_version: String,
-    /// Who is paid.
+    /// The payee.
     pub pay_to: Address,
     /// `maxTimeoutSeconds` of the quote.
     pub max_timeout_s: u64,
-    /// What every address holds at first.
+    /// The initial balance of every address.
     pub balance: Usd,
-    /// What some hold instead.
+    /// The initial balances of particular addresses.
     pub balances: BTreeMap<Address, Usd>,
-    /// What becomes of an authorization that was settled before.
+    /// The reply to an authorization that was settled before.
     pub replay: Replay,
 }
 
@@ -69,7 +69,7 @@ impl Default for WalletOptions {
             asset: address!("833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
             domain_name: "USD Coin".to_owned(),
             domain_version: "2".to_owned(),
-            // Nobody's: the word "sandbox" and zeros.
+            // An address without an owner: the word "sandbox" and zeros.
             pay_to: address!("73616e64626f7800000000000000000000000001"),
             max_timeout_s: 60,
             balance: Usd::from_micros(1_000_000_000),
@@ -80,7 +80,7 @@ impl Default for WalletOptions {
 }
 
 impl WalletOptions {
-    /// The defaults on a network: Circle's USDC there.
+    /// The defaults for a network: Circle's USDC there.
     pub fn on(network: Network) -> Self {
         let base = Self::default();
         match network {
@@ -95,8 +95,8 @@ impl WalletOptions {
     }
 }
 
-/// Balances, and the authorizations that were settled. Both follow from the charges, so a sandbox that goes
-/// on in its folder still knows them.
+/// Balances, and the authorizations that were settled. Both are derived from the charges, so a sandbox that is
+/// restarted in its folder still has them.
 pub(super) struct Bank {
     options: WalletOptions,
     price: Usd,
@@ -143,7 +143,7 @@ impl Bank {
         Some(self.options.challenge.reply(&self.options, self.price, resource))
     }
 
-    /// Checks the payment and, if all is well, moves the money and books the charge, in one step.
+    /// Checks the payment and, if it is valid, moves the money and records the charge, in one step.
     pub(super) fn settle(
         &self,
         headers: &HeaderMap,
@@ -169,10 +169,7 @@ impl Bank {
             .unwrap_or(self.options.balance);
         let spent = settled.spent.get(&payment.from).copied().unwrap_or_default();
         if holds.saturating_sub(spent) < self.price {
-            return Err(refuse(
-                "PAYMENT_UNFUNDED",
-                "the wallet does not hold so much USDC",
-            ));
+            return Err(refuse("PAYMENT_UNFUNDED", "the wallet does not hold enough USDC"));
         }
         charge.payer = Some(format!("{:#x}", payment.from));
         charge.nonce = Some(format!("{:#066x}", payment.nonce));
@@ -184,7 +181,7 @@ impl Bank {
         Ok(charge)
     }
 
-    /// What can be said of a payment by itself, at a time in Unix seconds.
+    /// The checks of a payment by itself, at a time in Unix seconds.
     fn verify(&self, payment: &Payment, now: i64) -> Result<(), ApiError> {
         let options = &self.options;
         if payment.scheme.as_deref().is_some_and(|scheme| scheme != "exact") {
@@ -202,10 +199,10 @@ impl Bank {
             ));
         }
         if payment.to != options.pay_to {
-            return Err(refuse("PAYMENT_INVALID", "the payment is to someone else"));
+            return Err(refuse("PAYMENT_INVALID", "the payment is to another address"));
         }
         if payment.value != U256::from(self.price.micros()) {
-            return Err(refuse("amount_mismatch", "the payment is not the price"));
+            return Err(refuse("amount_mismatch", "the amount differs from the price"));
         }
         let now = U256::from(u64::try_from(now).unwrap_or_default());
         // The contract's own comparisons: now > validAfter and now < validBefore.
@@ -240,7 +237,7 @@ impl Bank {
         }
     }
 
-    /// What an address still holds.
+    /// The current balance of an address.
     pub(super) fn balance(&self, address: Address) -> Usd {
         let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         let holds = self

@@ -1,4 +1,4 @@
-//! The payment that a request carries.
+//! The payment in a request.
 
 use alloy_primitives::{Address, Bytes, U256};
 use axum::http::HeaderMap;
@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::refuse;
-use crate::sandbox::api::reply::ApiError;
+use crate::sandbox::reply::ApiError;
 
-/// Version 2's header, and version 1's.
+/// The header of version 2, and that of version 1.
 const HEADERS: [&str; 2] = ["payment-signature", "x-payment"];
 
-/// A signed `TransferWithAuthorization`, and what the payload says around it.
+/// A signed `TransferWithAuthorization`, and the fields of the payload around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Payment {
     pub(super) scheme: Option<String>,
@@ -27,13 +27,13 @@ pub(super) struct Payment {
     pub(super) signature: Bytes,
 }
 
-/// Whether a payment is attached at all.
+/// Whether a payment is attached.
 pub(super) fn attached(headers: &HeaderMap) -> bool {
     HEADERS.iter().any(|name| headers.contains_key(*name))
 }
 
 impl Payment {
-    /// From whichever header carries it; both must say the same.
+    /// Reads whichever header carries it; both must be the same.
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
         let mut found: Option<Self> = None;
         for name in HEADERS {
@@ -96,7 +96,7 @@ fn parse(header: &[u8]) -> Option<Payment> {
     })
 }
 
-/// Decimal, as text by the specification, or as a number.
+/// A decimal number, as text according to the specification, or as a number.
 fn number(value: &Value) -> Option<U256> {
     match value {
         Value::String(text) => U256::from_str_radix(text, 10).ok(),

@@ -254,7 +254,7 @@ async fn a_price_above_the_cap_is_not_signed() {
     let ended = stage.enroll(&names(5), Run::default()).await;
     let message = ended.stop.unwrap().message;
     assert!(
-        message.contains("$0.020001 for a call, and at most $0.02"),
+        message.contains("$0.020001 for a call, but at most $0.02"),
         "{message}"
     );
     assert_eq!(stage.sandbox.charges().len(), 0);

@@ -52,6 +52,15 @@ impl Cast {
         Self { folder, csv, names }
     }
 
+    /// The images of the rows, from the cast's folder.
+    pub fn images(&self) -> Vec<String> {
+        let mut reader = csv::Reader::from_path(&self.csv).expect("the cast");
+        reader
+            .records()
+            .map(|r| r.expect("a row")[1].to_owned())
+            .collect()
+    }
+
     /// The manifest that the last run wrote.
     pub fn manifest(&self) -> Value {
         let text = std::fs::read(self.folder.path().join("manifest.json")).expect("a manifest");

@@ -1,16 +1,36 @@
-//! Replies, and errors in the many shapes that gateways give them.
+//! Replies, and errors in the many shapes that gateways use.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::faults::{RetryAfter, RetryAfterForm};
-use crate::sandbox::options::ErrorShape;
 
-/// An error reply before it takes a shape.
+/// How the body of an error reply is built. Gateways differ, and a client must read them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorShape {
+    /// `{"error":{"code","message"}}`, the default of the 2025 dialect.
+    Nested,
+    /// `{"error","code","message"}`, the default of the 2026 dialect.
+    Flat,
+    /// `{"error":"code: message"}`.
+    Text,
+    /// `{"message":"code: message"}`.
+    Message,
+    /// `{"success":false,"message":"code: message"}`.
+    Success,
+    /// An HTML page, as a proxy in front of the API would send.
+    Plain,
+    /// Each of the above in turn, reply by reply.
+    Rotate,
+}
+
+/// An error reply without a shape yet.
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) struct ApiError {
     status: StatusCode,
@@ -35,13 +55,13 @@ impl ApiError {
         self.code
     }
 
-    pub(super) fn retry_after(mut self, retry_after: RetryAfter) -> Self {
+    pub(in crate::sandbox) fn retry_after(mut self, retry_after: RetryAfter) -> Self {
         self.retry_after = Some(retry_after);
         self
     }
 
-    /// 429 with the wait in whole seconds, rounded up, in the header.
-    pub(super) fn rate_limited(message: &str, wait: Duration) -> Self {
+    /// A 429 with the wait in whole seconds, rounded up, in the header.
+    pub(in crate::sandbox) fn rate_limited(message: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Self::new(429, "rate_limited", message).retry_after(RetryAfter {
             form: RetryAfterForm::HeaderSeconds,
@@ -49,8 +69,8 @@ impl ApiError {
         })
     }
 
-    /// Takes the shape; `turn` counts the replies of a rotating one.
-    pub(super) fn render(&self, shape: ErrorShape, turn: &AtomicUsize) -> Response<Body> {
+    /// Builds the reply in a shape; `turn` counts the replies of a rotating one.
+    pub(in crate::sandbox) fn render(&self, shape: ErrorShape, turn: &AtomicUsize) -> Response<Body> {
         use ErrorShape::{Flat, Message, Nested, Plain, Rotate, Success, Text};
         let shape = match shape {
             Rotate => [Nested, Flat, Text, Message, Success, Plain][turn.fetch_add(1, Ordering::Relaxed) % 6],
@@ -95,9 +115,9 @@ impl ApiError {
     }
 }
 
-/// Whole seconds only: rounded up, so that nobody comes back too early.
+/// The HTTP date after some whole seconds: rounded up, so that no client returns too early.
 fn http_date(seconds: u64) -> String {
-    // The largest date that the format can say is the end of the year 9999.
+    // The largest date that the format can represent is the end of the year 9999.
     let latest = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     let wait = Duration::from_secs(seconds.saturating_add(1));
     httpdate::fmt_http_date(SystemTime::now().checked_add(wait).unwrap_or(latest).min(latest))
@@ -109,7 +129,7 @@ pub(in crate::sandbox) fn json_reply(status: StatusCode, body: &Value) -> Respon
 }
 
 /// An HTML reply.
-pub(super) fn html(status: StatusCode, body: &str) -> Response<Body> {
+pub(in crate::sandbox) fn html(status: StatusCode, body: &str) -> Response<Body> {
     with_type(status, "text/html; charset=utf-8", body.to_owned())
 }
 
@@ -123,12 +143,12 @@ fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> R
 }
 
 /// A PNG reply.
-pub(super) fn png(bytes: Vec<u8>) -> Response<Body> {
+pub(in crate::sandbox) fn png(bytes: Vec<u8>) -> Response<Body> {
     with_type(StatusCode::OK, "image/png", bytes)
 }
 
-/// The request's JSON object, or the error to answer.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+/// The request's JSON object, or the error to reply with.
+pub(in crate::sandbox) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => Ok(map),
         _ => Err(ApiError::new(
@@ -139,14 +159,14 @@ pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
-/// A field that must be there as text.
-pub(super) fn text<'a>(body: &'a Map<String, Value>, field: &str) -> Result<&'a str, ApiError> {
+/// A required text field.
+pub(in crate::sandbox) fn text<'a>(body: &'a Map<String, Value>, field: &str) -> Result<&'a str, ApiError> {
     let missing = || ApiError::new(400, "invalid_request", format!("{field} is required, as text"));
     body.get(field).and_then(Value::as_str).ok_or_else(missing)
 }
 
-/// The name: 1 to 64 characters.
-pub(super) fn name(body: &Map<String, Value>) -> Result<&str, ApiError> {
+/// The name in a request: 1 to 64 characters.
+pub(in crate::sandbox) fn name(body: &Map<String, Value>) -> Result<&str, ApiError> {
     let name = text(body, "name")?;
     match name.chars().count() {
         1..=64 if !name.trim().is_empty() => Ok(name),

@@ -1,0 +1,10 @@
+//! Any bytes as a provider's profile: reading must answer, never panic.
+#![no_main]
+
+use castline::enroll::Provider;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), bytes).expect("a file");
+    let _ = Provider::load("profile.toml", file.path());
+});

@@ -1,0 +1,215 @@
+//! What is durable around a paid call: its intent before it leaves, its outcome before it is shown.
+
+use std::sync::atomic::Ordering;
+
+use super::enrollment::{Enroll, Next, exit_of};
+use super::price::PriceIncrease;
+use super::recorder::ledger_broke;
+use crate::cast::{Name, printable};
+use crate::enroll::{EnrollRequest, Outcome};
+use crate::event::{Event, Stage};
+use crate::exit::ExitCode;
+use crate::ledger::{LedgerError, Transition};
+use crate::plan::Standing;
+use crate::util::money::Usd;
+use crate::util::shell::quote;
+
+impl Enroll {
+    /// Writes the intent, with the signed payment if there is one; tells whether it is durable. When it is not,
+    /// the run stops.
+    pub(super) async fn intend(
+        &self,
+        name: &Name,
+        request: &EnrollRequest,
+        price: Usd,
+        payment: Option<String>,
+    ) -> bool {
+        let intent = Transition::Intend {
+            request_digest: request.digest(),
+            price,
+            budget: self.budget,
+            payment,
+        };
+        match self.ledger.write(name, [intent]).await {
+            Ok(_) => true,
+            Err(LedgerError::BudgetReached { message, .. }) => {
+                self.shutdown
+                    .request(ExitCode::LimitReached, "budget_reached", message);
+                false
+            }
+            Err(error) => {
+                ledger_broke(&self.shutdown, &error);
+                false
+            }
+        }
+    }
+
+    /// Writes an outcome, and tells it. `price` is what the call costs as far as known, and `valid` whether what was
+    /// signed for it could still be charged.
+    pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd, valid: bool) -> Next {
+        if !matches!(outcome, Outcome::InDoubt { .. }) {
+            self.consecutive_in_doubt.store(0, Ordering::Relaxed);
+        }
+        let name = character.as_str().to_owned();
+        match outcome {
+            Outcome::Enrolled {
+                asset_id,
+                price: text,
+                settlement,
+                ..
+            } => {
+                if let Some(increase) = self.price.record_reply_price(text) {
+                    self.report_price_increase(increase);
+                }
+                let cost_usd = text.unwrap_or(price);
+                let at = crate::ledger::now();
+                let write = Transition::Enrolled {
+                    asset_id: asset_id.clone(),
+                    price: cost_usd,
+                    priced: text.is_some(),
+                    settlement,
+                    at,
+                };
+                match self.ledger.write(character, [write]).await {
+                    Ok(_) => self.reporters.emit(Event::Enrolled {
+                        name,
+                        asset_id,
+                        cost_usd,
+                    }),
+                    Err(error) => self.not_written(name, asset_id, cost_usd, &error),
+                }
+                Next::Done
+            }
+            Outcome::Refused { code, message } => {
+                let refuse = Transition::Refuse {
+                    code: code.clone(),
+                    message: message.clone(),
+                    valid,
+                };
+                if self.write(character, refuse, price).await {
+                    self.reporters.emit(Event::Failed {
+                        name,
+                        stage: Stage::Enroll,
+                        standing: Standing::Refused,
+                        code,
+                        message,
+                    });
+                }
+                Next::Done
+            }
+            Outcome::Retry { code, message, after } => {
+                let released = unpaid(code.clone(), message.clone(), valid);
+                if !self.write(character, released, price).await {
+                    return Next::Done;
+                }
+                if let Some(after) = after {
+                    self.rate_limiter.pause(after);
+                    self.reporters.emit(Event::Paused {
+                        seconds: after.as_secs_f64(),
+                        reason: code.clone(),
+                    });
+                }
+                Next::retry(after, code, message)
+            }
+            Outcome::Stop { kind, code, message } => {
+                let released = unpaid(code.clone(), message.clone(), valid);
+                self.write(character, released, price).await;
+                let text = format!("{code}: {message}; {}", kind.hint());
+                self.shutdown.request(exit_of(kind), kind.reason(), text);
+                Next::Done
+            }
+            Outcome::InDoubt { code, message } => {
+                let doubt = Transition::Doubt {
+                    code: code.clone(),
+                    message: message.clone(),
+                };
+                // Written or not: the intent stands in the ledger, and is in doubt at the next start.
+                if let Err(error) = self.ledger.write(character, [doubt]).await {
+                    ledger_broke(&self.shutdown, &error);
+                }
+                self.reporters.emit(Event::InDoubt {
+                    name,
+                    code,
+                    message,
+                    cost_usd: price,
+                    asset_id: None,
+                });
+                let in_row = self.consecutive_in_doubt.fetch_add(1, Ordering::Relaxed) + 1;
+                if in_row >= self.max_consecutive_in_doubt {
+                    let text = format!(
+                        "the outcomes of {in_row} paid calls in a row are unknown; look at the provider, then \
+                         settle them with `castline resolve`"
+                    );
+                    self.shutdown.request(ExitCode::InDoubt, "too_many_doubts", text);
+                }
+                Next::Done
+            }
+        }
+    }
+
+    /// A call costs more than planned: told, and the end where somebody agreed to less.
+    pub(super) fn report_price_increase(&self, increase: PriceIncrease) {
+        let PriceIncrease {
+            reply,
+            planned,
+            than_agreed,
+        } = increase;
+        if than_agreed {
+            let message = format!(
+                "the API asks {reply} a call, and not {planned} as was agreed to; nothing more is paid. A new plan has \
+                 that price"
+            );
+            self.shutdown.request(ExitCode::StalePlan, "price_rose", message);
+        } else {
+            tracing::warn!(
+                "the API asks {reply} a call, and not {planned} as api.price_usd says; budgets count what it asks"
+            );
+        }
+    }
+
+    /// An id that was paid for, and that the ledger does not take: the one thing that must not be lost is told, with
+    /// the command that brings it into the ledger. There, its intent stands, and is in doubt at the next start.
+    fn not_written(&self, name: String, asset_id: String, cost_usd: Usd, error: &LedgerError) {
+        let adopted = quote(&format!("{}={asset_id}", printable(&name)));
+        let message = format!(
+            "{asset_id} is the id of {}, and was paid for, but is not in the ledger ({error}); once that can be written, \
+             run `castline resolve{} --adopt {adopted}`",
+            printable(&name),
+            self.same_arguments,
+        );
+        self.reporters.emit(Event::InDoubt {
+            name,
+            code: "id_not_written".to_owned(),
+            message,
+            cost_usd,
+            asset_id: Some(asset_id),
+        });
+        ledger_broke(&self.shutdown, error);
+    }
+
+    /// Writes an outcome that cost nothing; tells whether it is durable. What is not is in doubt at the next start.
+    pub(super) async fn write(&self, character: &Name, outcome: Transition, price: Usd) -> bool {
+        match self.ledger.write(character, [outcome]).await {
+            Ok(_) => true,
+            Err(error) => {
+                self.reporters.emit(Event::InDoubt {
+                    name: character.as_str().to_owned(),
+                    code: "outcome_not_written".to_owned(),
+                    message: format!("nothing was charged, but that is not in the ledger ({error})"),
+                    cost_usd: price,
+                    asset_id: None,
+                });
+                ledger_broke(&self.shutdown, &error);
+                false
+            }
+        }
+    }
+}
+
+/// A call that was turned away unpaid: released, unless what was signed for it could still be charged.
+pub(super) fn unpaid(code: String, message: String, valid: bool) -> Transition {
+    match valid {
+        true => Transition::SetAside { code, message },
+        false => Transition::Release { code, message },
+    }
+}
