@@ -1,4 +1,4 @@
-//! Any bytes as a cast: reading must answer, never panic, and no two characters may have one name.
+//! Fuzzes reading a cast: any bytes must never panic, and no two characters may share a name.
 #![no_main]
 
 use std::collections::HashSet;

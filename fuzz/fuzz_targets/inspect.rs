@@ -1,4 +1,4 @@
-//! Any bytes: decoding, judging and preparing must answer, never panic. `just fuzz inspect`
+//! Fuzzes the inspection: decoding, judging and preparing any bytes must never panic. `just fuzz inspect`
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the module is a part of a library")]
 

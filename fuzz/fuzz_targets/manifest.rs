@@ -1,5 +1,5 @@
-//! Any bytes as a manifest: reading must answer, never panic; one that is read can be written in every format, and is
-//! read back the same.
+//! Fuzzes reading a manifest: any bytes must never panic; a valid manifest can be written in every format, and is
+//! the same when read back.
 #![no_main]
 
 use castline::manifest::{self, Manifest, ManifestFormat};

@@ -1,4 +1,4 @@
-//! Any bytes as a saved plan: reading must answer, never panic; a plan that is read still holds against itself.
+//! Fuzzes reading a saved plan: any bytes must never panic; a valid plan matches itself.
 #![no_main]
 
 use castline::plan::PlanFile;

@@ -1,4 +1,4 @@
-//! Any bytes as a provider's profile: reading must answer, never panic.
+//! Fuzzes reading a provider's profile: any bytes must never panic.
 #![no_main]
 
 use castline::enroll::Provider;

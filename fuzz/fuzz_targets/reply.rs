@@ -1,4 +1,4 @@
-//! Any reply to a paid call: the first byte chooses the status, the rest is the body. Classifying must answer, never
+//! Fuzzes classifying replies to a paid call: the first byte chooses the status, the rest is the body. It must never
 //! panic; only a success may enroll, and an asset id is never invented.
 #![no_main]
 
@@ -27,7 +27,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     for provider in [Provider::jarvisclaw(), Provider::blockrun()] {
         if let Outcome::Enrolled { asset_id, .. } = classify(&CallResult::Reply(reply.clone()), &provider) {
             assert!(status.is_success() && asset_id.starts_with("ta_"));
-            // JSON may escape any letter of it.
+            // JSON may escape any of its letters.
             assert!(text.contains(&asset_id) || text.contains("\\u"));
         }
     }

@@ -162,8 +162,8 @@ impl Inspection {
         self.reasons.iter().any(duplicate)
     }
 
-    /// Marks the image as a duplicate of that of `other`, for review; `gone` if `other` is enrolled but no longer in the
-    /// cast.
+    /// Marks the image as a duplicate of that of `other`, for review; `gone` if `other` is enrolled but no longer in
+    /// the cast.
     pub fn mark_duplicate(&mut self, other: &str, gone: bool) {
         let code = ReasonCode::DuplicateOf(other.to_owned());
         // An inspection from the ledger may be marked already.

@@ -1,4 +1,5 @@
-//! Tells public hosts from private ones: a cast or a setting must not make castline send requests into its own network.
+//! Distinguishes public hosts from private ones: a cast or a setting must not make castline send requests into the
+//! local network.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -91,7 +91,7 @@ impl Layers {
                 // Without the value: it may be a secret.
                 let text = plain(&value).ok_or_else(|| {
                     wrong(format!(
-                        "{name}: expected a string, number, true/false or a list of strings"
+                        "{name}: expected a string, number, boolean or list of strings"
                     ))
                 })?;
                 self.set(&name, text, Origin::File(path.to_owned()))?;

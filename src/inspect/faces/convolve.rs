@@ -102,7 +102,7 @@ impl Convolution<'_> {
         let mut sums = [*bias; PIXELS];
         for (dy, panel) in panel.chunks_exact(self.line * VECTORS).enumerate() {
             let (weights, _) = panel.as_chunks::<VECTORS>();
-            // Slices whose length the compiler knows to be that of the weights: bounds checks would take a third longer.
+            // Slices that the compiler knows to be as long as the weights: bounds checks would take a third longer.
             let mut lines: [&[f32]; PIXELS] = [&[]; PIXELS];
             for (line, corner) in lines.iter_mut().zip(corners) {
                 *line = &self.pixels[corner + dy * self.pitch..][..weights.len()];
