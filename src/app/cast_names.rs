@@ -1,4 +1,4 @@
-//! The names of a whole cast, and which of them are approved where the command is typed.
+//! The names of a whole cast, and those approved on the command line.
 
 use std::collections::HashSet;
 
@@ -6,20 +6,20 @@ use crate::cast::{Cast, Name, NameKey};
 use crate::cli::CastArgs;
 use crate::exit::UsageError;
 
-/// Whom the whole cast names, also where a command is about a part of it: one list of approvals serves all commands.
+/// The names of the whole cast, even where a command processes a part of it: one list of approvals serves all commands.
 #[derive(Debug, Clone)]
 pub(crate) struct CastNames {
-    /// All of them.
+    /// All names.
     pub(super) all: HashSet<NameKey>,
-    /// Those that flag or file approve.
+    /// Those approved by `--approve` or `--approvals`.
     pub(super) approved: HashSet<NameKey>,
 }
 
 impl CastNames {
-    /// Of that cast, as it was read.
+    /// The names of `cast`, and the approvals in `args`.
     ///
     /// # Errors
-    /// A name is approved that the cast doesn't have.
+    /// An approved name is not in the cast.
     pub(crate) fn of(cast: &Cast, args: &CastArgs) -> anyhow::Result<Self> {
         let all: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
         let mut approved = HashSet::new();
@@ -36,7 +36,7 @@ impl CastNames {
     }
 }
 
-/// The names that flag and file approve, as they are written.
+/// The names approved by `--approve` and `--approvals`, as written.
 pub(crate) fn approved_names(args: &CastArgs) -> anyhow::Result<Vec<String>> {
     let mut names = args.approve.clone();
     if let Some(file) = &args.approvals {

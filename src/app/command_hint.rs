@@ -1,4 +1,4 @@
-//! What a person types next: commands that messages name, with the cast and the flags that they need.
+//! The commands that messages suggest, with the cast and the flags they need.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::cli::Common;
 use crate::settings::keys;
 use crate::util::shell::quote;
 
-/// What follows `castline COMMAND` so that it works on the same cast and ledger: ` cast.csv --sandbox`.
+/// The arguments after `castline COMMAND` that select the same cast and ledger: ` cast.csv --sandbox`.
 pub(crate) fn same_arguments(common: &Common, cast: Option<&Path>) -> String {
     let mut words: Vec<String> = cast.map(|cast| cast.display().to_string()).into_iter().collect();
     if common.sandbox {
@@ -23,12 +23,12 @@ pub(crate) fn same_arguments(common: &Common, cast: Option<&Path>) -> String {
     words.iter().map(|word| format!(" {}", quote(word))).collect()
 }
 
-/// The same; where no cast was given, CAST stands in its place.
+/// As [`same_arguments`], with the placeholder CAST where no cast was given.
 pub(crate) fn same_arguments_or_cast(common: &Common, cast: Option<&Path>) -> String {
     same_arguments(common, cast.or(Some(Path::new("CAST"))))
 }
 
-/// `KEY=VALUE` without what is secret in it: messages end up in logs.
+/// `KEY=VALUE` with secrets masked: messages end up in logs.
 fn shown(set: &str) -> String {
     match set.split_once('=') {
         Some((name, text)) => match keys::find(name.trim()) {
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(said(&[]), " 'my cast.csv'");
         assert_eq!(
             said(&["--sandbox", "--ledger", "it's.db", "--set", "api.rate=3/min"]),
-            r#" 'my cast.csv' --sandbox --ledger "it's.db" --set api.rate=3/min"#
+            r#" 'my cast.csv' --sandbox --ledger "it's.db" --set 'api.rate=3/min'"#
         );
     }
 

@@ -1,4 +1,4 @@
-//! What most commands begin and end with: settings, the cast, the reporters, the summary.
+//! The start and end that most commands share: settings, the cast, the reporters, the summary.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,23 +20,24 @@ use crate::plan::Policy;
 use crate::publish::Fetcher;
 use crate::report::{Ndjson, Style, Terminal};
 use crate::settings::Settings;
+use crate::util::text::pluralize;
 
-/// What most commands begin with.
+/// The settings, reporters and overwrite guard of one command.
 pub(crate) struct Context {
-    /// What was typed, written and exported.
+    /// The settings from flags, files and environment variables.
     pub(crate) settings: Settings,
-    /// Where events go.
+    /// The receivers of events.
     pub(crate) reporters: Arc<Reporters>,
-    /// What the command writes.
+    /// The files that the command writes.
     pub(crate) guard: OverwriteGuard,
-    /// What another command needs to work on the same cast: see [`same_arguments`](super::command_hint::same_arguments).
+    /// The arguments that select the same cast: see [`same_arguments`](super::command_hint::same_arguments).
     pub(crate) same_arguments: String,
-    /// When the command began.
+    /// When the command started.
     pub(crate) started: std::time::Instant,
 }
 
 impl Context {
-    /// Settings and reporters for `command`.
+    /// Loads the settings and creates the reporters for `command`.
     pub(crate) fn new(
         common: &Common,
         command: &'static str,
@@ -46,7 +47,7 @@ impl Context {
         Self::with(common, command, cast, settings(common, cast, flags)?)
     }
 
-    /// The same with settings that were read before.
+    /// As [`Context::new`], with settings that were loaded before.
     pub(crate) fn with(
         common: &Common,
         command: &'static str,
@@ -69,7 +70,7 @@ impl Context {
         })
     }
 
-    /// The same settings, with a reporter of its own: for what is done before the command itself.
+    /// A context with the same settings and its own reporter, for work done before the command itself.
     pub(crate) fn aside(&self, command: &'static str, common: &Common) -> Self {
         let terminal = Terminal::new(
             Style::choose(common.quiet, common.verbose > 0),
@@ -87,7 +88,7 @@ impl Context {
         }
     }
 
-    /// Tells the first event.
+    /// Emits the first event.
     pub(crate) fn begin(&self, cast: &Cast, command: &'static str) {
         self.reporters.emit(Event::Castline {
             schema: SCHEMA,
@@ -97,14 +98,17 @@ impl Context {
         });
     }
 
-    /// Reads the cast, and tells its bad rows; they end the command unless they may be skipped.
+    /// Reads the cast and reports its invalid rows.
+    ///
+    /// # Errors
+    /// The cast can't be read, or has invalid rows and `--skip-invalid` was not given.
     pub(crate) fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
         let cast = read(&args.cast, &self.settings)?;
         self.open_cast(&cast, args, command)?;
         Ok(cast)
     }
 
-    /// The same for a cast that was read, and of which `command` is perhaps about a part.
+    /// As [`Context::read_cast`], for a cast that was read before and may have been filtered.
     pub(crate) fn open_cast(
         &self,
         cast: &Cast,
@@ -121,13 +125,13 @@ impl Context {
             });
         }
         if !cast.bad_rows.is_empty() && !args.skip_invalid {
-            let count = cast.bad_rows.len();
             let text = format!(
-                "{count} of the cast's rows can't be used; mend them, or go on without them: --skip-invalid"
+                "{}; fix them, or pass --skip-invalid",
+                pluralize(cast.bad_rows.len(), "invalid row")
             );
             return Err(UsageError(text).into());
         }
-        // Later, another name would be another character, to be paid for again.
+        // A name changed later would be a different character, and paid for again.
         if let Err(same) = row_names(cast.characters.iter().map(|c| c.name.as_str())) {
             tracing::warn!(
                 "in an Unreal DataTable, {same}, if the cast is for Unreal, before anything is paid"
@@ -136,7 +140,7 @@ impl Context {
         Ok(())
     }
 
-    /// The first station.
+    /// The first stage of the pipeline, configured by the settings.
     pub(crate) fn inspect_stage(
         &self,
         names: CastNames,
@@ -164,7 +168,7 @@ impl Context {
         })
     }
 
-    /// The root certificate of `tls.ca_file`.
+    /// The PEM contents of `tls.ca_file`, if set.
     pub(crate) fn ca_pem(&self) -> anyhow::Result<Option<Vec<u8>>> {
         let Some(file) = &self.settings.ca_file else {
             return Ok(None);
@@ -174,7 +178,7 @@ impl Context {
         Ok(Some(pem))
     }
 
-    /// The last event, and the exit code: `stop` is why the command ended early, if it did.
+    /// Emits the summary and returns the exit code. `stop` is the exit code of an early end, if any.
     pub(crate) fn end(&self, stop: Option<ExitCode>, manifest: Option<&Path>) -> ExitCode {
         let summary = self.reporters.summary();
         let exit = stop.map_or(summary.exit(), |stop| summary.exit().worst(stop));
@@ -182,7 +186,7 @@ impl Context {
         exit
     }
 
-    /// What happened, once it has ended so.
+    /// The summary of a command that ended with `exit`.
     pub(crate) fn summary(&self, exit: ExitCode, manifest: Option<&Path>) -> Summary {
         Summary {
             seconds: self.started.elapsed().as_secs_f64(),
@@ -199,7 +203,7 @@ fn reporters(
     settings: &Settings,
     same_arguments: String,
 ) -> anyhow::Result<Reporters> {
-    // What goes to stdout may come out on the same terminal, also through `tee`, and bars would tear it.
+    // Stdout may end up on the same terminal, even through `tee`, and progress bars would garble it.
     let rows = common.json || (command == "check" && !console::Term::stdout().is_term());
     let style = Style::choose(common.quiet, common.verbose > 0 || rows);
     let api = &settings.api;

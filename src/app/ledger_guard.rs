@@ -1,4 +1,4 @@
-//! The ledger and the manifest that a run is about: which they are, and whether one of them is lost.
+//! Locates the ledger and the manifest of a run, and detects a lost ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(crate) fn provider(settings: &Settings, sandbox: bool) -> String {
     }
 }
 
-/// Where the manifest is written. A sandbox's never takes the place of a real one.
+/// The path of the manifest to write. A sandbox manifest never replaces a real one.
 pub(crate) fn manifest_path(settings: &Settings, sandbox: bool) -> PathBuf {
     let path = settings.manifest.clone();
     match sandbox && is_real_manifest(&path) {
@@ -27,14 +27,16 @@ pub(crate) fn manifest_path(settings: &Settings, sandbox: bool) -> PathBuf {
     }
 }
 
-/// Whether the file holds ids that were paid for.
+/// Whether the file is a manifest with ids that were paid for.
 pub(crate) fn is_real_manifest(path: &Path) -> bool {
     let there = path.is_file().then(|| Manifest::read(path).ok()).flatten();
     there.is_some_and(|there| !there.sandbox && !there.characters.is_empty())
 }
 
-/// The ledger, if there is one, to read what a run would do; refused where a run would refuse it: when it is
-/// another provider's, or lost.
+/// Opens the ledger read-only to predict a run; `None` when there is none yet.
+///
+/// # Errors
+/// As a run would fail: the ledger belongs to another provider, or is lost.
 pub(crate) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Result<Option<LedgerView>> {
     let view = LedgerView::open(&settings.ledger)?;
     let empty = match &view {
@@ -51,8 +53,8 @@ pub(crate) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Resu
     Ok(view)
 }
 
-/// The same images given as a CSV and as a folder have two ledgers, and would be paid for twice: says so where a
-/// ledger begins while another lies in the working folder, or above the cast's.
+/// Warns when a new ledger is created while another one exists in the working folder, or one folder above the cast's:
+/// the same images given as a CSV and as a folder have two ledgers, and would be paid for twice.
 fn other_ledger(settings: &Settings) {
     if !settings.is_default("ledger.path") {
         return;
@@ -69,27 +71,28 @@ fn other_ledger(settings: &Settings) {
         .find(|other| *other != ours && other.is_file());
     if let Some(other) = other {
         tracing::warn!(
-            "{} begins anew, and knows nothing of what {} holds; if it is the same cast, use that one with --ledger",
+            "creating a new ledger at {}; another one exists at {}; if it is the same cast, use that one \
+             with --ledger",
             ours.display(),
             other.display()
         );
     }
 }
 
-/// An empty ledger beside a manifest with real ids is how people pay twice.
+/// Refuses an empty ledger beside a manifest with real ids: a run would pay twice.
 fn lost_ledger(ledger: &Path, manifest: &Path) -> anyhow::Result<()> {
     if !manifest.is_file() {
         return Ok(());
     }
     let there = Manifest::read(manifest)
-        .with_context(|| format!("{} is there, but can't be read as a manifest", manifest.display()))?;
+        .with_context(|| format!("{} exists, but can't be read as a manifest", manifest.display()))?;
     let enrolled = there.characters.len();
     if there.sandbox || enrolled == 0 {
         return Ok(());
     }
     let message = format!(
-        "the ledger {} is empty, but {} holds {} that were paid for: a run would pay for them again. Bring the \
-         ledger back, or build it again with `castline adopt {}`",
+        "the ledger {} is empty, but {} contains {} that were paid for: a run would pay for them again. \
+         Restore the ledger, or rebuild it with `castline ledger import {}`",
         ledger.display(),
         manifest.display(),
         pluralize(enrolled, "asset id"),

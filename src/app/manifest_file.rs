@@ -1,4 +1,4 @@
-//! The manifest of a run, as a view of its ledger.
+//! Writes the manifest of a run from its ledger.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -7,11 +7,11 @@ use crate::ledger::Ledger;
 use crate::manifest::{self, ManifestFormat};
 use crate::pipeline::Checkpoint;
 
-/// The manifest as a view of the ledger.
+/// The manifest file, written from the ledger.
 pub(super) struct ManifestFile {
     pub(super) ledger: Ledger,
     pub(super) path: PathBuf,
-    /// One at a time: an earlier view must not be written over a later one.
+    /// Serializes the writes: an older manifest must not overwrite a newer one.
     pub(super) writing: Mutex<()>,
 }
 

@@ -1,4 +1,4 @@
-//! What the commands share: from what was typed to settings, services, a run, and its end.
+//! Code shared by the commands: settings, services, and the start and end of a run.
 
 pub(crate) mod cast_names;
 pub(crate) mod command_hint;

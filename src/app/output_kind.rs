@@ -1,4 +1,4 @@
-//! What castline has written itself, and may write anew: anything else that stands there is somebody's work.
+//! Recognizes files that castline wrote and may overwrite. Any other file may be someone's work.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::manifest;
 use crate::report::html;
 
-/// What a command writes.
+/// The kind of file that a command writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputKind {
-    /// A page for people.
+    /// An HTML report.
     Report,
     /// A saved plan.
     Plan,
@@ -22,7 +22,7 @@ pub(crate) enum OutputKind {
 }
 
 impl OutputKind {
-    /// As it is called for people.
+    /// The name of the kind in messages.
     pub(crate) fn called(self) -> &'static str {
         match self {
             Self::Report => "report",
@@ -32,9 +32,9 @@ impl OutputKind {
         }
     }
 
-    /// Whether nothing stands at `path` that is of another making. What can't be read is not known to be ours.
+    /// Whether `path` is free, empty, or a file of this kind that castline wrote. `false` when it can't be read.
     pub(crate) fn may_overwrite(self, path: &Path) -> bool {
-        // A pipe or a device holds nothing, and would be waited for.
+        // A pipe or a device has no content to lose, and reading it would block.
         if !path.is_file() {
             return true;
         }
@@ -47,7 +47,7 @@ impl OutputKind {
     }
 }
 
-/// Events: each has its type.
+/// Whether the first line looks like an event: a JSON object with a `type`.
 fn is_log(start: &[u8]) -> bool {
     let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
     line.starts_with(b"{\"") && line.windows(7).any(|part| part == b"\"type\":")
@@ -65,7 +65,7 @@ fn start(path: &Path) -> Option<Vec<u8>> {
 }
 
 fn whole(path: &Path) -> Option<Vec<u8>> {
-    /// No plan and no manifest is larger: what is, is not read for this.
+    /// No plan or manifest is larger; a larger file is not read.
     const LARGEST: u64 = 256 << 20;
     let small = std::fs::metadata(path).ok()?.len() <= LARGEST;
     small.then(|| std::fs::read(path).ok()).flatten()

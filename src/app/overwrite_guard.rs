@@ -1,4 +1,4 @@
-//! Where a command may write: never over what castline did not make, a ledger or the settings, and only where it can.
+//! Guards the files that a command writes: never over a ledger, the settings or what castline didn't write.
 
 use std::path::{Path, PathBuf};
 
@@ -10,22 +10,22 @@ use crate::ledger::LedgerView;
 use crate::settings::{FILE_NAME, Settings};
 use crate::util::fs::{self, folder_of};
 
-/// What every SQLite file begins with.
+/// The first bytes of every SQLite file.
 const SQLITE: &[u8] = b"SQLite format 3\0";
-/// What SQLite and the lock keep beside a ledger.
+/// The suffixes of a ledger and of the files that SQLite and the lock keep beside it.
 const BESIDE_A_LEDGER: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".holder"];
 
-/// The files that a command writes, checked before it works or pays.
+/// Checks the files that a command writes, before it works or pays.
 #[derive(Clone)]
 pub(crate) struct OverwriteGuard {
-    /// What must stay as it is: the file, and what it is called for people.
+    /// Files that must not be overwritten: the path, and its description for messages.
     protected: Vec<(PathBuf, String)>,
     ledger: PathBuf,
     sandbox: bool,
 }
 
 impl OverwriteGuard {
-    /// Of a command on that cast, as it was typed.
+    /// The guard of a command on `cast`. Protects the cast, the settings, the ledgers and the key files.
     pub(crate) fn new(common: &Common, settings: &Settings, cast: Option<&Path>) -> Self {
         let mut protected = Vec::new();
         let mut protect = |path: &Path, what: &str| protected.push((resolved(path), what.to_owned()));
@@ -33,7 +33,7 @@ impl OverwriteGuard {
             protect(cast, "the cast");
         }
         if let Some(file) = &common.config {
-            protect(file, "the settings");
+            protect(file, "the settings file");
         }
         let ledgers = [
             settings.ledger.clone(),
@@ -64,47 +64,47 @@ impl OverwriteGuard {
         }
     }
 
-    /// Another file that must stay as it is.
+    /// Protects another file, described by `what` in messages.
     pub(crate) fn protect(&mut self, path: &Path, what: &str) {
         self.protected.push((resolved(path), what.to_owned()));
     }
 
-    /// Refuses `path` unless a file can be written there that takes the place of nothing but an earlier one of its
-    /// sort. `by` is the flag or setting that names it; no later one may name the same file.
+    /// Reserves `path` as an output. It must be writable, and free or an earlier file of the same kind. `by` is the
+    /// flag or setting that names it; no later one may name the same file.
     ///
     /// # Errors
-    /// What would be lost, or why it can't be written.
+    /// The path would overwrite another file, or can't be written.
     pub(crate) fn reserve(&mut self, by: &str, path: &Path, made: OutputKind) -> Result<(), UsageError> {
         self.not_taken(by, path)?;
         if starts_like_a_ledger(path) {
-            return Err(refused(by, path, "is a ledger, or another SQLite file"));
+            return Err(refused(by, path, "a ledger, or another SQLite file"));
         }
         if !made.may_overwrite(path) {
-            let message = format!("is no {} that castline wrote", made.called());
+            let message = format!("not a {} written by castline", made.called());
             return Err(refused(by, path, &message));
         }
-        self.protect(path, &format!("what {by} writes"));
+        self.protect(path, &format!("the output of {by}"));
         match made {
             OutputKind::Log => Ok(()),
             _ => writable(by, path),
         }
     }
 
-    /// The same for a manifest: a sandbox's never takes the place of a real one.
+    /// As [`OverwriteGuard::reserve`], for a manifest: a sandbox manifest never replaces a real one.
     ///
     /// # Errors
-    /// As [OverwriteGuard::reserve].
+    /// As [`OverwriteGuard::reserve`].
     pub(crate) fn reserve_manifest(&mut self, by: &str, path: &Path) -> Result<(), UsageError> {
         if self.sandbox && super::ledger_guard::is_real_manifest(path) {
-            return Err(refused(by, path, "is a manifest with real asset ids"));
+            return Err(refused(by, path, "a manifest with real asset ids"));
         }
         self.reserve(by, path, OutputKind::Manifest)
     }
 
-    /// The same for a copy of the ledger, which may take the place of an earlier copy of that ledger alone.
+    /// As [`OverwriteGuard::reserve`], for a copy of the ledger, which may replace only an earlier copy of that ledger.
     ///
     /// # Errors
-    /// As [OverwriteGuard::reserve].
+    /// As [`OverwriteGuard::reserve`].
     pub(crate) fn reserve_copy(&mut self, by: &str, path: &Path) -> Result<(), UsageError> {
         self.not_taken(by, path)?;
         let open = |path: &Path| LedgerView::open(path).ok().flatten();
@@ -115,31 +115,31 @@ impl OverwriteGuard {
         let empty = || std::fs::metadata(path).is_ok_and(|there| there.len() == 0);
         if path.is_file() && !empty() && !earlier_copy() {
             let message = format!(
-                "is no earlier copy of {}{}",
+                "not an earlier copy of {}{}",
                 self.ledger.display(),
                 if starts_like_a_ledger(path) {
-                    ": it may be the better one"
+                    ", and may be a newer one"
                 } else {
                     ""
                 }
             );
             return Err(refused(by, path, &message));
         }
-        self.protect(path, &format!("what {by} writes"));
+        self.protect(path, &format!("the output of {by}"));
         writable(by, path)
     }
 
     fn not_taken(&self, by: &str, path: &Path) -> Result<(), UsageError> {
         let place = resolved(path);
         if let Some((_, what)) = self.protected.iter().find(|(protected, _)| *protected == place) {
-            return Err(refused(by, path, &format!("is {what}")));
+            return Err(refused(by, path, what));
         }
         if path.file_name().is_some_and(|name| name == FILE_NAME) {
-            return Err(refused(by, path, "holds settings"));
+            return Err(refused(by, path, "a settings file"));
         }
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         if extension.is_some_and(|e| PICTURE_EXTENSIONS.contains(&e.as_str())) {
-            return Err(refused(by, path, "is named as an image"));
+            return Err(refused(by, path, "named like an image"));
         }
         Ok(())
     }
@@ -152,12 +152,12 @@ fn writable(by: &str, path: &Path) -> Result<(), UsageError> {
 
 fn refused(by: &str, path: &Path, why: &str) -> UsageError {
     UsageError(format!(
-        "{by} {}: this {why}, and would be written over; choose another file",
+        "{by}: refusing to overwrite {}: it is {why}; choose another file",
         path.display()
     ))
 }
 
-/// The place that a path means, also of a file that is not there yet.
+/// The canonical path, even of a file that doesn't exist yet.
 fn resolved(path: &Path) -> PathBuf {
     let of_folder = || {
         let folder = folder_of(path).canonicalize().ok()?;
@@ -171,7 +171,7 @@ fn resolved(path: &Path) -> PathBuf {
 
 fn starts_like_a_ledger(path: &Path) -> bool {
     use std::io::Read;
-    // Not of a pipe, which would be waited for.
+    // Reading a pipe would block.
     if !path.is_file() {
         return false;
     }

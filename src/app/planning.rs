@@ -1,4 +1,4 @@
-//! What a plan depends on, from the settings.
+//! Builds the planner of a run from the settings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::pipeline::Planner;
 use crate::plan::{PlanFile, Policy, ReadOptions, Totals};
 use crate::settings::{Origin, Settings};
 
-/// What a plan is about.
+/// The inputs of a plan.
 pub(crate) struct PlanRequest<'a> {
     pub(crate) args: &'a CastArgs,
     pub(crate) names: CastNames,
     pub(crate) policy: Policy,
     pub(crate) ledger: Option<Arc<dyn Reader>>,
-    /// What all earlier runs have spent.
+    /// The spend of all earlier runs.
     pub(crate) spent: Spend,
     pub(crate) sandbox: bool,
-    /// Whether small copies of the images are made, for a report.
+    /// Whether to make thumbnails of the images, for a report.
     pub(crate) thumbnails: bool,
 }
 
-/// What plans a run of that cast.
+/// Builds the planner for `request`.
 pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Result<Planner> {
     let PlanRequest {
         args,
@@ -57,7 +57,7 @@ pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Re
         exclude: args.exclude.clone(),
         approve: approved_names(args)?,
     };
-    // Prepared too, to know what will be stored; no image is kept.
+    // Images are prepared too, to know the upload sizes, but not kept.
     let mut inspect = context.inspect_stage(names, policy, true, ledger, context.ca_pem()?.as_deref())?;
     inspect.thumbnails = thumbnails;
     plan.settings = pinned(settings, &inspect.inspector);
@@ -70,8 +70,8 @@ pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Re
     })
 }
 
-/// Settings that a saved plan pins besides the cast and the price: another environment could publish elsewhere, be
-/// paid otherwise, or send other images.
+/// The settings that a saved plan pins besides the cast and the price: with other values, a run could publish
+/// elsewhere, pay in another way, or send other images.
 const PINNED: [&str; 17] = [
     "payment.network",
     "payment.payee",
@@ -92,7 +92,7 @@ const PINNED: [&str; 17] = [
     "inspect.max_pixels",
 ];
 
-/// What those settings are now, and what inspects the images.
+/// The current values of the pinned settings, the payment mode and the fingerprint of the inspector.
 fn pinned(settings: &Settings, inspector: &Inspector) -> BTreeMap<String, String> {
     let text = |key: &str| (key.to_owned(), settings.layers.value(key).text.clone());
     let mode = match settings.payment.mode {
@@ -104,8 +104,8 @@ fn pinned(settings: &Settings, inspector: &Inspector) -> BTreeMap<String, String
     PINNED.into_iter().map(text).chain(more).collect()
 }
 
-/// A call costs what the API said last, where that is more than the settings say: whoever agrees to a plan agrees to
-/// that.
+/// Plans with the price in the API's last reply where it exceeds the configured one, so that the user agrees to that
+/// price.
 pub(crate) fn use_reply_price(context: &mut Context, ledger: &LedgerView) -> anyhow::Result<()> {
     match ledger.reply_price()? {
         Some(price) if price > context.settings.api.price => {
@@ -115,7 +115,7 @@ pub(crate) fn use_reply_price(context: &mut Context, ledger: &LedgerView) -> any
     }
 }
 
-/// Where the price comes from, for people.
+/// The source of the price, for messages.
 fn price_from(context: &Context) -> String {
     match &context.settings.layers.value("api.price_usd").origin {
         Origin::Default => "list price; set api.price_usd if yours differs".to_owned(),

@@ -1,4 +1,4 @@
-//! What the commands that pay share: the ledger and the services opened, the stations joined.
+//! The setup shared by the commands that pay: opens the ledger and the services, and connects the pipeline stages.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,23 +22,26 @@ use crate::plan::Policy;
 use crate::publish::{Fetcher, Publisher};
 use crate::sandbox::Sandbox;
 
-/// What a command that pays needs before it begins.
+/// The resources that a command that pays needs before it starts.
 pub(crate) struct PreparedRun {
-    /// What is durable; locked.
+    /// The ledger, locked for this run.
     pub(crate) ledger: Ledger,
     manifest: PathBuf,
-    /// Those of a real run, known to be configured; the sandbox's are started later.
+    /// The servers of a real run, checked to be configured; `None` for the sandbox, which is started later.
     servers: Option<Servers>,
 }
 
-/// Where a run publishes and pays.
+/// The servers to which a run publishes and pays.
 struct Servers {
     parts: ServiceConfig,
     publisher: Publisher,
 }
 
 impl Servers {
-    /// As the settings or the sandbox say; what is missing is told before anything is written.
+    /// Configures the servers from the settings or the sandbox.
+    ///
+    /// # Errors
+    /// A required setting is missing. Nothing has been written then.
     async fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
         let parts = ServiceConfig::new(context, sandbox)?;
         if matches!(parts.payment_method, PaymentMethod::Key) && parts.api.key.is_none() {
@@ -50,7 +53,7 @@ impl Servers {
 }
 
 impl PreparedRun {
-    /// Opens the ledger on behalf of `command`, once all else that it needs is there.
+    /// Opens the ledger for `command`, once everything else it needs is available.
     pub(crate) async fn open(context: &mut Context, command: &str, sandbox: bool) -> anyhow::Result<Self> {
         let servers = match sandbox {
             true => None,
@@ -71,7 +74,7 @@ impl PreparedRun {
         let ledger = Ledger::open(&settings.ledger, with_resumable_payments(options, settings))?;
         if manifest != settings.manifest {
             tracing::warn!(
-                "{} is a real manifest and stays; writing {}",
+                "{} is a real manifest and is kept; writing {} instead",
                 settings.manifest.display(),
                 manifest.display()
             );
@@ -83,7 +86,7 @@ impl PreparedRun {
         })
     }
 
-    /// Starts the stand-ins if they are asked for, and joins the stations.
+    /// Starts the sandbox if requested, and connects the stages.
     pub(crate) async fn start(
         self,
         context: &Context,
@@ -118,7 +121,7 @@ impl PreparedRun {
     }
 }
 
-/// Joins all stations.
+/// Connects all stages.
 fn assemble(
     context: &Context,
     names: CastNames,
@@ -131,8 +134,8 @@ fn assemble(
     let settings = &context.settings;
     let Servers { parts, publisher } = servers;
     let reporters = Arc::clone(&context.reporters);
-    // Not the ledger itself: an image that is still being inspected when a run stops would hold it open.
-    let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger is gone")?);
+    // A view, not the ledger itself: an image still being inspected when a run stops would keep it open.
+    let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger no longer exists")?);
     let inspect: Arc<InspectStage> =
         Arc::new(context.inspect_stage(names, policy, true, Some(reader), parts.ca_pem.as_deref())?);
     let prefix = parts.publish.prefix;

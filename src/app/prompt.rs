@@ -3,11 +3,11 @@
 use crate::exit::UsageError;
 use crate::util::wrap::wrap;
 
-/// What a command that pays answers where it can't ask.
-pub(crate) const NEEDS_YES: &str = "this run would pay, and enrolling can't be undone: see the cost with `castline \
+/// The error of a command that pays when it can't ask.
+pub(crate) const NEEDS_YES: &str = "this run would pay, and enrolling can't be undone: check the cost with `castline \
                                     plan`, then run with --yes (or try it with --sandbox, which costs nothing)";
 
-/// A command that pays asks first; without a terminal it needs `--yes`.
+/// Asks before a command pays; without a terminal, `--yes` is required.
 pub(crate) fn consent(yes: bool) -> anyhow::Result<()> {
     if yes || (can_ask() && ask_person("Pay for each enrollment? It can't be undone.")) {
         return Ok(());
@@ -15,13 +15,13 @@ pub(crate) fn consent(yes: bool) -> anyhow::Result<()> {
     Err(UsageError(NEEDS_YES.to_owned()).into())
 }
 
-/// Whether somebody is at the terminal.
+/// Whether stdin and stderr are a terminal.
 pub(crate) fn can_ask() -> bool {
     use std::io::IsTerminal;
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks at the terminal; everything but yes is no, and so is what was typed before the question was shown.
+/// Asks at the terminal. Any answer but yes means no; input typed before the question was shown is discarded.
 pub(crate) fn ask_person(question: &str) -> bool {
     #[cfg(unix)]
     if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {

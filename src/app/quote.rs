@@ -1,4 +1,4 @@
-//! What the API asks a wallet for one enrollment, now.
+//! The current price of one enrollment paid from a wallet.
 
 use super::context::Context;
 use super::sandbox::start_sandbox;
@@ -13,17 +13,17 @@ use crate::sandbox::Sandbox;
 use crate::settings::Origin;
 use crate::util::money::Usd;
 
-/// Looks up what the API asks for one portrait, and lets that be the price. Nothing is paid.
+/// Requests the price of one portrait from the API, and plans with it. Nothing is paid.
 pub(crate) async fn quote(context: &mut Context, sandbox: bool) -> anyhow::Result<()> {
     if context.settings.payment.mode != PaymentMode::Wallet {
-        let message = "only wallets are quoted a price: set payment.mode = wallet";
+        let message = "a quote requires payment from a wallet: set payment.mode = wallet";
         return Err(UsageError(message.to_owned()).into());
     }
     let price = quoted(context, sandbox).await?;
     Ok(context.settings.set_price(price, Origin::Quote)?)
 }
 
-/// In wallet mode: who pays what, or what is wrong; `None` when calls are paid by key.
+/// In wallet mode, the wallet and the price, or what is wrong; `None` when calls are paid by key.
 pub(crate) async fn examine(context: &Context, sandbox: Option<&Sandbox>) -> Option<Result<String, String>> {
     if matches!(payment_method(&context.settings, sandbox), Ok(PaymentMethod::Key)) {
         return None;
@@ -37,9 +37,7 @@ async fn asked_of_wallet(context: &Context, sandbox: Option<&Sandbox>) -> anyhow
     };
     let price = asked(context, sandbox).await?;
     let address = payer.wallet.address();
-    Ok(format!(
-        "{address} is asked {price} a call; whether it holds so much is not known here"
-    ))
+    Ok(format!("wallet {address}: {price} a call; balance not checked"))
 }
 
 async fn quoted(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
@@ -54,14 +52,14 @@ async fn quoted(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
     price
 }
 
-/// The price of one portrait that may be signed.
+/// The price of one portrait, if the payment policy allows it.
 async fn asked(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Usd> {
     let ca_pem = match sandbox {
         Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
         None => context.ca_pem()?,
     };
     let client = Client::new(api(context, sandbox, ca_pem)?)?;
-    // A call without a payment is answered with the price before anything is looked at.
+    // The API answers a call without a payment with the price, before it reads the image.
     let image_url = "https://example.com/portrait.jpg".parse().expect("a URL");
     let request = EnrollRequest {
         name: "Quote".to_owned(),
@@ -76,7 +74,7 @@ async fn asked(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<U
         Quote::Answered(outcome) => {
             let (code, message) = outcome
                 .code_and_message()
-                .unwrap_or(("enrolled", "it enrolls without being paid"));
+                .unwrap_or(("enrolled", "it enrolls without payment"));
             let text = format!("the API quotes no price; it answers {code}: {message}");
             Err(UsageError(text).into())
         }

@@ -1,4 +1,4 @@
-//! Settles doubts by the provider's own list of assets.
+//! Settles doubts with the provider's own list of assets.
 
 use std::collections::HashSet;
 
@@ -12,25 +12,27 @@ use crate::enroll::{Client, Match, find_listed};
 use crate::exit::UsageError;
 use crate::ledger::{Ledger, Resolution, in_doubt, now, settling};
 
-/// Whose assets the provider is asked for, if it lists any.
+/// The wallet address whose assets the provider lists.
+///
+/// # Errors
+/// The provider has no list of assets, or no address is configured.
 pub(crate) fn assets_of(context: &Context) -> Result<String, UsageError> {
     let settings = &context.settings;
     if settings.api.provider.listing.is_none() {
         let message = format!(
-            "{} has no list of assets to ask; look them up yourself, and say what you found: --adopt, --forget or \
-             --retry",
+            "{} offers no list of assets; look them up yourself, then use --adopt, --forget or --retry",
             settings.api.provider.name
         );
         return Err(UsageError(message));
     }
     let own = || wallet::address(settings);
-    let message = "whose assets? set payment.address to your wallet's public address, 0x…";
+    let message = "the wallet to look up is unknown; set payment.address to its public address, 0x…";
     let address = settings.payment.address.clone().or_else(own);
     address.ok_or_else(|| UsageError(message.to_owned()))
 }
 
-/// Adopts what the provider lists under a name in doubt, made from the image that was sent. Only what fits
-/// exactly one listed asset is settled: that something is not listed proves nothing.
+/// Adopts the assets that the provider lists under a name in doubt and made from the image that was sent. Only a name
+/// that matches exactly one listed asset is settled: a missing asset proves nothing.
 pub(crate) async fn reconcile(
     context: &Context,
     ledger: &Ledger,

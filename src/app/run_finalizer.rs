@@ -12,7 +12,7 @@ use crate::pipeline::{Checkpoint, Shutdown};
 use crate::report::webhook::notify;
 use crate::sandbox::Sandbox;
 
-/// What such a command leaves to be done at its end.
+/// The work left for the end of a run.
 pub(crate) struct RunFinalizer {
     pub(super) ledger: Ledger,
     pub(super) shutdown: Shutdown,
@@ -22,7 +22,7 @@ pub(crate) struct RunFinalizer {
 }
 
 impl RunFinalizer {
-    /// Writes the manifest, tells why the command stopped and what it did, and gives the exit code.
+    /// Writes the manifest, reports why the command stopped and what it did, and returns the exit code.
     pub(crate) async fn end(self, context: &Context) -> anyhow::Result<ExitCode> {
         let Self {
             ledger,
@@ -45,8 +45,8 @@ impl RunFinalizer {
         if let Some(sandbox) = sandbox {
             sandbox.stop().await;
         }
-        // What can't be written is told, and takes nothing of the run's end with it: what needs a person, the
-        // summary and `notify.url` matter most when something is wrong.
+        // A failed write is reported, but doesn't skip the rest: what needs attention, the summary and `notify.url`
+        // matter most when something is wrong.
         let mut exit = stopped.map(|reason| reason.exit);
         let mut unwritten = |file: &Path, message: String| {
             let file = file.display().to_string();
@@ -77,10 +77,10 @@ impl RunFinalizer {
             let summary = context.summary(exit, path.as_deref());
             match context.ca_pem() {
                 Ok(ca_pem) => notify(url, &summary, ca_pem.as_deref()).await,
-                Err(error) => tracing::warn!("notify.url was not told: {error}"),
+                Err(error) => tracing::warn!("the webhook was not delivered: {error}"),
             }
         }
-        // A ledger that broke is what this run stopped for; its end is told, if not written.
+        // A broken ledger has already stopped this run; its end is reported, if not written.
         if let Err(error) = ledger.end_run(exit.code()).await {
             tracing::debug!(%error, "the end of the run is not in the ledger");
         }

@@ -1,4 +1,4 @@
-//! Where the services of a run are: as the settings say, or the sandbox's.
+//! The configuration of the services of a run: from the settings, or the sandbox's.
 
 use super::context::Context;
 use super::wallet::payment_method;
@@ -8,7 +8,7 @@ use crate::pipeline::PaymentMethod;
 use crate::publish::{PublishSettings, StaticCredentials};
 use crate::sandbox::Sandbox;
 
-/// What the settings or the sandbox say about the servers.
+/// The configuration of the API and S3, from the settings or the sandbox.
 pub(crate) struct ServiceConfig {
     pub(crate) api: ApiSettings,
     pub(crate) payment_method: PaymentMethod,
@@ -66,8 +66,8 @@ impl ServiceConfig {
     }
 }
 
-/// How the API is spoken to. Free calls may go without a key, and those that a wallet pays must: a gateway that
-/// takes both could charge both.
+/// The settings of the API client. Free calls may be sent without a key; calls paid from a wallet must be, since a
+/// gateway that accepts both could charge both.
 pub(crate) fn api(
     context: &Context,
     sandbox: Option<&Sandbox>,
@@ -84,7 +84,7 @@ pub(crate) fn api(
     };
     let base_url = match sandbox {
         None => settings.base_url.clone(),
-        // The sandbox serves each provider where its profile says, below its own address.
+        // The sandbox serves each provider at the path of its profile, below its own address.
         Some(sandbox) => sandbox.base_url_like(&settings.base_url),
     };
     Ok(ApiSettings {

@@ -1,4 +1,4 @@
-//! From what was typed to settings, and to the cast as they say.
+//! Builds the settings from the command line, and reads the cast they describe.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use crate::cli::{CastArgs, Common, PayArgs};
 use crate::exit::UsageError;
 use crate::settings::{Origin, Settings};
 
-/// Pairs of a key, its text, and the flag that said it.
+/// Setting keys with their text and the flag that set them.
 pub(crate) type Flags = Vec<(String, String, String)>;
 
-/// The folder that settings and ledger stand in: the cast's own, or a CSV's.
+/// The folder of the settings and the ledger: the cast folder, or the folder of a CSV.
 pub(crate) fn root_of(cast: Option<&Path>) -> PathBuf {
     match cast {
         None => PathBuf::from("."),
@@ -22,7 +22,7 @@ pub(crate) fn root_of(cast: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Settings for a command on that cast.
+/// Loads the settings for a command on `cast`.
 pub(crate) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
     if let Some(ledger) = &common.ledger {
         flags.push((
@@ -61,7 +61,7 @@ pub(crate) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -
     Ok(settings)
 }
 
-/// The sandbox has its own ledger, and no reason to be slow.
+/// Gives the sandbox its own ledger and, unless set, a higher rate.
 fn for_sandbox(settings: &mut Settings) {
     if !matches!(settings.layers.value("ledger.path").origin, Origin::Flag(_)) {
         settings.ledger.set_file_name("sandbox.db");
@@ -71,7 +71,7 @@ fn for_sandbox(settings: &mut Settings) {
     }
 }
 
-/// What belongs to a cast, by the settings.
+/// The options for reading a cast, from the settings.
 pub(crate) fn cast_options(settings: &Settings) -> CastOptions {
     CastOptions {
         allow_outside: settings.cast.allow_outside,
@@ -80,16 +80,16 @@ pub(crate) fn cast_options(settings: &Settings) -> CastOptions {
     }
 }
 
-/// The cast at `path`, as the settings say.
+/// Reads the cast at `path` according to the settings.
 pub(crate) fn read(path: &Path, settings: &Settings) -> anyhow::Result<Cast> {
     if path.extension().is_some_and(|e| e == "json") {
-        let message = "a cast is a CSV or a folder; a saved plan is done with `castline run`, and nothing else takes one";
+        let message = "a cast is a CSV or a folder; a saved plan can only be run, with `castline run`";
         return Err(UsageError(message.to_owned()).into());
     }
     Ok(cast::read(path, &cast_options(settings))?)
 }
 
-/// Flags that are settings.
+/// The flags of [`CastArgs`] that override settings.
 pub(crate) fn cast_flags(cast: &CastArgs) -> Flags {
     let mut flags = Flags::new();
     let mut flag = |key: &str, text: String, flag: &str| {
@@ -111,7 +111,7 @@ pub(crate) fn cast_flags(cast: &CastArgs) -> Flags {
     flags
 }
 
-/// Flags about paying that are settings.
+/// The flags of [`PayArgs`] that override settings.
 pub(crate) fn pay_flags(pay: &PayArgs) -> Flags {
     let mut flags = Flags::new();
     if let Some(cost) = &pay.max_cost {

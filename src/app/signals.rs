@@ -3,20 +3,20 @@
 use crate::exit::ExitCode;
 use crate::pipeline::Shutdown;
 
-/// Ctrl-C or SIGTERM drains: nothing new begins, what is under way is awaited. The second aborts.
+/// On the first Ctrl-C or SIGTERM, starts nothing new and waits for calls in progress. The second aborts.
 pub(crate) async fn drain_on_signal(shutdown: Shutdown) {
     signal().await;
     shutdown.request(
         ExitCode::Interrupted,
         "interrupted",
-        "interrupted; waiting for what is under way (again: abort)",
+        "interrupted; waiting for calls in progress (press again to abort)",
     );
     signal().await;
-    // An intent without outcome is found, and in doubt, at the next start.
+    // The next start finds an intent without outcome, and puts it in doubt.
     std::process::exit(ExitCode::Interrupted.code().into());
 }
 
-/// Ends at the next of either.
+/// Returns at the next Ctrl-C or SIGTERM.
 #[cfg(unix)]
 pub(crate) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -29,7 +29,7 @@ pub(crate) async fn signal() {
     }
 }
 
-/// Ends at the next of either.
+/// Returns at the next Ctrl-C or SIGTERM.
 #[cfg(not(unix))]
 pub(crate) async fn signal() {
     let _ = tokio::signal::ctrl_c().await;

@@ -1,16 +1,19 @@
-//! Results on stdout. A reader that goes away ends the command in peace.
+//! Results on stdout. A closed stdout ends the command without an error.
 
-/// Whoever read stdout has enough: the command ends in peace.
+/// The reader of stdout has closed it: the command ends without an error.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout is closed")]
 pub(crate) struct StdoutClosed;
 
-/// A line on stdout; a reader that went away ends the command in peace.
+/// Prints a line on stdout.
+///
+/// # Errors
+/// [`StdoutClosed`] when the reader has closed it, or an I/O error.
 pub(crate) fn println(line: &str) -> anyhow::Result<()> {
     print(format!("{line}\n").as_bytes())
 }
 
-/// The same for what is written at once.
+/// Writes bytes to stdout and flushes it. Errors as in `println`.
 pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write;
     let mut stdout = std::io::stdout();

@@ -1,4 +1,4 @@
-//! Paying from a wallet: who pays, and what may be signed.
+//! Payment from a wallet: which wallet pays, and what it may sign.
 
 use crate::enroll::PaymentMode;
 use crate::enroll::payment::{Policy, Wallet};
@@ -8,7 +8,7 @@ use crate::pipeline::{Payer, PaymentMethod, has_expired, is_resendable};
 use crate::sandbox::Sandbox;
 use crate::settings::Settings;
 
-/// How calls are paid, by the settings. At the sandbox, from a wallet of its own, never from a real one.
+/// The payment method, from the settings. The sandbox is paid from its own wallet, never from a real one.
 pub(crate) fn payment_method(
     settings: &Settings,
     sandbox: Option<&Sandbox>,
@@ -19,7 +19,7 @@ pub(crate) fn payment_method(
     }
 }
 
-/// An interrupted call from a wallet stays open while its payment can be sent again.
+/// Keeps an interrupted wallet call open while its payment can be resent.
 pub(crate) fn with_resumable_payments(options: OpenOptions, settings: &Settings) -> OpenOptions {
     match settings.payment.mode {
         PaymentMode::Key => options,
@@ -27,7 +27,7 @@ pub(crate) fn with_resumable_payments(options: OpenOptions, settings: &Settings)
     }
 }
 
-/// The wallet's own address, where there is a wallet.
+/// The address of the configured wallet, if any.
 pub(crate) fn address(settings: &Settings) -> Option<String> {
     let file = settings.payment.key_file.as_deref();
     let wallet = match settings.payment.mode {
@@ -49,14 +49,14 @@ fn from_wallet(settings: &Settings, sandbox: Option<&Sandbox>) -> anyhow::Result
     })))
 }
 
-/// What the wallet may sign, by the settings.
+/// What the wallet may sign, from the settings.
 pub(crate) fn policy(settings: &Settings, sandbox: bool) -> anyhow::Result<Policy> {
     let payment = &settings.payment;
     let payee = payment.payee.as_deref().map(str::parse).transpose();
     let payee = payee.map_err(|e| UsageError(format!("payment.payee: {e}")))?;
     Ok(Policy {
         network: payment.network,
-        // The sandbox is paid at an address of its own.
+        // The sandbox has its own payee address.
         payee: if sandbox { None } else { payee },
         max_price: payment.max_price,
     })

@@ -1,4 +1,4 @@
-//! `castline check`: inspects every image; writes nothing but a report.
+//! `castline check`: inspects every image; writes nothing except a report.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,9 +36,9 @@ pub(super) async fn check(
         context.inspect_stage(CastNames::of(&cast, &args)?, Policy::default(), false, None, None)?;
     inspect.thumbnails = report.is_some();
     let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
-    // Where both go to one terminal, the summary says it all.
+    // Where stdout and stderr share a terminal, the summary covers everything.
     let lines = !common.json && (common.quiet || !Term::stdout().is_term() || !Term::stderr().is_term());
-    // Without a ledger, nobody has decided anything yet.
+    // Without a ledger, no decision exists yet.
     let view = LedgerView::open(&context.settings.ledger)?;
     let mut duplicates = Duplicates::default();
     let mut all = std::pin::pin!(Arc::new(inspect).all(cast.characters));
@@ -74,7 +74,7 @@ pub(super) async fn check(
     Ok(exit)
 }
 
-/// What people said of an image that needs review: in the cast, by `--approve`, or in `castline review`.
+/// The decision on an image that needs review: from the cast, `--approve`, or `castline review`.
 fn approval(
     inspected: &Inspected,
     verdict: Verdict,

@@ -8,7 +8,7 @@ use crate::cli::{Cli, Common, ConfigCommand};
 use crate::exit::{ExitCode, UsageError};
 use crate::settings::keys::{KEYS, SECRET_VARIABLES};
 
-/// Prints every setting, as it would be written in the file.
+/// Prints every setting, as it would appear in the file.
 pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { cast, origin } = command;
     let settings = settings(common, cast.as_deref(), Vec::new())?;
@@ -35,14 +35,14 @@ pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<
 
 /// Prints completions for a shell.
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    // Into memory first: it panics where it can't write.
+    // Rendered into memory first: `generate` panics when a write fails.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "castline", &mut script);
     print(&script)?;
     Ok(ExitCode::Done)
 }
 
-/// Prints the man page of the tool, or of the command that these words name.
+/// Prints the man page of the tool, or of the command whose path is `command`.
 pub(super) fn man(command: &[String]) -> anyhow::Result<ExitCode> {
     let mut page = Cli::command();
     page.build();

@@ -1,4 +1,4 @@
-//! `castline doctor`: tries everything that a run needs, and says what would fail before a run does. Pays nothing.
+//! `castline doctor`: checks everything a run needs, and reports in advance what would fail. Pays nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,18 +23,18 @@ use crate::util::duration::format_duration;
 use crate::util::text::pluralize;
 use crate::util::wrap::wrap;
 
-/// S3 refuses what was signed by a clock that is further off.
+/// The clock skew beyond which S3 refuses signed requests.
 const CLOCK_MAY_DIFFER: Duration = Duration::from_secs(15 * 60);
-/// Ledger and manifest of tens of thousands of characters fit many times.
+/// Free bytes required: many times the ledger and manifest of tens of thousands of characters.
 const SPACE_NEEDED: u64 = 256 << 20;
 
-/// As wide as what stands before the text.
+/// The indent of continuation lines: as wide as the columns before the text.
 const UNDER_TEXT: &str = "                 ";
 
-/// How one thing is.
+/// The result of one check.
 enum Found {
     Good(String),
-    /// It works, but somebody should know.
+    /// It works, but the user should know.
     Odd(String),
     Bad(String),
 }
@@ -67,7 +67,7 @@ impl Doctor {
     }
 }
 
-/// Tries what a run of that cast needs.
+/// Checks what a run of `cast` needs.
 pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "doctor", cast, Vec::new())?;
     let settings = &context.settings;
@@ -82,8 +82,8 @@ pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Resu
     doctor.report(
         "settings",
         Good(match file.is_file() {
-            true => format!("{} and the environment are understood", file.display()),
-            false => "no castline.toml; the environment is understood".to_owned(),
+            true => format!("{} and the environment are valid", file.display()),
+            false => "no castline.toml; the environment is valid".to_owned(),
         }),
     )?;
     doctor.report("ledger", ledger(&context, common.sandbox))?;
@@ -102,7 +102,7 @@ pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Resu
     Ok(doctor.worst)
 }
 
-/// The API, its clock, and S3.
+/// Checks the API, its clock, and S3.
 async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<()> {
     let ca_pem = match sandbox {
         Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
@@ -128,19 +128,19 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
         Err(error) => doctor.report("s3 setup", Bad(error.to_string()))?,
         Ok(publisher) => {
             let access = publisher.check_access(&fetcher).await;
-            let wrote = || Good("an image of one pixel was written".to_owned());
+            let wrote = || Good("a one-pixel image was written".to_owned());
             doctor.report(
                 "s3 write",
                 access.write.map_or_else(|e| Bad(e.to_string()), |()| wrote()),
             )?;
             if let Some(read) = access.read {
-                let seen = || Good("anybody sees it at its public address".to_owned());
+                let seen = || Good("the public address is readable".to_owned());
                 doctor.report("s3 read", read.map_or_else(|e| Bad(e.to_string()), |()| seen()))?;
             }
             if let Some(delete) = access.delete {
-                let gone = || Good("it was deleted again".to_owned());
-                // A run deletes nothing.
-                let left = |e: &dyn std::fmt::Display| Odd(format!("it stays, which harms no run: {e}"));
+                let gone = || Good("the image was deleted".to_owned());
+                // Runs delete nothing.
+                let left = |e: &dyn std::fmt::Display| Odd(format!("the image remains (harmless): {e}"));
                 doctor.report("s3 delete", delete.map_or_else(|e| left(&e), |()| gone()))?;
             }
         }
@@ -148,29 +148,29 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
     Ok(())
 }
 
-/// Whether a run could open the ledger, without making one.
+/// Whether a run could open the ledger. Doesn't create one.
 fn ledger(context: &Context, sandbox: bool) -> Found {
     let path = &context.settings.ledger;
     let opened = || -> anyhow::Result<String> {
         if ledger_to_read(&context.settings, sandbox)?.is_none() {
-            return Ok(format!("{}: none yet, the first run makes it", path.display()));
+            return Ok(format!("{}: none yet; the first run creates it", path.display()));
         }
         let options = OpenOptions::new(&provider(&context.settings, sandbox), sandbox, "doctor");
         let ledger = Ledger::open(path, wallet::with_resumable_payments(options, &context.settings))?;
         let count = pluralize(ledger.view().all()?.len(), "character");
-        Ok(format!("{}: {count}, undamaged, free", path.display()))
+        Ok(format!("{}: {count}, undamaged, not locked", path.display()))
     };
     opened().map_or_else(|error| Bad(format!("{error:#}")), Good)
 }
 
-/// Whether ledger and manifest can be written where they belong.
+/// Whether the ledger and the manifest can be written.
 fn disk(ledger: &Path, manifest: &Path) -> Found {
     for path in [ledger, manifest] {
-        // The folder of a first ledger is made by the run.
+        // A run creates the folder of a new ledger.
         let folder = path.ancestors().skip(1).find(|folder| folder.exists());
         let folder = folder.unwrap_or(Path::new("."));
         if !folder.is_dir() {
-            return Bad(format!("{} is no folder", folder.display()));
+            return Bad(format!("{} is not a folder", folder.display()));
         }
         if let Err(error) = tempfile::tempfile_in(folder) {
             return Bad(format!("{} can't be written: {error}", folder.display()));
@@ -178,12 +178,12 @@ fn disk(ledger: &Path, manifest: &Path) -> Found {
         match fs4::available_space(folder) {
             Ok(free) if free < SPACE_NEEDED => {
                 let free = indicatif::DecimalBytes(free);
-                return Bad(format!("only {free} are free for {}", folder.display()));
+                return Bad(format!("only {free} of disk space left at {}", folder.display()));
             }
             _ => {}
         }
     }
-    Good("ledger and manifest can be written".to_owned())
+    Good("the ledger and the manifest can be written".to_owned())
 }
 
 fn api_found(ping: &PingResult, base_url: &str) -> Found {
@@ -191,20 +191,20 @@ fn api_found(ping: &PingResult, base_url: &str) -> Found {
         PingResult::Unreachable { message } => Bad(format!("{base_url} can't be reached: {message}")),
         PingResult::KeyRefused { status, .. } => Bad(format!("{base_url} refuses the key (HTTP {status})")),
         PingResult::Answered { status, .. } if (500..600).contains(status) => Odd(format!(
-            "{base_url} answers a free question with HTTP {status}: it may be in trouble"
+            "{base_url} answers a free request with HTTP {status}: it may be having problems"
         )),
-        PingResult::Answered { .. } => Good(format!("{base_url} answers, and does not refuse the key")),
+        PingResult::Answered { .. } => Good(format!("{base_url} answers, and accepts the key")),
     }
 }
 
 fn clock(ping: &PingResult) -> Found {
     let Some(off) = ping.clock_off() else {
-        return Odd("not compared: the API told no time".to_owned());
+        return Odd("not compared: the API's reply has no date".to_owned());
     };
     let message = format_duration(off);
     if off > CLOCK_MAY_DIFFER {
         Bad(format!(
-            "this machine's clock is {message} off: S3 takes at most 15 minutes"
+            "this machine's clock is {message} off; S3 accepts at most 15 minutes"
         ))
     } else {
         Good(format!("within {message} of the API's"))

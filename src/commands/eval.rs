@@ -1,4 +1,4 @@
-//! `castline eval`: measures the eye on labelled images.
+//! `castline eval`: measures the inspection on labelled images.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::exit::{ExitCode, UsageError};
 use crate::inspect::confusion::{Confusion, Label};
 use crate::inspect::{Inspection, Inspector, Verdict};
 
-/// One image, as `--json` and `--errors` tell it.
+/// One image, as `--json` and `--errors` report it.
 #[derive(Serialize)]
 struct Judged<'a> {
     #[serde(rename = "type")]
@@ -24,7 +24,7 @@ struct Judged<'a> {
     inspection: &'a Inspection,
 }
 
-/// Judges every labelled image, and tells how often each verdict was given to each kind.
+/// Judges every labelled image, and reports how often each kind received each verdict.
 pub(super) fn eval(common: &Common, args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let (file, labels) = read(&args.labels)?;
     let root = file.parent().unwrap_or(Path::new("."));
@@ -74,7 +74,7 @@ pub(super) fn eval(common: &Common, args: &EvalArgs) -> anyhow::Result<ExitCode>
     Ok(ExitCode::Done)
 }
 
-/// The file of labels — itself, or `labels.csv` of a folder — and what it says.
+/// The path of the label file (`given`, or `labels.csv` in that folder) and its labels.
 fn read(given: &Path) -> anyhow::Result<(PathBuf, Vec<Label>)> {
     let file = if given.is_dir() {
         given.join("labels.csv")
@@ -83,7 +83,7 @@ fn read(given: &Path) -> anyhow::Result<(PathBuf, Vec<Label>)> {
     };
     let unusable = |error: csv::Error| {
         UsageError(format!(
-            "{}: {error}; labels are a CSV with the columns path,faces and, if you like, style,note",
+            "{}: {error}; labels are a CSV with the columns path,faces and, optionally, style,note",
             file.display()
         ))
     };

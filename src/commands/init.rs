@@ -8,15 +8,15 @@ use anyhow::Context as _;
 use crate::exit::{ExitCode, UsageError};
 use crate::settings::{FILE_NAME, keys};
 
-/// Writes a commented `castline.toml` into `folder`, never over one that is there unless forced.
+/// Writes a commented `castline.toml` into `folder`; overwrites an existing one only when forced.
 pub(super) fn init(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
-    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be created", folder.display()))?;
     let path = folder.join(FILE_NAME);
     let mut open = std::fs::OpenOptions::new();
     open.write(true).create(true).truncate(force).create_new(!force);
     let mut file = open.open(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => anyhow::Error::from(UsageError(format!(
-            "{} is there already; write over it with --force",
+            "{} already exists; overwrite it with --force",
             path.display()
         ))),
         _ => anyhow::Error::from(error).context(format!("{} can't be written", path.display())),

@@ -19,7 +19,7 @@ pub(super) async fn ledger(common: &Common, command: LedgerCommand) -> anyhow::R
     }
 }
 
-/// Copies the ledger, also while a run is under way.
+/// Copies the ledger, even while a run is in progress.
 fn backup(common: &Common, cast: Option<&Path>, out: &Path) -> anyhow::Result<ExitCode> {
     let settings = settings(common, cast, Vec::new())?;
     let view = LedgerView::open(&settings.ledger)?
@@ -32,21 +32,21 @@ fn backup(common: &Common, cast: Option<&Path>, out: &Path) -> anyhow::Result<Ex
     Ok(ExitCode::Done)
 }
 
-/// Imports the ids of a manifest into the ledger beside it, all or none. Ids that are there already stay; a name with
-/// another id, and an id of another name, are errors.
+/// Imports the ids of a manifest into the ledger beside it, all or none. Ids already in the ledger are kept; a name
+/// with a different id, and an id under a different name, are errors.
 async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
     let manifest = Manifest::read(path).map_err(|e| UsageError(e.to_string()))?;
     let settings = settings(common, Some(path), Vec::new())?;
     if manifest.sandbox != common.sandbox {
         let message = if manifest.sandbox {
-            "its ids are the sandbox's: add --sandbox"
+            "its ids are from the sandbox; add --sandbox"
         } else {
-            "its ids are real: leave --sandbox out"
+            "its ids are real; leave out --sandbox"
         };
         return Err(UsageError(format!("{}: {message}", path.display())).into());
     }
     let names = names(&manifest)?;
-    // What the next run can send again stays open, unless the manifest says how it ended.
+    // A call that the next run can resend stays open, unless the manifest has its outcome.
     let options = OpenOptions::new(&manifest.provider, manifest.sandbox, "ledger import");
     let ledger = Ledger::open(&settings.ledger, with_resumable_payments(options, &settings))?;
     let mut new = Vec::new();
@@ -69,8 +69,8 @@ async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
     let all = manifest.characters.len();
     let known = match all - imported {
         0 => String::new(),
-        1 => "; 1 was there already".to_owned(),
-        known => format!("; {known} were there already"),
+        1 => "; 1 was already in it".to_owned(),
+        known => format!("; {known} were already in it"),
     };
     if !common.quiet {
         eprintln!(

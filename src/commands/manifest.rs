@@ -23,7 +23,7 @@ pub(super) fn manifest(
     }
     let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
         UsageError(format!(
-            "no ledger at {}: nothing was enrolled yet",
+            "no ledger at {}: nothing has been enrolled yet",
             settings.ledger.display()
         ))
     })?;

@@ -1,4 +1,4 @@
-//! The commands, one file each: thin, they put stations together and tell what happens.
+//! The commands, one file each: thin layers that connect the pipeline stages and report the result.
 
 mod check;
 mod config;
@@ -29,7 +29,7 @@ use crate::report::sheet;
 use crate::settings::SettingsError;
 use crate::util::wrap::wrap;
 
-/// Runs what was typed, tells errors on stderr, and gives the exit code.
+/// Runs the command line, prints errors on stderr, and returns the exit code.
 pub fn main(cli: Cli) -> ExitCode {
     log(cli.common.verbose, cli.common.quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -40,7 +40,7 @@ pub fn main(cli: Cli) -> ExitCode {
         }
     };
     let ended = runtime.block_on(dispatch(cli));
-    // A blocking read that hangs (a dead network drive) must not hold the process.
+    // A blocking read that hangs (a dead network drive) must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     ended.unwrap_or_else(|error| {
         if error.is::<StdoutClosed>() {
@@ -124,7 +124,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The exit code of an error, from the kind of error that began it.
+/// The exit code of an error, by the error that caused it.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain() {
         if cause.is::<sheet::Interrupted>() {
@@ -135,7 +135,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         if cause.is::<UsageError>() || cause.is::<CastError>() || of_settings || of_s3 {
             return ExitCode::Usage;
         }
-        // CastNames or a file of the user's; what the system says of a file is another matter.
+        // Names in the cast or a file of the user's; an I/O error of a file is an internal error.
         if let Some(ManifestError::SameRow { .. } | ManifestError::Invalid { .. }) = cause.downcast_ref() {
             return ExitCode::Usage;
         }
@@ -156,7 +156,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn log(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        // The sandbox's S3 calls every ordinary refusal an error.
+        // The sandbox's S3 server logs every ordinary refusal as an error.
         (_, 0) => "castline=warn,error,s3s=off,s3s_fs=off",
         (_, 1) => "castline=info,warn,s3s=off,s3s_fs=off",
         _ => "castline=debug,info",
@@ -167,7 +167,7 @@ fn log(verbose: u8, quiet: bool) {
         .with_env_filter(filter)
         .with_ansi(console::colors_enabled_stderr())
         .with_writer(std::io::stderr);
-    // Times and places are for whoever asks for more. A second call (in tests) keeps the first subscriber.
+    // Timestamps and targets appear with --verbose only. A second call (in tests) keeps the first subscriber.
     let _ = match verbose {
         0 => message.without_time().with_target(false).try_init(),
         _ => message.try_init(),

@@ -1,4 +1,4 @@
-//! `castline plan`: what a run would do and cost. Inspects every image; writes nothing over the network.
+//! `castline plan`: what a run would do and cost. Inspects every image; uploads nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::ledger::Reader;
 use crate::plan::Policy;
 use crate::report::sheet::Sheet;
 
-/// Tells what a run would do and cost.
+/// Reports what a run would do and cost.
 pub(super) async fn plan(
     common: &Common,
     args: CastArgs,
@@ -112,7 +112,7 @@ pub(super) async fn plan(
     })
 }
 
-/// The command that does a saved plan, with whatever the plan itself doesn't hold.
+/// The command that runs a saved plan, with the options that the plan doesn't contain.
 fn run_of(out: &Path, common: &Common, pay: &PayArgs) -> String {
     let mut command = format!("castline run{}", same_arguments(common, Some(out)));
     if let Some(budget) = pay.max_cost {

@@ -1,4 +1,4 @@
-//! `castline realface`: takes real actors through their liveness check, and enrolls them.
+//! `castline realface`: guides real actors through their liveness check, and enrolls them.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::liveness::{Files, LivenessFlow, LivenessOptions, Operator, Page, Term
 use crate::pipeline::{Inspected, Pipeline, emit_inspected};
 use crate::plan::{Policy, Standing};
 
-/// Takes the real actors of a cast through their liveness check.
+/// Guides the real actors of a cast through their liveness check, and enrolls them.
 pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Result<ExitCode> {
     let args = &typed.cast;
     let mut flags: Flags = cast_flags(args);
@@ -45,8 +45,8 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     context.open_cast(&cast, args, "realface")?;
     let agreed = agreed(&context, &mut cast);
     if cast.characters.is_empty() {
-        let portraits = "no actor to lead through: rows with kind=realface are real actors, the others are enrolled \
-                         by `castline run`";
+        let portraits = "no real actors to enroll: rows with kind=realface are real actors; `castline run` enrolls \
+                         the others";
         if agreed {
             eprintln!("castline: {portraits}");
         }
@@ -54,7 +54,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     }
     let policy = Policy {
         re_enroll_changed: typed.pay.re_enroll_changed,
-        // Whoever is asked for by name is tried again.
+        // A character named with --only is retried.
         retry_refused: !only.is_empty(),
         realface: true,
     };
@@ -66,7 +66,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         publish: Arc::clone(&pipeline.publish),
         enroll: Arc::clone(&pipeline.enroll),
         options,
-        // At a terminal, the operator says when each actor is there.
+        // At a terminal, the operator confirms that each actor is present.
         operator: (!typed.yes && !common.quiet && !common.json && can_ask()).then(Operator::at_terminal),
     };
     flow.run(actors).await;
@@ -76,7 +76,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     exit
 }
 
-/// How checks are asked for, by the settings.
+/// The options of the liveness checks, from the settings.
 fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions, UsageError> {
     let of = &context.settings.realface;
     let user = || std::env::var("USER").or_else(|_| std::env::var("USERNAME")).ok();
@@ -90,7 +90,7 @@ fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions,
     let operator = of.operator.clone().or_else(user).unwrap_or_else(nobody);
     let operator = printable(operator.trim());
     if operator.is_empty() {
-        let message = "who records the actors' consent? Say it with --operator NAME";
+        let message = "the operator who records consent is unknown; name them with --operator NAME";
         return Err(UsageError(message.to_owned()));
     }
     Ok(LivenessOptions {
@@ -103,13 +103,13 @@ fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions,
     })
 }
 
-/// Where the codes are shown.
+/// Starts the displays of the QR codes: the terminal, `--qr-dir` and `--serve`.
 async fn show(
     context: &mut Context,
     common: &Common,
     typed: &RealfaceArgs,
 ) -> anyhow::Result<(Option<Page>, tokio::task::JoinHandle<()>)> {
-    let reporters = Arc::get_mut(&mut context.reporters).expect("nobody else has them yet");
+    let reporters = Arc::get_mut(&mut context.reporters).expect("the reporters are not shared yet");
     let screen = TerminalQr::new();
     let countdown = if common.quiet {
         tokio::spawn(async {})
@@ -135,7 +135,7 @@ async fn show(
     Ok((page, countdown))
 }
 
-/// The actors of these names, who must be there.
+/// The keys of the actors with these names, all of whom must be in the cast.
 fn named(cast: &Cast, names: &[String]) -> Result<Vec<NameKey>, UsageError> {
     let find = |name: &String| {
         let key = Name::new(name)
@@ -152,7 +152,7 @@ fn named(cast: &Cast, names: &[String]) -> Result<Vec<NameKey>, UsageError> {
     names.iter().map(find).collect()
 }
 
-/// Refuses whoever has not agreed, and says why; tells whether all have.
+/// Removes characters without consent from the cast, and reports each; returns whether all have consented.
 fn agreed(context: &Context, cast: &mut Cast) -> bool {
     let (agreed, others): (Vec<Character>, _) = std::mem::take(&mut cast.characters)
         .into_iter()
@@ -165,8 +165,8 @@ fn agreed(context: &Context, cast: &mut Cast) -> bool {
             .map(|line| format!("line {line}: "))
             .unwrap_or_default();
         let message = format!(
-            "{line}consent is not \"yes\". A real person is enrolled only with their consent, since an asset is for \
-             ever: once they have agreed, write yes into the column consent"
+            "{line}consent is not \"yes\"; an asset is permanent, so a real person is enrolled only with their \
+             consent. Once they have agreed, write yes in the column consent"
         );
         context.reporters.emit(Event::Failed {
             name: name.to_owned(),
@@ -179,7 +179,7 @@ fn agreed(context: &Context, cast: &mut Cast) -> bool {
     others.is_empty()
 }
 
-/// Inspects all images first, so that no actor waits for one that can't be used.
+/// Inspects all images first, so that no actor attends for an image that can't be used.
 async fn inspect(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Inspected>> {
     let mut duplicates = pipeline.duplicates(&cast.characters).await?;
     let mut all = std::pin::pin!(Arc::clone(&pipeline.inspect).all(cast.characters));

@@ -18,7 +18,7 @@ use crate::ledger::LedgerView;
 use crate::report::sheet::Sheet;
 use crate::settings::Settings;
 
-/// Writes the report of a ledger; the images are those of the cast, as they are now.
+/// Writes the report of a ledger, with the images of the cast as they are now.
 pub(super) fn report(
     common: &Common,
     cast: Option<&Path>,
@@ -30,7 +30,7 @@ pub(super) fn report(
     OverwriteGuard::new(common, &settings, cast).reserve("--out", out, OutputKind::Report)?;
     let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
         UsageError(format!(
-            "no ledger at {}: nothing was run yet; to report on the images alone: castline check{} --report FILE",
+            "no ledger at {}: no run yet; to report on the images alone, run `castline check{} --report FILE`",
             settings.ledger.display(),
             same_arguments_or_cast(common, cast)
         ))
@@ -40,9 +40,9 @@ pub(super) fn report(
     Ok(ExitCode::Done)
 }
 
-/// Writes the report at the end of a run. Everything is durable by then: an interruption leaves out the report.
+/// Writes the report at the end of a run. Everything is durable by then: an interruption only skips the report.
 pub(super) fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
-    let view = LedgerView::open(&context.settings.ledger)?.context("the ledger is gone")?;
+    let view = LedgerView::open(&context.settings.ledger)?.context("the ledger no longer exists")?;
     if !common.quiet {
         eprintln!("writing the report…");
     }
@@ -61,14 +61,14 @@ pub(super) fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path
     Ok(())
 }
 
-/// Tells where a report was written. Only when no bars are drawn any more: they would tear the line.
+/// Prints the path of a report. Call it only once no progress bars are drawn: they would garble the line.
 pub(super) fn print_report_path(common: &Common, report: &Path) {
     if !common.quiet {
         eprintln!("report: {}", report.display());
     }
 }
 
-/// The sheet of a ledger, with the cast's images as they are now. `kind` is `Run` or `Ledger`.
+/// The contact sheet of a ledger, with the cast's images as they are now. `kind` is `Run` or `Ledger`.
 fn of_ledger(
     settings: &Settings,
     view: &LedgerView,

@@ -1,4 +1,4 @@
-//! `castline resolve`: a person, or the provider's own list, settles what is in doubt.
+//! `castline resolve`: settles what is in doubt, by the user's decision or the provider's list of assets.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,19 +16,19 @@ use crate::ledger::{
 };
 use crate::util::shell::quote;
 
-/// How doubts are to be settled.
+/// The resolutions given on the command line.
 pub(super) struct ResolveRequest {
-    /// Pairs of NAME=ID.
+    /// Pairs of `NAME=ID`.
     pub(super) adopt: Vec<String>,
-    /// Names.
+    /// Names that were not enrolled.
     pub(super) forget: Vec<String>,
-    /// Names.
+    /// Names that the next run resends.
     pub(super) retry: Vec<String>,
-    /// Whether the provider's list is asked.
+    /// Whether to query the provider's list of assets.
     pub(super) reconcile: bool,
 }
 
-/// Settles doubts as asked; then lists what is left.
+/// Settles doubts as requested, then lists what is still in doubt.
 pub(super) async fn resolve(
     common: &Common,
     cast: Option<&Path>,
@@ -38,7 +38,7 @@ pub(super) async fn resolve(
     let path = &context.settings.ledger;
     let Some(view) = LedgerView::open(path)? else {
         let text = match cast {
-            Some(_) => format!("no ledger at {}: nothing was run", path.display()),
+            Some(_) => format!("no ledger at {}: no run yet", path.display()),
             None => format!(
                 "no ledger at {}: name the cast, as in `castline resolve cast.csv`, or the ledger with --ledger",
                 path.display()
@@ -48,8 +48,8 @@ pub(super) async fn resolve(
     };
     let settled = settled_by_a_person(&asked)?;
     let assets_of = asked.reconcile.then(|| assets_of(&context)).transpose()?;
-    // Opened for writing also to list: what an interrupted run left open comes into doubt then.
-    // But for what the next run can send again.
+    // Opened for writing even to list: opening puts in doubt what an interrupted run left open, except what the
+    // next run can resend.
     let options = OpenOptions::new(view.provider(), view.is_sandbox(), "resolve");
     let ledger = Ledger::open(path, with_resumable_payments(options, &context.settings))?;
     for (name, _) in &settled {
@@ -61,7 +61,7 @@ pub(super) async fn resolve(
                 return Err(UsageError(text).into());
             }
             None => {
-                let text = format!("the ledger knows no {name_shown}; nothing was changed");
+                let text = format!("{name_shown} is not in the ledger; nothing was changed");
                 return Err(UsageError(text).into());
             }
         }
@@ -100,7 +100,7 @@ pub(super) async fn resolve(
         };
         let message = match record.state {
             State::Intent => {
-                "castline ended while this call was under way; the next run sends its payment again"
+                "castline ended while this call was in progress; the next run resends its payment"
             }
             _ => record.message.as_deref().unwrap_or_default(),
         };
@@ -124,7 +124,7 @@ pub(super) async fn resolve(
     })
 }
 
-/// What to type next, for the first of those in doubt.
+/// The commands to run next, for the first character in doubt.
 fn next_steps(same_arguments: &str, name: &Name, left: usize, lists: bool) -> String {
     let name = printable(name.as_str());
     let resolve = |flag: &str, value: Option<String>| {
@@ -136,28 +136,28 @@ fn next_steps(same_arguments: &str, name: &Name, left: usize, lists: bool) -> St
     };
     let whom = match left {
         1 => String::new(),
-        _ => format!(" of each, as here of {name}"),
+        _ => format!(" for each, as here for {name}"),
     };
     let mut message =
-        format!("\nLook at the provider's own list of assets, then say what you found{whom}:\n");
+        format!("\nCheck the provider's own list of assets, then enter what you found{whom}:\n");
     for (flag, value, meaning) in [
         (
             "--adopt",
             format!("{name}=ta_…"),
-            "it was enrolled: put its id in the place of ta_…",
+            "it was enrolled: replace ta_… with its id",
         ),
         ("--forget", name.clone(), "it was not enrolled, and not charged"),
         (
             "--retry",
             name.clone(),
-            "send it again in the next run; it may cost twice",
+            "resend it in the next run; you may pay twice",
         ),
     ] {
         message += &format!("  {}\n      # {meaning}\n", resolve(flag, Some(value)));
     }
     if lists {
         message += &format!(
-            "  {}\n      # castline asks for the list, and adopts what it finds there\n",
+            "  {}\n      # castline fetches the list, and adopts what it finds there\n",
             resolve("--reconcile", None)
         );
     }
@@ -172,7 +172,7 @@ fn settled_by_a_person(asked: &ResolveRequest) -> Result<Vec<(Name, Resolution)>
             .filter(|(_, id)| id.trim().starts_with("ta_"))
             .ok_or_else(|| {
                 UsageError(format!(
-                    "--adopt {pair:?}: write --adopt 'NAME=ta_…', with the id that the provider shows"
+                    "--adopt {pair:?}: write --adopt 'NAME=ta_…', with the id shown by the provider"
                 ))
             })?;
         let asset_id = id.trim().to_owned();
@@ -188,7 +188,7 @@ fn settled_by_a_person(asked: &ResolveRequest) -> Result<Vec<(Name, Resolution)>
     for (name, _) in &settled {
         if !seen.insert(name.key()) {
             let message = format!(
-                "{} is named twice: say once what became of it; nothing was changed",
+                "{} is given twice; choose one resolution; nothing was changed",
                 printable(name.as_str())
             );
             return Err(UsageError(message));
@@ -198,5 +198,5 @@ fn settled_by_a_person(asked: &ResolveRequest) -> Result<Vec<(Name, Resolution)>
 }
 
 fn named(name: &str) -> Result<Name, UsageError> {
-    Name::new(name).map_err(|e| UsageError(format!("{name:?} is no name: {e}")))
+    Name::new(name).map_err(|e| UsageError(format!("{name:?} is not a valid name: {e}")))
 }

@@ -1,4 +1,4 @@
-//! `castline review`: a person decides on the images that need review, on a local page.
+//! `castline review`: serves a local page on which a person decides on the images that need review.
 
 use std::sync::Arc;
 
@@ -87,14 +87,14 @@ pub(super) async fn review(
             "{count} to review; choose Done on the page, or press Ctrl-C here, to finish\n{url}"
         ))?;
     }
-    // Lives as long as the browser may read it.
+    // Kept alive as long as the browser may read it.
     let _page = if open { open_browser(&url) } else { None };
     let counts = review
         .serve(async {
             let _ = tokio::signal::ctrl_c().await;
         })
         .await
-        .context("the page can't be served any more; all decisions are saved")?;
+        .context("the review page can no longer be served; all decisions are saved")?;
     if common.json {
         let mut line = json!(counts);
         line["type"] = json!("reviewed");
@@ -109,7 +109,7 @@ pub(super) async fn review(
     Ok(ExitCode::Done)
 }
 
-/// Who decides, as far as the system says: for the ledger.
+/// The user who decides, from the environment: recorded in the ledger.
 fn person() -> String {
     let name = ["USER", "USERNAME"]
         .into_iter()

@@ -1,10 +1,10 @@
-//! `castline sandbox`: the stand-ins, served until Ctrl-C.
+//! `castline sandbox`: mock services, served until Ctrl-C.
 
 use crate::cli::{Common, SandboxArgs};
 use crate::exit::{ExitCode, UsageError};
 use crate::sandbox::{self, Faults, SandboxOptions, ServeOptions, Shell};
 
-/// Serves the stand-ins for the paid API and for S3 until Ctrl-C.
+/// Serves the mocks of the paid API and of S3 until Ctrl-C.
 pub(super) async fn sandbox(_common: &Common, args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let usage = |e: String| UsageError(e);
     let temporary = tempfile::Builder::new().prefix("castline-sandbox").tempdir()?;

@@ -18,7 +18,7 @@ use crate::plan::{ByStanding, Image, Policy, Row, Standing, standing};
 use crate::util::text::pluralize;
 use crate::util::wrap::wrap;
 
-/// Where a character stands by what the ledger knows; its image is not read.
+/// The standing of a character according to the ledger; its image is not read.
 fn stands(
     view: Option<&LedgerView>,
     character: Option<&Character>,
@@ -34,10 +34,10 @@ fn stands(
         None => Approval::None,
     };
     let of = standing(Some(record), row, approval, Image::LastSeen, Policy::default());
-    Ok(of.expect("what was seen last needs no inspection"))
+    Ok(of.expect("an image last seen by the ledger needs no inspection"))
 }
 
-/// Shows where every character of the cast and of the ledger stands; needs no lock, a run may be under way.
+/// Prints the standing of every character of the cast and the ledger. Takes no lock: a run may be in progress.
 pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let settings = settings(common, path, Vec::new())?;
     let cast = path.map(|path| read(path, &settings)).transpose()?;
@@ -50,7 +50,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
     if common.json {
         println(&json!({"type": "castline", "schema": SCHEMA, "command": "status"}).to_string())?;
     }
-    // In the order of the cast; then those whom only the ledger knows.
+    // In the order of the cast, then those that are only in the ledger.
     let known: HashMap<NameKey, &Record> = records.iter().map(|r| (r.name.key(), r)).collect();
     let characters = cast.as_ref().map_or(&[][..], |cast| &cast.characters);
     let in_cast: HashSet<NameKey> = characters.iter().map(|c| c.name.key()).collect();
@@ -71,6 +71,10 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
         let asset_id = record.and_then(|r| r.asset_id.as_deref());
         if common.json {
             let mut line = json!({"type": "status", "name": name.as_str(), "standing": standing});
+            // What is durable: `intent` where a call is in progress.
+            if let Some(record) = record {
+                line["state"] = json!(record.state);
+            }
             if let Some(asset_id) = asset_id {
                 line["asset_id"] = json!(asset_id);
             }
@@ -87,7 +91,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
     }
     if !common.quiet && !common.json {
         match &view {
-            None => eprintln!("no ledger yet at {}: nothing was run", settings.ledger.display()),
+            None => eprintln!("no ledger at {}: no run yet", settings.ledger.display()),
             Some(view) => eprintln!("{}", wrap(&Term::stderr(), &last_line(view, &counts, all)?, "  ")),
         }
         let same_arguments = same_arguments_or_cast(common, path);
@@ -99,7 +103,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
         let bad = cast.as_ref().map_or(0, |cast| cast.bad_rows.len());
         if bad > 0 {
             eprintln!(
-                "without {} of the cast: castline check says why",
+                "not listed: {} of the cast; run `castline check` to see why",
                 pluralize(bad, "invalid row")
             );
         }
@@ -110,7 +114,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
     })
 }
 
-/// All in one line: `13 characters: 12 enrolled, 1 in doubt — paid $0.12, in doubt $0.01`.
+/// The summary line: `13 characters: 12 enrolled, 1 in doubt — paid $0.12, in doubt $0.01`.
 fn last_line(view: &LedgerView, counts: &ByStanding<u64>, all: usize) -> Result<String, LedgerError> {
     let spend = view.spend(None)?;
     let parts: Vec<String> = counts
@@ -119,7 +123,7 @@ fn last_line(view: &LedgerView, counts: &ByStanding<u64>, all: usize) -> Result<
         .map(|(standing, count)| format!("{count} {standing}"))
         .collect();
     let parts = match parts.is_empty() {
-        true => "nobody yet".to_owned(),
+        true => "none yet".to_owned(),
         false => parts.join(", "),
     };
     Ok(format!(
@@ -130,7 +134,7 @@ fn last_line(view: &LedgerView, counts: &ByStanding<u64>, all: usize) -> Result<
     ))
 }
 
-/// The column of the names: a tab behind them for scripts, at a terminal as wide as the longest.
+/// The name column: followed by a tab for scripts; padded to the longest name at a terminal.
 enum Column {
     Tab,
     Padded(usize),
@@ -145,7 +149,7 @@ impl Column {
         Self::Padded(widths.max().unwrap_or_default())
     }
 
-    /// What stands before the further lines of a message: as much as before the first, if that leaves room.
+    /// The indent of a message's continuation lines: aligned with its first line, if that leaves room.
     fn indent(&self) -> String {
         match self {
             Self::Padded(width @ ..=28) => " ".repeat(width + 17),

@@ -1,4 +1,4 @@
-//! The events, and what they are counted into.
+//! The events, and the summary that counts them.
 
 use std::collections::HashMap;
 
@@ -9,34 +9,34 @@ use crate::ledger::Approval;
 use crate::plan::{ByStanding, Standing, Totals};
 use crate::util::money::Usd;
 
-/// The version of the NDJSON form, told in its first line.
+/// The version of the NDJSON format, reported in its first line.
 pub const SCHEMA: u32 = 1;
 
-/// One thing that happened.
+/// One event of a command.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    /// The first line: what speaks, in which version.
+    /// The first line: the version of castline and of the format.
     Castline {
         /// [`SCHEMA`].
         schema: u32,
         /// The version of castline.
         version: &'static str,
-        /// The command that runs.
+        /// The running command.
         command: &'static str,
-        /// How many characters the cast has.
+        /// The number of characters in the cast.
         characters: usize,
     },
-    /// A row of the cast that can't be used.
+    /// An invalid row of the cast.
     BadRow {
         /// Line in the file, from 1.
         line: Option<u64>,
         /// The column.
         field: String,
-        /// What is wrong, and the mend.
+        /// What is wrong, and how to fix it.
         message: String,
     },
-    /// An image was looked at.
+    /// An image was inspected.
     Checked {
         /// The character.
         name: String,
@@ -44,83 +44,83 @@ pub enum Event {
         source: String,
         /// Whether it may be enrolled.
         verdict: Verdict,
-        /// How many faces were found.
+        /// The number of faces found.
         faces: usize,
         /// Why it is not suitable: fixed codes, `duplicate_of:NAME` among them.
         reasons: Vec<String>,
-        /// The same for people, with the mend.
+        /// The same reasons as messages, with how to fix them.
         messages: Vec<String>,
         /// Width in pixels, as displayed; 0 when unreadable.
         width: u32,
         /// Height in pixels, as displayed; 0 when unreadable.
         height: u32,
-        /// Whether a person approved or rejected an image that needs review; only `check` reports it here.
+        /// Whether an image that needs review was approved or rejected; reported only by `check`.
         #[serde(skip_serializing_if = "Option::is_none")]
         approved: Option<bool>,
     },
-    /// What a run does with a character.
+    /// The decision of a run about a character.
     Planned {
         /// The character.
         name: String,
-        /// Where it stands.
+        /// Its standing.
         standing: Standing,
-        /// What that costs, as far as known beforehand.
+        /// The cost, as far as known beforehand.
         cost_usd: Usd,
     },
-    /// An image has its public address.
+    /// An image was published.
     Published {
         /// The character.
         name: String,
         /// The address, without signature.
         url: String,
     },
-    /// A liveness check waits for its actor: whoever opens the link does it. The link is a secret for as long as
-    /// it lives, and stays out of log files.
+    /// A liveness check waits for its actor. Anyone with the link can take the check: it is a secret until it expires,
+    /// and is kept out of log files.
     LivenessLink {
         /// The actor.
         name: String,
-        /// Whose turn it is: 1 for the first.
+        /// The position of the actor, from 1.
         number: usize,
-        /// How many actors there are.
+        /// The number of actors.
         of: usize,
-        /// What the provider calls the check.
+        /// The provider's id of the check.
         group_id: String,
-        /// What the actor's phone must open.
+        /// The link that the actor's phone must open.
         link: String,
-        /// How long the link lives from now, in seconds.
+        /// How long the link is valid from now, in seconds.
         expires_in: f64,
-        /// How many more checks may begin within this hour.
+        /// The number of checks that may still start within this hour.
         left_this_hour: usize,
     },
-    /// Where a liveness check stands.
+    /// The state of a liveness check has changed.
     Liveness {
         /// The actor.
         name: String,
-        /// What the provider calls the check.
+        /// The provider's id of the check.
         group_id: String,
-        /// Where it stands now.
+        /// The new state.
         state: LivenessState,
     },
-    /// A character has its asset id, durably.
+    /// A character was enrolled, and its asset id is durable.
     Enrolled {
         /// The character.
         name: String,
-        /// What the API calls it from now on.
+        /// The asset id given by the API.
         asset_id: String,
-        /// What it cost.
+        /// The cost.
         cost_usd: Usd,
     },
-    /// A character could not be done; nothing was charged for it.
+    /// A character failed; nothing was charged for it.
     Failed {
         /// The character.
         name: String,
-        /// Where it failed.
+        /// The stage where it failed.
         stage: Stage,
-        /// Where it stands now: `failed`, or `refused` where the API refused it.
+        /// Its standing now: `failed`, or `refused` if the API refused it.
         standing: Standing,
         /// A fixed code.
         code: String,
-        /// What happened, and the mend.
+        /// What happened, and how to fix it.
         message: String,
     },
     /// The outcome of a paid call is unknown: it may have been charged.
@@ -133,52 +133,52 @@ pub enum Event {
         message: String,
         /// What it may have cost.
         cost_usd: Usd,
-        /// The id that the API gave, where the ledger could not take it: it stands here alone.
+        /// The asset id given by the API, if the ledger could not record it: it is kept nowhere else.
         #[serde(skip_serializing_if = "Option::is_none")]
         asset_id: Option<String>,
     },
-    /// Paid calls wait, because the API asked for it.
+    /// Paid calls pause, because the API requested it.
     Paused {
-        /// For so many seconds.
+        /// The length of the pause in seconds.
         seconds: f64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The run stops before its end.
     Stopping {
         /// A fixed code.
         code: String,
-        /// Why, and the mend.
+        /// Why, and how to fix it.
         message: String,
     },
-    /// All is done and safe in the ledger, but a file that tells of it can't be written.
+    /// All work is done and safe in the ledger, but an output file can't be written.
     WriteFailed {
-        /// Which one.
+        /// The path of the file.
         file: String,
-        /// Why not, and the mend.
+        /// Why it can't be written, and how to fix it.
         message: String,
     },
-    /// What a run would do, in sum: the result of `plan`.
+    /// The totals of what a run would do: the result of `plan`.
     Plan(Box<Totals>),
     /// The last line.
     Summary(Summary),
 }
 
-/// Where a liveness check stands, as told.
+/// The state of a liveness check, as reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LivenessState {
-    /// The actor is at it.
+    /// The actor has started the check.
     InProgress,
     /// Passed: the actor is enrolled next.
     Passed,
-    /// Its link is too old, or the provider doesn't know it any more.
+    /// Its link has expired, or the provider no longer knows it.
     Expired,
     /// Not passed.
     Failed,
 }
 
-/// Where a character failed.
+/// The stage where a character failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -186,7 +186,7 @@ pub enum Stage {
     Consent,
     /// Its image could not be read or fetched, or is unsuitable.
     Inspect,
-    /// Its image could not be uploaded or is not publicly seen.
+    /// Its image could not be uploaded, or is not publicly readable.
     Publish,
     /// A real actor has not passed the liveness check.
     Liveness,
@@ -194,42 +194,42 @@ pub enum Stage {
     Enroll,
 }
 
-/// What happened in all: the counts of the events before it.
+/// The summary of a command: the counts of all earlier events.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
     /// The command that ran.
     pub command: &'static str,
-    /// How many characters the cast has.
+    /// The number of characters in the cast.
     pub characters: u64,
-    /// Rows of the cast that can't be used.
+    /// Invalid rows of the cast.
     pub bad_rows: u64,
     /// Images inspected, by verdict.
     pub images: Images,
-    /// Where the characters stand, each counted once. Those whom the command did not reach are missing.
+    /// The number of characters by standing, each counted once. Characters not reached by the command are not counted.
     pub standing: ByStanding<u64>,
-    /// Characters whose image was uploaded, or found to be there already.
+    /// Characters whose image was uploaded, or was already there.
     pub published: u64,
-    /// Characters enrolled by this command; `standing.enrolled` also counts those of before.
+    /// Characters enrolled by this command; `standing.enrolled` also counts those enrolled earlier.
     pub enrolled: u64,
-    /// Characters that the command meant to enroll, at the price in `planned_usd`.
+    /// Characters that the command was to enroll, at the cost in `planned_usd`.
     pub to_enroll: u64,
-    /// What enrolling them costs at the known price.
+    /// The cost of enrolling them at the known price.
     pub planned_usd: Usd,
-    /// What this run has cost.
+    /// The cost of this run.
     pub cost_usd: Usd,
-    /// What this run's doubts may have cost on top.
+    /// What this run's calls in doubt may have cost in addition.
     pub in_doubt_usd: Usd,
-    /// Where the manifest was written.
+    /// The path of the manifest, if written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
     /// Wall-clock time in seconds.
     pub seconds: f64,
     /// The exit code of the process.
     pub exit_code: u8,
-    /// Tries at enrolling that have ended, in whatever way.
+    /// Enrollments that have ended, with any outcome.
     #[serde(skip)]
     pub(crate) ended: u64,
-    /// Where each character stands, so that each is counted once.
+    /// The standing of each character, so that each is counted once.
     #[serde(skip)]
     pub(crate) by_name: HashMap<String, Standing>,
 }
@@ -237,16 +237,16 @@ pub struct Summary {
 /// Images inspected, by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Images {
-    /// Suitable ones.
+    /// Suitable images.
     pub suitable: u64,
-    /// Those that need review.
+    /// Images that need review.
     pub review: u64,
-    /// Unsuitable ones.
+    /// Unsuitable images.
     pub unsuitable: u64,
 }
 
 impl Event {
-    /// The event of an inspected image. `approval` is what people said of it, where the command reports that.
+    /// The event of an inspected image. `approval` is the decision on it, where the command reports that.
     pub fn checked(name: &str, source: &str, inspection: &Inspection, approval: Approval) -> Self {
         Self::Checked {
             name: name.to_owned(),

@@ -1,7 +1,7 @@
-//! What happens, as a stream: the seam between doing and showing.
+//! The stream of events: the boundary between the work and its display.
 //!
 //! The pipeline and the commands only emit [`Event`]s; the terminal, the NDJSON output and the log file only consume
-//! them. The serialized form is an interface: fields are added, never renamed.
+//! them. The serialized form is a public interface: fields are added, never renamed.
 
 mod kinds;
 mod reporters;

@@ -1,21 +1,21 @@
-//! Who consumes events, and the counts of them.
+//! The consumers of events, and their counts.
 
 use super::{Event, Summary};
 
 /// Consumes events. Called from many tasks at once; must not block for long.
 pub trait Reporter: Send + Sync {
-    /// One thing that happened.
+    /// Handles one event.
     fn event(&self, event: &Event);
 }
 
-/// Tells every event to several reporters, and counts them.
+/// Passes every event to several reporters, and counts the events.
 pub struct Reporters {
     all: Vec<Box<dyn Reporter>>,
     count: std::sync::Mutex<Summary>,
 }
 
 impl Reporters {
-    /// Reporters for one command.
+    /// The reporters of one command.
     pub fn new(command: &'static str, all: Vec<Box<dyn Reporter>>) -> Self {
         Self {
             all,
@@ -26,13 +26,13 @@ impl Reporters {
         }
     }
 
-    /// Tells one more reporter, from now on, and before the others: a script that reads an event finds done what
-    /// this reporter does about it.
+    /// Adds a reporter that receives events before the others: a script that reads an event finds the work of this
+    /// reporter done.
     pub fn add(&mut self, reporter: Box<dyn Reporter>) {
         self.all.insert(0, reporter);
     }
 
-    /// Tells one event.
+    /// Emits one event to all reporters.
     pub fn emit(&self, event: Event) {
         if tracing::enabled!(tracing::Level::INFO)
             && let Ok(event) = serde_json::to_string(&event)
@@ -48,7 +48,7 @@ impl Reporters {
         }
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn summary(&self) -> Summary {
         self.count
             .lock()

@@ -1,4 +1,4 @@
-//! Counts what happens, and says at the end what it means.
+//! Counts the events, and derives the result of the command.
 
 use super::{Event, Summary};
 use crate::exit::ExitCode;
@@ -23,7 +23,7 @@ impl Summary {
                     Verdict::Review => self.images.review += 1,
                     Verdict::Unsuitable => self.images.unsuitable += 1,
                 }
-                // `check` decides nothing: what the image is worth is all there is.
+                // `check` plans nothing: the image alone determines the standing.
                 if self.command == CHECK {
                     let approval = match approved {
                         None => Approval::None,
@@ -42,7 +42,7 @@ impl Summary {
                     self.to_enroll += 1;
                     self.planned_usd = self.planned_usd + *cost_usd;
                 }
-                // What an interrupted run had sent is settled before the cast is inspected, and counted then.
+                // Calls of an interrupted run are settled, and counted, before the cast is inspected.
                 if !self.by_name.contains_key(name) {
                     self.stands(name, *standing);
                 }
@@ -73,7 +73,7 @@ impl Summary {
         }
     }
 
-    /// Counts a character where it stands from now on, and no more where it stood before.
+    /// Moves a character from the count of its previous standing to that of `now`.
     fn stands(&mut self, name: &str, now: Standing) {
         if let Some(before) = self.by_name.insert(name.to_owned(), now) {
             self.standing[before] -= 1;
@@ -81,17 +81,17 @@ impl Summary {
         self.standing[now] += 1;
     }
 
-    /// How many characters the command was about: those of the cast, and those that an interrupted run had begun.
+    /// The number of characters that the command covers: those of the cast, and those that an interrupted run began.
     pub(crate) fn all(&self) -> u64 {
         self.characters.max(self.reached())
     }
 
-    /// How many characters have a standing by now.
+    /// The number of characters that have a standing by now.
     pub(crate) fn reached(&self) -> u64 {
         self.by_name.len() as u64
     }
 
-    /// What became of all of them, in parts that add up to [`Summary::all`].
+    /// The characters by standing, with counts that add up to [`Summary::all`].
     pub(crate) fn parts(&self) -> Vec<(u64, String)> {
         let standing = self.standing.iter().map(|(standing, count)| {
             let now = self.enrolled;
@@ -105,7 +105,7 @@ impl Summary {
         standing.chain([rest]).collect()
     }
 
-    /// The exit code that these counts alone ask for.
+    /// The exit code that follows from the counts alone.
     pub fn exit(&self) -> ExitCode {
         if self.standing[Standing::InDoubt] > 0 {
             ExitCode::InDoubt
@@ -116,8 +116,7 @@ impl Summary {
         }
     }
 
-    /// How many characters and rows wait for somebody to do something about them. Real actors are the business of
-    /// `realface` alone.
+    /// The number of characters and rows that need action by the user. Real actors count for `realface` only.
     pub(crate) fn needs_a_person(&self) -> u64 {
         let waits = |standing: Standing| match standing {
             Standing::NeedsConsent | Standing::AwaitingLiveness => self.command == REALFACE,
@@ -128,9 +127,9 @@ impl Summary {
     }
 }
 
-/// The command that inspects images, and asks no more.
+/// The command that only inspects images.
 const CHECK: &str = "check";
-/// The command that takes real actors through their liveness check.
+/// The command that guides real actors through their liveness check.
 const REALFACE: &str = "realface";
 
 #[cfg(test)]
@@ -141,11 +140,11 @@ mod tests {
     use crate::event::Stage;
     use crate::util::money::Usd;
 
-    /// Arguments of [`event`]: planned to stand there.
+    /// Arguments of [`event`] that plan the standing.
     const ENROLLED: usize = 3 + Standing::Enrolled as usize;
     const TO_ENROLL: usize = 3 + Standing::ToEnroll as usize;
 
-    /// What may become of a character, in a run that may stop at any point: nothing, a standing, an outcome.
+    /// The events of a character in a run that may stop at any point: none, a standing, an outcome.
     fn event(name: &str, what: usize) -> Event {
         let (name, cost_usd) = (name.to_owned(), Usd::from_micros(10_000));
         let (code, message) = (String::new(), String::new());
@@ -258,7 +257,7 @@ mod tests {
             characters: 1,
             ..Summary::default()
         };
-        // Enrolled by the payment sent again, and then found to be kept.
+        // Enrolled by the resent payment, and then found to be enrolled.
         summary.count(&event("Ada", 0));
         summary.count(&event("Ada", ENROLLED));
         assert_eq!((summary.enrolled, summary.standing[Standing::Enrolled]), (1, 1));

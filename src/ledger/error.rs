@@ -20,7 +20,7 @@ pub enum LedgerError {
     /// The file is not a ledger, or is damaged.
     #[error(
         "the ledger {path} is damaged ({problem}); nothing was changed. Restore a copy of it, or move it away and \
-         rebuild it from the manifest with `castline adopt manifest.json`", path = .path.display()
+         rebuild it from the manifest with `castline ledger import manifest.json`", path = .path.display()
     )]
     Damaged {
         /// The ledger.

@@ -1,4 +1,4 @@
-//! The codes as PNG files in a folder, each for as long as its link may be used.
+//! The QR codes as PNG files in a folder, each for as long as its link is valid.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::qr::Code;
 use crate::event::{Event, LivenessState, Reporter};
 
-/// Writes each actor's code into a folder, and removes it when the check is over.
+/// Writes each actor's QR code to a folder, and removes it when the check is over.
 #[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
@@ -17,10 +17,10 @@ pub struct Files {
 }
 
 impl Files {
-    /// Into `folder`, which is made if it is not there.
+    /// Writes to `folder`, which is created if it doesn't exist.
     ///
     /// # Errors
-    /// The folder can't be made.
+    /// The folder can't be created.
     pub fn new(folder: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         Ok(Self {
@@ -31,7 +31,7 @@ impl Files {
 
     fn write(&self, name: &str, number: usize, link: &str) -> anyhow::Result<PathBuf> {
         let path = self.folder.join(file_name(name, number));
-        // Whoever looks at it never sees half a code; and only its owner may look.
+        // A temporary file: readers never see a partial code, and only the owner may read it.
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(&Code::new(link)?.png())?;
         file.persist(&path)?;
@@ -78,7 +78,7 @@ impl Drop for Files {
     }
 }
 
-/// `02-mia_castellane.png`: in the order of the walk, by names that every file system takes.
+/// The file name of a code, such as `02-mia_castellane.png`: sorted by turn, and valid on every file system.
 fn file_name(name: &str, number: usize) -> String {
     let plain: String = name
         .chars()

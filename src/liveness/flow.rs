@@ -1,4 +1,4 @@
-//! One actor after the other: consent, image, liveness check, paid call.
+//! The flow of each actor in turn: consent, image, liveness check, paid call.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,52 +14,52 @@ use crate::ledger::{Consent, INIT_WINDOW, LedgerError, Reader, SessionState, Sta
 use crate::pipeline::{Enroll, Inspected, Publish, Published, Shutdown, exit_of};
 use crate::plan::Standing;
 
-/// An actor who has begun may finish after the link is too old for others to begin.
+/// The time for which an actor who has started may finish after the link has expired.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// How liveness checks are asked for.
+/// The options of liveness checks.
 #[derive(Debug, Clone)]
 pub struct LivenessOptions {
-    /// Who records the actors' consent.
+    /// The person who records the actors' consent.
     pub operator: String,
-    /// Where a phone goes after the check.
+    /// The page that a phone opens after the check.
     pub redirect_url: Option<Url>,
-    /// Where the provider reports to.
+    /// The URL to which the provider reports.
     pub webhook_url: Option<Url>,
-    /// How often is asked where a check stands.
+    /// The interval between status requests.
     pub poll_interval: Duration,
-    /// Checks that may begin within an hour.
+    /// The maximum number of checks started within an hour.
     pub max_checks_per_hour: usize,
-    /// Links for one actor, one after the other.
+    /// The maximum number of successive links for one actor.
     pub max_links_per_actor: u32,
 }
 
-/// Leads actors through. The stations are those of a run: what is paid goes the same way.
+/// Guides actors through their liveness check. Publishing and paying use the stages of a run.
 pub struct LivenessFlow {
-    /// Gives each image its public address.
+    /// Publishes the images.
     pub publish: Arc<Publish>,
     /// Makes the paid call.
     pub enroll: Arc<Enroll>,
-    /// How checks are asked for.
+    /// The options of the checks.
     pub options: LivenessOptions,
-    /// Who says when an actor is there; without one, each code is shown at once.
+    /// Confirms that an actor is present; without one, each code is shown at once.
     pub operator: Option<Operator>,
 }
 
 /// A check that may still be passed.
 struct PendingSession {
     group_id: String,
-    /// Until when it is asked for.
+    /// When polling ends.
     until: Instant,
     in_progress: bool,
 }
 
-/// Nothing more is to be done about this actor now: done, told, or the run stops.
+/// Nothing more is to be done for this actor now: it is done or reported, or the run stops.
 struct ActorFinished;
 
 impl LivenessFlow {
-    /// Leads all of `actors` through, whose images were looked at and may be enrolled. Whoever has passed the
-    /// check in an earlier run comes first: that doesn't last long.
+    /// Guides all `actors` through, whose images were inspected and may be enrolled. Actors who passed the check in an
+    /// earlier run come first: a pass doesn't last long.
     pub async fn run(&self, actors: Vec<Inspected>) {
         let mut actors: Vec<(bool, Inspected)> = actors
             .into_iter()
@@ -71,7 +71,7 @@ impl LivenessFlow {
             if self.shutdown().is_requested() {
                 return;
             }
-            // `ActorFinished` says that all is told; what stops the walk is in the switch.
+            // `ActorFinished` means that everything is reported; a stop is requested through `Shutdown`.
             let _ = self.actor(actor, passed, (at + 1, of)).await;
         }
     }
@@ -85,7 +85,7 @@ impl LivenessFlow {
         sessions.iter().any(|s| s.state == SessionState::Passed)
     }
 
-    /// One actor, from the consent to the asset id.
+    /// Handles one actor, from the consent to the asset id.
     async fn actor(
         &self,
         actor: Inspected,
@@ -94,9 +94,9 @@ impl LivenessFlow {
     ) -> Result<(), ActorFinished> {
         let (character, sha256) = (actor.character.clone(), actor.sha256.clone());
         let key = character.name.key();
-        // Before anything of the actor leaves this machine.
+        // Recorded before any of the actor's data leaves this machine.
         let consent = match passed {
-            // Recorded with the check that was passed.
+            // Already recorded with the check that was passed.
             true => None,
             false => Some(self.consent(&key).await?),
         };
@@ -114,7 +114,7 @@ impl LivenessFlow {
         };
         for link in 0..links {
             if link > 0 {
-                // The image's address may be signed, and too old by now.
+                // The address of the image may be signed, and may have expired.
                 published = self.republish(&character, &sha256).await?;
             }
             let consent = match consent.take() {
@@ -131,14 +131,14 @@ impl LivenessFlow {
             }
         }
         let message = format!(
-            "the check was not passed with {links} links; nothing was charged. Run `castline realface` again when the \
-             actor has time"
+            "the check was not passed after {links} links; nothing was charged. Run `castline realface` again when the \
+             actor is available"
         );
         self.failed(&character, "liveness_not_passed", message);
         Err(ActorFinished)
     }
 
-    /// Asks the operator whether the actor is there.
+    /// Asks the operator whether the actor is present.
     async fn is_there(
         &self,
         character: &Character,
@@ -151,7 +151,7 @@ impl LivenessFlow {
         let name = printable(character.name.as_str());
         let question = match link {
             0 => format!("{name} ({} of {})", place.0, place.1),
-            _ => format!("{name}, once more"),
+            _ => format!("{name}, next attempt"),
         };
         let answer = tokio::select! {
             () = self.shutdown().requested() => return Err(ActorFinished),
@@ -159,13 +159,13 @@ impl LivenessFlow {
         };
         match answer {
             Answer::Show => Ok(()),
-            // Nothing failed: the actor is left, as after an interruption.
+            // Not a failure: the actor is left for later, as after an interruption.
             Answer::Skip => Err(ActorFinished),
         }
     }
 
-    /// Checks of an earlier run that may still be passed. Their links are not kept, so that their codes can't be
-    /// shown again; but the actor may be at it.
+    /// Checks of an earlier run that may still be passed. Their links are not stored, so their codes can't be shown
+    /// again, but the actor may be taking the check.
     fn earlier(&self, key: &NameKey) -> Result<Vec<PendingSession>, ActorFinished> {
         let sessions = self.enroll.ledger.view().sessions(key);
         let sessions = sessions.map_err(|error| self.broke(&error))?;
@@ -176,7 +176,7 @@ impl LivenessFlow {
         };
         let watched = sessions.into_iter().filter_map(|session| {
             let left = match session.state {
-                // That it was passed does not expire with its link; a network that fails now and then gets time.
+                // A pass doesn't expire with its link; the grace period covers network failures.
                 SessionState::Passed => Some(GRACE),
                 SessionState::Pending => Some(left(&session.expires_at).unwrap_or_default()),
                 _ => None,
@@ -190,7 +190,7 @@ impl LivenessFlow {
         Ok(watched.collect())
     }
 
-    /// Asks once where each of `watched` stands; enrolls with the first that is passed, and drops what is over.
+    /// Polls each check in `watched` once; enrolls with the first that is passed, and drops those that are over.
     async fn poll_sessions(
         &self,
         published: &Published,
@@ -206,7 +206,7 @@ impl LivenessFlow {
                     self.record_liveness(character, &group_id, LivenessState::Passed, SessionState::Passed)
                         .await?;
                     match self.pay(published, &group_id).await?.as_str() {
-                        // Passed, says the one; not yet, says the other: ask again.
+                        // The status says passed, the paid call says not yet: poll again.
                         "liveness_incomplete" => Liveness::Pending,
                         _ => Liveness::Expired,
                     }
@@ -251,7 +251,7 @@ impl LivenessFlow {
         Ok(())
     }
 
-    /// The paid call. Comes back only with a code about the session; nothing was charged then.
+    /// Makes the paid call. Returns only with an error code about the session; nothing was charged then.
     async fn pay(&self, published: &Published, group_id: &str) -> Result<String, ActorFinished> {
         let character = published.character.clone();
         let key = character.name.key();
@@ -272,13 +272,13 @@ impl LivenessFlow {
                     return Ok(code);
                 }
             }
-            // In doubt, or stopped before it left: the check stays passed, for whoever settles that.
+            // In doubt, or stopped before the call was sent: the check stays passed until that is settled.
             _ => {}
         }
         Err(ActorFinished)
     }
 
-    /// Gets a new link, within what an hour allows, and shows it.
+    /// Requests a new link, within the hourly limit, and shows it.
     async fn begin(
         &self,
         character: &Character,
@@ -335,7 +335,7 @@ impl LivenessFlow {
         })
     }
 
-    /// Waits until one more check may begin; tells how many may.
+    /// Waits until another check may start; returns how many may.
     async fn wait_for_hourly_quota(&self) -> Result<usize, ActorFinished> {
         loop {
             let ages = self
@@ -351,7 +351,7 @@ impl LivenessFlow {
             else {
                 return Ok(left);
             };
-            // The ledger's times are cut to seconds.
+            // The ledger's times are truncated to seconds.
             let wait = INIT_WINDOW.saturating_sub(*oldest) + Duration::from_secs(1);
             self.wait(wait, "checks_per_hour").await?;
         }
@@ -374,7 +374,7 @@ impl LivenessFlow {
         written.map_err(|error| self.broke(&error))
     }
 
-    /// Writes where a check stands, and tells it.
+    /// Writes the state of a check to the ledger, and reports it.
     async fn record_liveness(
         &self,
         character: &Character,
@@ -391,7 +391,7 @@ impl LivenessFlow {
         Ok(())
     }
 
-    /// A longer wait, which is told.
+    /// Waits for a longer time, and reports it.
     async fn wait(&self, length: Duration, reason: &str) -> Result<(), ActorFinished> {
         self.enroll.reporters.emit(Event::Paused {
             seconds: length.as_secs_f64(),
@@ -407,7 +407,7 @@ impl LivenessFlow {
         }
     }
 
-    /// A free call that ends the matter for this actor, or for all.
+    /// Handles a free call whose outcome ends the flow for this actor, or for all.
     fn ended(&self, character: &Character, outcome: &Outcome) -> ActorFinished {
         let (code, message) = outcome.code_and_message().unwrap_or_default();
         match outcome {
@@ -438,7 +438,7 @@ impl LivenessFlow {
     }
 }
 
-/// How long until the next of `watched` is too old.
+/// The time until the next check in `watched` expires.
 fn next(watched: &[PendingSession]) -> Duration {
     let now = Instant::now();
     let left = watched.iter().map(|w| w.until.saturating_duration_since(now));

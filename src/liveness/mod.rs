@@ -1,7 +1,7 @@
-//! Leads real actors through their liveness check, one at a time, and enrolls them.
+//! Guides real actors through their liveness check, one at a time, and enrolls them.
 //!
-//! [`LivenessFlow`] does it, and tells what happens as events; how the actors see their codes is what the reporters here
-//! are for: [`TerminalQr`] in the terminal, [`Files`] as images in a folder, [`Page`] in a browser on a tablet.
+//! [`LivenessFlow`] does the work and emits events; reporters show the actors their codes: [`TerminalQr`] in the
+//! terminal, [`Files`] as images in a folder, [`Page`] in a browser on a tablet.
 
 mod files;
 mod operator;

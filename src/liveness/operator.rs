@@ -1,29 +1,29 @@
-//! Whoever leads the actors, at the terminal: says when the next one is there, so that no link runs out unseen.
+//! The operator at the terminal, who confirms that the next actor is present, so that no link expires unused.
 
 use std::io::BufRead;
 
 use tokio::sync::{Mutex, mpsc};
 
-/// What the operator says of an actor's code.
+/// The operator's answer about an actor's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Show it.
+    /// Show the code.
     Show,
-    /// It is the next actor's turn.
+    /// Continue with the next actor.
     Skip,
 }
 
-/// Someone who is asked before each code.
+/// The operator, who is asked before each code is shown.
 #[derive(Debug)]
 pub struct Operator {
     lines: Mutex<mpsc::UnboundedReceiver<String>>,
 }
 
 impl Operator {
-    /// Listens to what is typed at the terminal, for as long as the process lives.
+    /// Reads lines from the terminal for the lifetime of the process.
     pub fn at_terminal() -> Self {
         let (to, lines) = mpsc::unbounded_channel();
-        // A thread of its own, which nobody waits for: reading from a terminal can't be given up.
+        // A detached thread: a read from a terminal can't be cancelled.
         std::thread::spawn(move || {
             for line in std::io::stdin().lock().lines().map_while(Result::ok) {
                 if to.send(line).is_err() {
@@ -40,21 +40,21 @@ impl Operator {
         }
     }
 
-    /// Asks, and waits for an answer; a slip of the finger is none, for a check is one of few in an hour. Whoever has
-    /// left the terminal shows every code.
+    /// Asks, and waits for a valid answer; other input is ignored, because only a few checks are allowed per hour. When
+    /// the terminal is closed, every code is shown.
     pub async fn ask(&self, question: &str) -> Answer {
         let mut lines = self.lines.lock().await;
-        // What was typed before the question is no answer to it.
+        // Input typed before the question is not an answer to it.
         while lines.try_recv().is_ok() {}
         loop {
-            eprintln!("{question} — Enter shows the code, s skips");
+            eprintln!("{question} — press Enter to show the code, or s and Enter to skip");
             let Some(line) = lines.recv().await else {
                 return Answer::Show;
             };
             match line.trim().to_lowercase().as_str() {
                 "" => return Answer::Show,
                 "s" | "skip" => {
-                    eprintln!("left for later");
+                    eprintln!("skipped");
                     return Answer::Skip;
                 }
                 _ => {}
@@ -80,7 +80,7 @@ mod tests {
         };
         let (answer, ()) = tokio::join!(operator.ask("Ada"), typing);
         assert_eq!(answer, Answer::Show);
-        // All four were read: none is left to answer the next question.
+        // All four lines were read: none is left to answer the next question.
         let skipping = async {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             to.send(" S ".to_owned()).unwrap();

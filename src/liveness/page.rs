@@ -1,8 +1,8 @@
-//! A page for a tablet on the set: the code of whose turn it is, large.
+//! A page for a tablet on set that shows the QR code of the current actor, large.
 //!
 //! It listens on loopback only; a tablet reaches it through a cable or a tunnel (`adb reverse`, `ssh -R`). The
-//! address holds a token that opens the page once: the browser that did keeps a cookie. Nothing can be done from
-//! the page, and nothing but the current code is on it.
+//! address contains a token that opens the page once; the browser that used it keeps a cookie. The page is read-only,
+//! and shows nothing but the current code.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,13 +21,13 @@ use super::qr::Code;
 use crate::event::{Event, LivenessState, Reporter};
 use crate::net::loopback_auth::{HostPorts, LoopbackAuth, guard};
 
-/// No scripts at all; the style from here; the code is part of the page.
+/// The Content-Security-Policy: no scripts, and styles from this server; the code is part of the page.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// What a browser that was not let in is shown.
-const CLOSED: &str = "The address that castline prints opens this page once, in one browser. If it was used before and \
-                      that was not you, end castline and start it again.";
-/// How often the page asks for itself, in seconds.
+/// The text shown to a browser without access.
+const CLOSED: &str = "The address printed by castline opens this page once, in one browser. If it was already used and \
+                      that was not you, stop castline and start it again.";
+/// The refresh interval of the page, in seconds.
 const REFRESH: u32 = 2;
 
 /// The page, served until it is dropped.
@@ -41,7 +41,7 @@ struct Shared {
     now: Mutex<Now>,
 }
 
-/// What is to be seen.
+/// The current content of the page.
 enum Now {
     Wait,
     Scan {
@@ -58,10 +58,10 @@ enum Now {
 }
 
 impl Page {
-    /// Serves the page on loopback, at `port` or, when that is 0, at any free one.
+    /// Serves the page on loopback, at `port` or, if 0, at any free port.
     ///
     /// # Errors
-    /// The port is taken.
+    /// The port is in use, or the system has no randomness.
     pub async fn serve(port: u16) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
         let auth = LoopbackAuth::new(listener.local_addr()?, "codes", HostPorts::Any, POLICY, CLOSED)?;
@@ -72,7 +72,7 @@ impl Page {
         let router = router(Arc::clone(&shared), Arc::new(auth));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::warn!("the page is not served any more: {error}");
+                tracing::warn!("the page is no longer served: {error}");
             }
         });
         Ok(Self {
@@ -82,12 +82,12 @@ impl Page {
         })
     }
 
-    /// What opens it, once.
+    /// The address of the page, with a token that works once.
     pub fn address(&self) -> &Url {
         &self.address
     }
 
-    /// What keeps the page up to date.
+    /// The reporter that keeps the page up to date.
     pub fn reporter(&self) -> Box<dyn Reporter> {
         Box::new(Follow(Arc::clone(&self.shared)))
     }
@@ -315,7 +315,7 @@ mod tests {
             let (status, ..) = browser.get(page.address().as_str(), &[("host", host)]).await;
             assert!(matches!(status, 400 | 403), "{host:?}: {status}");
         }
-        // Neither did that use up the token; and a tunnel may end at another port.
+        // That did not use up the token; and a tunnel may end at another port.
         let (status, ..) = browser
             .get(page.address().as_str(), &[("host", "localhost:9999")])
             .await;

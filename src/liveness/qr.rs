@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use qrcode::{Color, EcLevel, QrCode};
 
-/// What ISO/IEC 18004 asks to be left free around a code, in modules.
+/// The width of the quiet zone around a code that ISO/IEC 18004 requires, in modules.
 const QUIET: usize = 4;
-/// PNGs get at least this many pixels a side: enough to be scanned from across a table.
+/// The minimum side of a PNG in pixels: enough to be scanned from across a table.
 const PNG_SIDE: usize = 800;
 
-/// A text that is longer than the largest QR code holds.
+/// The text exceeds the capacity of the largest QR code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the link is too long for a QR code; open it on the phone in another way")]
 pub struct LinkTooLong;
@@ -17,14 +17,14 @@ pub struct LinkTooLong;
 /// How a code is drawn in a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TerminalColors {
-    /// Black on white, by colours that no theme changes.
+    /// Black on white, in colours that themes don't change.
     Colour,
-    /// Without colours: what is light is drawn, so that it can be read on dark terminals. Most phones read the
-    /// inverse that a light terminal makes of it, too.
+    /// Without colours: light modules are drawn, so that the code can be read on dark terminals. Most phones also read
+    /// the inverse code that a light terminal shows.
     Plain,
 }
 
-/// A QR code of the lowest error correction: a screen has no stains, and large modules are read from further away.
+/// A QR code with the lowest error correction: a screen has no stains, and larger modules can be read from farther off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {
     width: usize,
@@ -32,10 +32,10 @@ pub struct Code {
 }
 
 impl Code {
-    /// The code of a text.
+    /// Encodes a text.
     ///
     /// # Errors
-    /// The text has more than 2,953 bytes or so.
+    /// The text has more than about 2,953 bytes.
     pub fn new(text: &str) -> Result<Self, LinkTooLong> {
         let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| LinkTooLong)?;
         let dark = code.to_colors().into_iter().map(|c| c == Color::Dark).collect();
@@ -45,18 +45,18 @@ impl Code {
         })
     }
 
-    /// Modules a side, with the quiet zone.
+    /// The side in modules, including the quiet zone.
     pub fn side(&self) -> usize {
         self.width + 2 * QUIET
     }
 
-    /// Whether a module is dark; counted from the corner of the quiet zone.
+    /// Whether a module is dark; coordinates start at the corner of the quiet zone.
     fn is_dark(&self, x: usize, y: usize) -> bool {
         let inside = |at: usize| at.checked_sub(QUIET).filter(|at| *at < self.width);
         matches!((inside(x), inside(y)), (Some(x), Some(y)) if self.dark[y * self.width + x])
     }
 
-    /// The lines of a terminal: [`side`](Self::side) columns, two modules one above the other in each character.
+    /// The lines for a terminal: [`side`](Self::side) columns wide, with two stacked modules in each character.
     pub fn lines(&self, ink: TerminalColors) -> Vec<String> {
         let side = self.side();
         let line = |y: usize| {
@@ -66,7 +66,7 @@ impl Code {
                 line.push_str("\x1b[38;5;16;48;5;231m");
             }
             for x in 0..side {
-                // What is below the last row is outside of the code.
+                // Below the last row is outside the code.
                 let below = y + 1 < side && self.is_dark(x, y + 1);
                 let drawn = match ink {
                     TerminalColors::Colour => (self.is_dark(x, y), below),
@@ -102,7 +102,7 @@ impl Code {
         bytes.into_inner()
     }
 
-    /// What is dark, as an SVG path in a square of [`side`](Self::side) units.
+    /// The dark modules as an SVG path in a square of [`side`](Self::side) units.
     pub fn svg_path(&self) -> String {
         let mut path = String::new();
         for y in 0..self.side() {
@@ -126,7 +126,7 @@ mod tests {
     const LINK: &str =
         "https://h5.example/verify?group=grp_0123456789abcdef&token=ZYXWVUTSRQPONMLKJIHGFEDCBA";
 
-    /// What another implementation reads in an image.
+    /// Decodes an image with another implementation.
     fn read(picture: image::GrayImage) -> Option<String> {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let at = |x: usize, y: usize| picture.get_pixel(x as u32, y as u32).0[0];
@@ -139,7 +139,7 @@ mod tests {
             .map(|(_, text)| text)
     }
 
-    /// Draws the lines of a terminal as it would: each character one module wide and two high.
+    /// Draws lines as a terminal would: each character is one module wide and two high.
     fn terminal(lines: &[String]) -> image::GrayImage {
         const SCALE: u32 = 4;
         let strip = |line: &String| console::strip_ansi_codes(line).chars().collect::<Vec<_>>();
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(read(coloured).as_deref(), Some(LINK), "black ink on white");
         let mut plain = terminal(&code.lines(TerminalColors::Plain));
         image::imageops::invert(&mut plain);
-        // The half line below an odd last row is no part of the code.
+        // The half line below an odd last row is not part of the code.
         let side = plain.width();
         let plain = image::imageops::crop_imm(&plain, 0, 0, side, side).to_image();
         assert_eq!(read(plain).as_deref(), Some(LINK), "light ink on black");

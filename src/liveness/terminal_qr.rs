@@ -1,4 +1,4 @@
-//! The codes in the terminal: one actor at a time, with a countdown; plain lines where there is no terminal.
+//! The QR codes in the terminal: one actor at a time, with a countdown; plain lines without a terminal.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::qr::{Code, TerminalColors};
 use crate::cast::printable;
 use crate::event::{Event, LivenessState, Reporter};
 
-/// Shows whose turn it is, on stderr. Clones share it.
+/// Shows the code of the current actor on stderr. Clones share its state.
 #[derive(Clone)]
 pub struct TerminalQr {
     term: Term,
@@ -20,16 +20,16 @@ pub struct TerminalQr {
 
 #[derive(Default)]
 struct Shown {
-    /// Lines of the terminal that the code and its countdown take.
+    /// The number of terminal lines taken by the code and its countdown.
     lines: usize,
-    /// The check that is counted down.
+    /// The end of the countdown.
     until: Option<Instant>,
     left_this_hour: usize,
     in_progress: bool,
 }
 
 impl TerminalQr {
-    /// On this process's stderr; colours as the environment asks (`NO_COLOR`).
+    /// Shows codes on this process's stderr, with colours unless disabled (`NO_COLOR`).
     pub fn new() -> Self {
         let coloured = console::colors_enabled_stderr();
         Self {
@@ -43,7 +43,7 @@ impl TerminalQr {
         }
     }
 
-    /// Counts down, every second, until the future is dropped.
+    /// Updates the countdown every second, until the future is dropped.
     pub async fn count_down(self) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         loop {
@@ -60,28 +60,28 @@ impl TerminalQr {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// stderr may be gone; whoever pays goes on all the same.
+    /// Prints a line. stderr may be closed; a run that pays continues anyway.
     fn line(&self, text: &str) {
         let _ = writeln!(&self.term, "{text}");
     }
 
-    /// The code and its countdown, to be taken away when the check is over.
+    /// Draws the code and its countdown, to be cleared when the check is over.
     fn draw(&self, shown: &mut Shown, heading: &str, link: &str) {
         let (rows, columns) = self.term.size();
         let (rows, columns) = (usize::from(rows), usize::from(columns).max(1));
         let mut lines = vec![heading.to_owned()];
         match Code::new(link) {
             Ok(code) if code.side() > columns => lines.push(format!(
-                "the code needs {} columns, and this terminal has {columns}: make it wider, or use --qr-dir or --page",
+                "the code needs {} columns, and this terminal has {columns}: widen it, or use --qr-dir or --serve",
                 code.side()
             )),
             Ok(code) => {
-                // The heading, the link and the countdown stand around it.
+                // The heading, the link and the countdown are around it.
                 let needed = code.side().div_ceil(2) + 3 + link.len() / columns;
                 if needed > rows {
                     lines[0].push_str(&format!(
-                        "\nthe code needs {needed} lines, and this terminal has {rows}: make it higher or its letters \
-                         smaller, or use --qr-dir or --page"
+                        "\nthe code needs {needed} lines, and this terminal has {rows}: enlarge it, reduce the font \
+                         size, or use --qr-dir or --serve"
                     ));
                 }
                 lines.extend(code.lines(self.ink));
@@ -97,7 +97,7 @@ impl TerminalQr {
         shown.lines = lines.iter().flat_map(|l| l.split('\n')).map(height).sum();
     }
 
-    /// Takes the code away.
+    /// Clears the code from the terminal.
     fn clear(&self, shown: &mut Shown) {
         if shown.lines > 0 {
             let _ = self.term.clear_last_lines(shown.lines);
@@ -147,7 +147,7 @@ impl Reporter for TerminalQr {
                         shown.in_progress = true;
                         return;
                     }
-                    LivenessState::InProgress => "is at it",
+                    LivenessState::InProgress => "has started the check",
                     LivenessState::Passed => "has passed; enrolling",
                     LivenessState::Expired => "the link has expired",
                     LivenessState::Failed => "the check was not passed",
@@ -190,7 +190,7 @@ fn countdown(shown: &mut Shown) -> String {
         .map(|until| until.saturating_duration_since(Instant::now()));
     let seconds = left.unwrap_or_default().as_secs_f64().ceil();
     let what = if shown.in_progress {
-        "the actor is at it"
+        "the actor has started the check"
     } else {
         "waiting for the phone"
     };

@@ -1,4 +1,4 @@
-//! Writes the manifest while a run goes on.
+//! Writes the manifest periodically during a run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::ledger::Ledger;
 
-/// What a run writes while it goes on.
+/// Writes the manifest during a run.
 pub trait Checkpoint: Send + Sync {
-    /// Writes the manifest from the ledger, as it is now, and tells where; `None` as long as nobody is in it and
-    /// none is there.
+    /// Writes the manifest from the current ledger and returns its path; `None` while it would be empty and no file
+    /// exists.
     fn write(&self) -> anyhow::Result<Option<PathBuf>>;
 }
 
-/// Of all time, checkpoints take one part in so many at most: a large manifest takes seconds to write.
+/// Checkpoints take at most 1/`CHECKPOINT_SHARE` of the time: a large manifest takes seconds to write.
 const CHECKPOINT_SHARE: u32 = 20;
 
-/// Writes the manifest again and again, as long as there is something new in it.
+/// Writes the manifest at intervals of at least `every`, whenever new characters have been enrolled.
 pub(super) async fn checkpoints(checkpoint: Arc<dyn Checkpoint>, every: Duration, ledger: Ledger) {
     let (mut took, mut written) = (Duration::ZERO, 0);
     loop {
@@ -29,8 +29,8 @@ pub(super) async fn checkpoints(checkpoint: Arc<dyn Checkpoint>, every: Duration
         let checkpoint = Arc::clone(&checkpoint);
         match tokio::task::spawn_blocking(move || checkpoint.write()).await {
             Ok(Ok(_)) => written = enrolled,
-            // The ledger holds everything; the end of the run writes the manifest again, and tells.
-            Ok(Err(error)) => tracing::warn!("the manifest can't be written on the way: {error:#}"),
+            // Nothing is lost: the end of the run writes the manifest again from the ledger, and reports a failure.
+            Ok(Err(error)) => tracing::warn!("the manifest can't be written during the run: {error:#}"),
             Err(_) => {}
         }
         took = began.elapsed();
@@ -46,7 +46,7 @@ mod tests {
     use crate::ledger::{OpenOptions, Transition};
     use crate::util::money::Usd;
 
-    /// Counts how often it is written, and takes its time.
+    /// Counts the writes, each of which takes 20 ms.
     struct Slow(AtomicUsize);
 
     impl Checkpoint for Slow {
@@ -67,7 +67,7 @@ mod tests {
         let every = Duration::from_millis(5);
         let writing = tokio::spawn(checkpoints(slow.clone(), every, ledger.clone()));
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(written(), 0, "nobody is enrolled");
+        assert_eq!(written(), 0, "no character is enrolled");
         enroll(&ledger, "Ada").await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(written(), 1);
@@ -75,7 +75,7 @@ mod tests {
             enroll(&ledger, name).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(written() <= 2, "20 ms of writing are worth 400 ms of waiting");
+        assert!(written() <= 2, "a write of 20 ms is followed by a wait of 400 ms");
         writing.abort();
     }
 

@@ -1,4 +1,4 @@
-//! Finds images that stand under two names.
+//! Finds images used under two names.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::inspect::SignatureIndex;
 use crate::ledger::{Approval, LedgerError, Reader};
 use crate::plan::Standing;
 
-/// Finds images that stand under two names.
+/// Finds images used under two names.
 #[derive(Default)]
 pub struct Duplicates {
     seen: SignatureIndex<String>,
-    /// SHA-256 of an image → whose it is: of all that were paid for, or perhaps were, also of those whose image is
-    /// not at hand any more, and of those in the cast that are not inspected at again.
+    /// SHA-256 of an image → its character: of all that were paid for, or perhaps were, even if their image is no
+    /// longer available, and of those in the cast that are not inspected again.
     known: HashMap<String, String>,
-    /// What knows who is in the cast, and whom people approved; `None` when there is no ledger yet.
+    /// The stage, which knows the names in the cast and the approvals; `None` when there is no ledger yet.
     stage: Option<Arc<InspectStage>>,
 }
 
 impl Duplicates {
-    /// With the images that were paid for before, or perhaps were, which are not inspected at again unless the ledger
-    /// tells nothing of them.
+    /// Starts with the images that were paid for before, or perhaps were; they are inspected again only if the ledger
+    /// has no inspection of them.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -31,7 +31,7 @@ impl Duplicates {
         Ok(Self::inspect(stage, characters).await?.0)
     }
 
-    /// The same, with what was inspected at for it.
+    /// As [`Duplicates::of`], with the inspections that this required.
     pub(super) async fn inspect(
         stage: &Arc<InspectStage>,
         characters: &[Character],
@@ -59,7 +59,7 @@ impl Duplicates {
     pub fn judge(&mut self, inspected: &mut Inspected) {
         let (name, own) = (inspected.character.name.as_str(), inspected.character.name.key());
         let Some(inspection) = inspected.evidence.inspection_mut() else {
-            // Not inspected at again; the next one who has its image is its twin all the same.
+            // Not inspected again, but a later character with the same image is still its duplicate.
             if !inspected.sha256.is_empty() {
                 let known = self.known.entry(inspected.sha256.clone());
                 known.or_insert_with(|| name.to_owned());
@@ -72,13 +72,13 @@ impl Duplicates {
         let Some(signature) = inspected.signature else {
             return;
         };
-        // An image that changed a little is still its own character's.
+        // A slightly changed image is not a duplicate of its own character.
         let twin = |accept: &dyn Fn(&String) -> bool| {
             let accept = |other: &String| key_of(other).as_ref() != Some(&own) && accept(other);
             let same = || self.known.get(&inspected.sha256).filter(|other| accept(other));
             self.seen.find_first(&signature, accept).or_else(same)
         };
-        // Its row says that it may be enrolled. It may have said so under another name, and for another reason.
+        // An approval in the row may have been given under another name and for another reason.
         let by_row =
             inspected.approved && self.only_the_row_approves(&inspected.character, &inspected.sha256);
         let renamed = by_row.then(|| twin(&|other| self.is_gone(other))).flatten();
@@ -93,7 +93,7 @@ impl Duplicates {
         self.seen.push(signature, name.to_owned());
     }
 
-    /// Whether that name is not in the cast any more: its character was removed, or renamed.
+    /// Whether that name is no longer in the cast: its character was removed, or renamed.
     fn is_gone(&self, name: &str) -> bool {
         match (&self.stage, key_of(name)) {
             (Some(stage), Some(key)) => !stage.cast.contains(&key),
@@ -101,14 +101,14 @@ impl Duplicates {
         }
     }
 
-    /// Whether nobody but the cast's own row approves that image.
+    /// Whether the cast's row is the only approval of that image.
     fn only_the_row_approves(&self, character: &Character, sha256: &str) -> bool {
         let Some(stage) = &self.stage else {
             return false;
         };
         let key = character.name.key();
         let decided = |ledger: &Arc<dyn Reader>| {
-            // A ledger that can't be read is told where it is written.
+            // An unreadable ledger is reported where it is written.
             ledger
                 .approval(&key, sha256)
                 .is_ok_and(|said| said == Approval::Approved)
@@ -117,7 +117,7 @@ impl Duplicates {
     }
 }
 
-/// By which a name is known, however it is spelt.
+/// The key of a name, equal for all its spellings.
 fn key_of(name: &str) -> Option<NameKey> {
     Name::new(name).ok().map(|name| name.key())
 }

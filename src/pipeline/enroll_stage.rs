@@ -1,4 +1,4 @@
-//! The third station: enrolls what is published, several at once, at the rate that the API allows.
+//! The third stage: enrolls published characters concurrently, at the rate that the API allows.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::ledger::{Interrupted, Reader};
 use crate::net::public_url::PublicUrl;
 
 impl Enroll {
-    /// Enrolls what comes in, and ends with its input or when the run stops.
+    /// Enrolls the characters from `input`; returns at its end, or when the run stops.
     pub async fn run(self: Arc<Self>, input: mpsc::Receiver<Published>) {
         let input = Arc::new(Mutex::new(input));
         let callers = (0..self.concurrency).map(|_| {
@@ -43,8 +43,8 @@ impl Enroll {
         }
     }
 
-    /// Enrolls one character: see [`Enroll::pay`]. What is written in the ledger says how it ended; a real actor whose
-    /// session is the matter stays `published`, with the code of that.
+    /// Enrolls one character: see [`Enroll::pay`]. The outcome is written to the ledger; a real actor with a session
+    /// error stays `published`, with the code of that error.
     pub async fn one(&self, published: Published) {
         let Published {
             character,
@@ -64,7 +64,8 @@ impl Enroll {
         self.pay(call, None).await;
     }
 
-    /// Sends again what an interrupted run had signed and sent, as long as that is valid; returns whose it was.
+    /// Resends the payments that an interrupted run had signed and sent, while they are valid; returns the keys of
+    /// their characters.
     pub async fn resume(&self) -> HashSet<NameKey> {
         match &self.payment_method {
             PaymentMethod::Key => HashSet::new(),
@@ -79,7 +80,7 @@ impl Enroll {
     }
 
     async fn resume_one(&self, Interrupted { name, payment }: &Interrupted) {
-        let text = "castline ended while this call was under way; it may have been charged";
+        let text = "castline ended while this call was in progress; it may have been charged";
         let (code, message) = ("interrupted".to_owned(), text.to_owned());
         let kept = serde_json::from_str(payment)
             .ok()

@@ -1,4 +1,4 @@
-//! What the third station is, and what a paid call goes through in it.
+//! The types of the third stage and of its paid calls.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -15,53 +15,53 @@ use crate::net::public_url::PublicUrl;
 use crate::publish::Publisher;
 use crate::util::money::Usd;
 
-/// The third station.
+/// The third stage: enrolls published characters.
 pub struct Enroll {
-    /// Speaks the API.
+    /// The API client.
     pub client: Client,
     /// How calls are paid.
     pub payment_method: PaymentMethod,
-    /// Signs the address of an image just before the call, where addresses are signed and live for a short time:
-    /// a call may wait for its turn for longer than that.
+    /// Signs the address of an image just before the call, where addresses are signed: a call may wait for longer than
+    /// a signature is valid.
     pub signer: Option<Publisher>,
-    /// Keeps to the rate.
+    /// Limits the rate of calls.
     pub rate_limiter: RateLimiter,
-    /// What is durable.
+    /// The ledger.
     pub ledger: Ledger,
-    /// Where events go.
+    /// The receivers of events.
     pub reporters: Arc<Reporters>,
-    /// What follows the name of another command in a message, so that it works on the same cast.
+    /// The arguments after a suggested command that select the same cast.
     pub same_arguments: String,
     /// The request to stop.
     pub shutdown: Shutdown,
     /// Price of one enrollment, as far as known.
     pub price: Price,
-    /// What may be spent.
+    /// The limits on spending.
     pub budget: Budget,
-    /// Calls under way at once.
+    /// The maximum number of concurrent calls.
     pub concurrency: usize,
-    /// How often a call that provably cost nothing is tried again.
+    /// How often a call that provably cost nothing is retried.
     pub retries: u32,
-    /// Stop after so many calls in a row that are in doubt.
+    /// The number of consecutive calls in doubt that stops the run.
     pub max_consecutive_in_doubt: u32,
-    /// How many there are now.
+    /// The current number of consecutive calls in doubt.
     pub consecutive_in_doubt: AtomicU32,
 }
 
-/// A character whose image has its public address.
+/// A character whose image is published.
 #[derive(Debug)]
 pub struct Published {
     /// The character.
     pub character: Character,
-    /// Where its image is. A signed address may be too old when its turn comes: see [`Enroll::signer`].
+    /// The address of its image. A signed address may have expired when its turn comes: see [`Enroll::signer`].
     pub url: PublicUrl,
     /// The key of the published object.
     pub object_key: String,
-    /// Of a real actor: the liveness session that was passed.
+    /// The passed liveness session of a real actor.
     pub group_id: Option<String>,
 }
 
-/// The exit code of a run that the API stops.
+/// The exit code of a run stopped by the API.
 pub fn exit_of(kind: StopKind) -> ExitCode {
     match kind {
         StopKind::Address => ExitCode::Usage,
@@ -72,9 +72,9 @@ pub fn exit_of(kind: StopKind) -> ExitCode {
 /// How calls are paid.
 #[derive(Debug)]
 pub enum PaymentMethod {
-    /// By the client's key, from an account.
+    /// By the client's API key, from an account.
     Key,
-    /// From a wallet, call by call.
+    /// From a wallet, with a payment for each call.
     Wallet(Box<Payer>),
 }
 
@@ -83,35 +83,35 @@ pub(super) struct PaidCall {
     pub(super) name: Name,
     pub(super) request: EnrollRequest,
     pub(super) object_key: String,
-    /// Of a real actor: the liveness session that was passed.
+    /// The passed liveness session of a real actor.
     pub(super) group_id: Option<String>,
 }
 
-/// By what a call is authorized, once its intent is durable.
+/// The authorization of a call, once its intent is durable.
 pub(super) enum Authorized {
-    /// By the key, at this expected price.
+    /// The API key, at this expected price.
     Key(Usd),
-    /// By a signed payment.
+    /// A signed payment.
     Wallet(Box<Signed>),
 }
 
-/// What to do after a call.
+/// The next step after a call.
 pub(super) enum Next {
-    /// Nothing more: its outcome is written and reported.
+    /// Nothing: the outcome is written and reported.
     Done,
-    /// Make it again.
+    /// Repeat the call.
     Retry {
-        /// As the API asked; without it, back off.
+        /// The delay requested by the API; without it, back off.
         after: Option<Duration>,
         code: String,
         message: String,
-        /// The payment to make it with again, whose intent is still open.
+        /// The payment to resend, whose intent is still open.
         open: Option<Box<Signed>>,
     },
 }
 
 impl Next {
-    /// Make the call again, with a new intent.
+    /// Repeat the call with a new intent.
     pub(super) fn retry(after: Option<Duration>, code: String, message: String) -> Self {
         Self::Retry {
             after,
@@ -122,10 +122,10 @@ impl Next {
     }
 }
 
-/// Who pays from a wallet, and what may be signed.
+/// A wallet, and the policy of what it may sign.
 #[derive(Debug)]
 pub struct Payer {
-    /// Signs.
+    /// The wallet that signs payments.
     pub wallet: Wallet,
     /// What it may sign.
     pub policy: Policy,
@@ -134,6 +134,6 @@ pub struct Payer {
 /// A signed payment whose intent is open.
 pub(super) struct Signed {
     pub(super) payment: SignedPayment,
-    /// Code and message of the first answer, if any, that left open whether it was charged.
+    /// Code and message of the first reply, if any, that left open whether it was charged.
     pub(super) doubt: Option<(String, String)>,
 }

@@ -1,4 +1,4 @@
-//! The first station: reads a character's image, asks the ledger, and looks at it if it must.
+//! The first stage: reads a character's image, consults the ledger, and inspects the image if necessary.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,46 +15,46 @@ use crate::ledger::{Approval, LedgerError, Reader, Record, State};
 use crate::plan::{Image, Policy, Row, Standing, standing};
 use crate::publish::Fetcher;
 
-/// Larger source files are refused unread.
+/// The maximum size of a source file in bytes. Larger ones are refused unread.
 const MAX_SOURCE_BYTES: u64 = 256 << 20;
 
-/// What looking needs.
+/// The first stage: inspects and prepares images.
 pub struct InspectStage {
-    /// Judges and prepares images.
+    /// Inspects and prepares images.
     pub inspector: Arc<Inspector>,
-    /// What is known from earlier runs; `None` when there is no ledger yet.
+    /// The ledger of earlier runs; `None` when there is none yet.
     pub ledger: Option<Arc<dyn Reader>>,
-    /// Fetches images that a row names by `https://`.
+    /// Fetches images given by an `https://` URL.
     pub fetcher: Fetcher,
-    /// Names that were approved on the command line or in a file, as keys.
+    /// The keys of names approved on the command line or in a file.
     pub approved: std::collections::HashSet<crate::cast::NameKey>,
-    /// Whom the cast names, all of them, also where a command is about a part of it.
+    /// The keys of all names in the cast, even where a command processes a part of it.
     pub cast: std::collections::HashSet<crate::cast::NameKey>,
-    /// What the run is asked to do beyond the ordinary.
+    /// The options of the run that affect standings.
     pub policy: Policy,
-    /// Whether images that will be enrolled are prepared too.
+    /// Whether to also prepare images that will be enrolled.
     pub prepare: bool,
-    /// Whether small copies for a report are made too.
+    /// Whether to also make thumbnails for a report.
     pub thumbnails: bool,
     /// The threads that decode, judge and encode.
     pub pool: rayon::ThreadPool,
-    /// How many images are under way at once.
+    /// The number of images processed concurrently.
     pub jobs: usize,
-    /// What was seen so far.
+    /// The inspections so far.
     pub cache: InspectionCache,
 }
 
-/// What was seen of images so far: one that stands under many names is looked at once.
+/// The inspections so far: an image used under many names is inspected once.
 #[derive(Debug, Default)]
 pub struct InspectionCache {
     inspections: OnceMap<Inspection>,
     thumbnails: OnceMap<Option<Thumbnail>>,
-    /// SHA-256 of an image → the place of its first character in the cast, as far as known.
+    /// SHA-256 of an image → the position of its first character in the cast, as far as known.
     first: Mutex<HashMap<String, usize>>,
 }
 
 impl InspectionCache {
-    /// Whether a character at an earlier place has the same image.
+    /// Whether a character at an earlier position has the same image.
     fn is_twin(&self, sha256: &str, place: usize) -> bool {
         let mut all = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let first = all.entry(sha256.to_owned()).or_insert(place);
@@ -65,8 +65,8 @@ impl InspectionCache {
 }
 
 impl InspectStage {
-    /// Looks at all characters in parallel; they come out in the order of the cast, and no more than
-    /// a few per core are held in memory.
+    /// Inspects all characters in parallel. The stream keeps the order of the cast, and holds no more than a few
+    /// characters per core in memory.
     pub fn all(
         self: Arc<Self>,
         characters: Vec<Character>,
@@ -80,10 +80,9 @@ impl InspectStage {
             .buffered(ahead)
     }
 
-    /// Looks at the images of those who were paid for, or perhaps were, but of whose image this ledger tells
-    /// nothing: after `castline adopt`, or when another eye looked. A newcomer who has the same image is known by
-    /// that only.
-    /// Nobody is looked at when there is no newcomer.
+    /// Inspects the images of characters that were paid for, or perhaps were, but whose inspection is not in the
+    /// ledger: after `castline ledger import`, or with another version of the inspection. Only this detects a new
+    /// character with the same image. Without new characters, nothing is inspected.
     pub(super) async fn unseen(
         self: &Arc<Self>,
         characters: &[Character],
@@ -111,7 +110,7 @@ impl InspectStage {
             return Ok(Vec::new());
         }
         tracing::info!(
-            "looking at {} kept images that this ledger has not seen",
+            "inspecting {} images of earlier characters that are not in this ledger",
             unseen.len()
         );
         let looked = stream::iter(unseen)
@@ -123,8 +122,8 @@ impl InspectStage {
         Ok(looked.filter_map(std::future::ready).collect().await)
     }
 
-    /// What is seen in the image that somebody was paid for with; `None` when it is another one now, or can't
-    /// be read. `paid` is its SHA-256, if known; else it is taken for the same.
+    /// Inspects the image that a character was paid for with; `None` when the image has changed, or can't be read.
+    /// `paid` is its SHA-256 in hex; if unknown, the image is assumed unchanged.
     async fn kept(self: Arc<Self>, character: Character, paid: Option<String>) -> Option<PaidNotInspected> {
         let fetched = match &character.source {
             Source::File { .. } => None,
@@ -149,7 +148,7 @@ impl InspectStage {
         seen.await.ok().flatten()
     }
 
-    /// Looks at one character, at that place of the cast.
+    /// Inspects one character, at position `place` of the cast.
     async fn one(self: Arc<Self>, character: Character, place: usize) -> Result<Inspected, LedgerError> {
         let fetched = match &character.source {
             Source::File { .. } => None,
@@ -160,29 +159,31 @@ impl InspectStage {
         looked.unwrap_or_else(|problem| Ok(Inspected::unreadable(whose, problem)))
     }
 
-    /// Does `work` on the threads that look at images. An image over which castline breaks must not take along
-    /// the paid calls that are under way, nor meet every later run.
+    /// Runs `work` on the inspection threads. An image that makes castline panic must neither abort the paid calls in
+    /// progress nor end every later run.
     ///
     /// # Errors
-    /// It panicked.
+    /// `work` panicked.
     async fn on_pool<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, String> {
         let (reply, done) = tokio::sync::oneshot::channel();
         self.pool.spawn(move || {
-            // What a panic leaves half done is dropped with it. The receiver goes away when the run is aborted.
+            // A panic drops all partial state. The receiver is gone when the run is aborted.
             let _ = reply.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
         });
         match done.await {
             Ok(Ok(done)) => Ok(done),
-            _ => Err("castline broke over this picture; this is a bug. Save the picture anew, in another format, or \
+            _ => Err(
+                "internal error on this image; please report it. Save the image in another format, or \
                       leave it out"
-                .to_owned()),
+                    .to_owned(),
+            ),
         }
     }
 
-    /// Reads, hashes, judges and prepares; runs on the pool.
+    /// Reads, hashes, inspects and prepares an image; runs on the pool.
     fn now(
         &self,
         character: Character,
@@ -192,7 +193,7 @@ impl InspectStage {
         let bytes = match (fetched, &character.source) {
             (Some(fetched), _) => fetched,
             (None, Source::File { path, .. }) => read(path),
-            (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
+            (None, Source::Url { .. }) => unreachable!("a URL is already fetched"),
         };
         match bytes {
             Ok(bytes) => {
@@ -232,7 +233,7 @@ impl InspectStage {
             None => Ok(None),
         };
         if let Some(standing) = stands(None, Approval::None) {
-            // An image that is kept is among those that were paid for, which are all known.
+            // The image of an enrolled character was paid for, and those are all known.
             let seen = match standing {
                 Standing::Enrolled => None,
                 _ => cached(&sha256)?,
@@ -245,7 +246,7 @@ impl InspectStage {
         }
         let approval = self.approval(&character, &sha256)?;
         let judged = |inspection: &Inspection| {
-            stands(Some(inspection.verdict), approval).expect("its verdict is known")
+            stands(Some(inspection.verdict), approval).expect("a known verdict gives a standing")
         };
         let (evidence, standing) = match cached(&sha256)? {
             Some(inspection) => {
@@ -254,7 +255,7 @@ impl InspectStage {
                     .as_ref()
                     .filter(|r| known && r.state == State::Published)
                     .and_then(|r| r.object_key.clone());
-                // A run that must upload inspects again, for the bytes.
+                // A run that must upload inspects again, to get the prepared bytes.
                 match standing.is_paid_next() && self.prepare && published.is_none() {
                     true => self.inspect(bytes, &sha256, twin, approval, &judged),
                     false => (
@@ -297,7 +298,7 @@ impl InspectStage {
             inspection
         });
         let standing = judged(&inspection);
-        // A twin goes to review, unless somebody approved it: it is not prepared for nothing.
+        // A duplicate goes to review unless it was approved, so preparing it would be wasted.
         let wanted = self.prepare && standing.is_paid_next() && (approval == Approval::Approved || !twin);
         match wanted {
             true if prepared.is_none() => prepared = self.inspector.prepare(bytes, &inspection),
@@ -307,11 +308,11 @@ impl InspectStage {
         (Evidence::Fresh { inspection, prepared }, standing)
     }
 
-    /// Prepares an image again, whose earlier upload is gone. It must be the one that was looked at, with that
-    /// SHA-256: another one would go out unseen.
+    /// Prepares an image again after its earlier upload disappeared. Its SHA-256 must be `sha256`, that of the
+    /// inspected image: any other would be published uninspected.
     ///
     /// # Errors
-    /// A code, and why for people.
+    /// A code, and a message for the user.
     pub async fn prepare_for_reupload(
         self: &Arc<Self>,
         character: &Character,
@@ -330,14 +331,14 @@ impl InspectStage {
             let bytes = match (fetched, &source) {
                 (Some(fetched), _) => fetched,
                 (None, Source::File { path, .. }) => read(path).map_err(unreadable)?,
-                (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
+                (None, Source::Url { .. }) => unreachable!("a URL is already fetched"),
             };
             if hex::encode(Sha256::digest(&bytes)) != sha256 {
-                let message = "the image has changed since it was looked at; nothing was uploaded. Run again to look at it";
+                let message = "the image has changed since it was inspected; nothing was uploaded. Run again to inspect it";
                 return Err(("changed", message.to_owned()));
             }
             let prepared = look.inspector.inspect_and_prepare(&bytes).1;
-            prepared.ok_or_else(|| unreadable("the image can't be read any more".to_owned()))
+            prepared.ok_or_else(|| unreadable("the image can no longer be read".to_owned()))
         });
         prepared.await.map_err(unreadable)?
     }
@@ -353,16 +354,16 @@ impl InspectStage {
     }
 }
 
-/// A source file, unless it is too large.
+/// Reads a source file, unless it is too large.
 ///
 /// # Errors
-/// Why it can't be read, for people.
+/// A message for the user why it can't be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     let message = |e: std::io::Error| format!("{}: {e}", path.display());
     let length = std::fs::metadata(path).map_err(message)?.len();
     if length > MAX_SOURCE_BYTES {
         return Err(format!(
-            "the file has {length} bytes; at most {MAX_SOURCE_BYTES} are read"
+            "the file has {length} bytes; the maximum is {MAX_SOURCE_BYTES}"
         ));
     }
     std::fs::read(path).map_err(message)

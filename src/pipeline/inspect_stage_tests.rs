@@ -5,7 +5,7 @@ use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{InspectSettings, Verdict};
 use crate::ledger::LedgerError;
 
-/// A ledger that breaks over one name, as a decoder might over an image, and knows nobody else.
+/// A ledger that panics on one name, as a decoder might on an image, and has no other characters.
 struct Broken;
 
 impl Reader for Broken {
@@ -83,7 +83,7 @@ async fn a_picture_over_which_castline_breaks_ends_no_run() {
     let (verdict, text) = &verdicts[1];
     assert_eq!(*verdict, Verdict::Unsuitable);
     assert!(
-        text.as_ref().unwrap().contains("castline broke over this image"),
+        text.as_ref().unwrap().contains("internal error on this image"),
         "{text:?}"
     );
 }
@@ -96,14 +96,14 @@ async fn only_the_picture_that_was_looked_at_is_prepared_again() {
     let sha256 = hex::encode(Sha256::digest(std::fs::read(&path).unwrap()));
     let (look, ada) = (look(), character("Ada", path.clone()));
     assert!(look.prepare_for_reupload(&ada, &sha256).await.is_ok());
-    // Another one, as good as the first: nobody has looked at it.
+    // Another suitable image, which was not inspected.
     let mut picture = image::open(&path).unwrap().to_rgb8();
     picture.put_pixel(0, 0, image::Rgb([1, 2, 3]));
     picture.save(&path).unwrap();
     let (code, message) = look.prepare_for_reupload(&ada, &sha256).await.unwrap_err();
     assert_eq!(code, "changed");
     assert!(
-        message.contains("has changed since it was looked at"),
+        message.contains("has changed since it was inspected"),
         "{message}"
     );
     std::fs::remove_file(&path).unwrap();
@@ -122,7 +122,7 @@ async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_m
     let look = Arc::new(look);
     let cast = ["Ada", "Bo", "Cay"].map(|name| character(name, queen()));
     let sha256 = hex::encode(Sha256::digest(std::fs::read(queen()).unwrap()));
-    // What was seen before is believed: this image is not looked at again.
+    // A cached inspection is reused: this image is not inspected again.
     let mark = |inspection: &mut Inspection| inspection.width = 4321;
     look.cache.inspections.get(&sha256, || {
         let mut seen = look.inspector.inspect(&std::fs::read(queen()).unwrap());

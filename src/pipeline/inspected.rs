@@ -4,54 +4,54 @@ use crate::cast::Character;
 use crate::inspect::{ImageSignature, Inspection, Prepared, ReasonCode, Thumbnail};
 use crate::plan::Standing;
 
-/// A character whose image was inspected, and where it stands.
+/// A character whose image was inspected, or needs no inspection, and its standing.
 #[derive(Debug)]
 pub struct Inspected {
     /// The character.
     pub character: Character,
     /// SHA-256 of its image, in hex; empty when it could not be read.
     pub sha256: String,
-    /// Where it stands.
+    /// Its standing.
     pub standing: Standing,
-    /// What is known of the image, and from where.
+    /// What is known of the image, and its source.
     pub evidence: Evidence,
-    /// What tells the image from others; of one that was not inspected now, as the ledger has it.
+    /// The signature that identifies the image; from the ledger if it was not inspected now.
     pub signature: Option<ImageSignature>,
-    /// Whether the ledger has seen the character exactly so before.
+    /// Whether the ledger already has the character in exactly this state.
     pub known: bool,
-    /// Whether it has an asset id already: enrolling it pays for a second one.
+    /// Whether it already has an asset id: enrolling it pays for a second one.
     pub is_reenrollment: bool,
-    /// Whether a person approved the image although it needs review.
+    /// Whether an image that needs review was approved.
     pub approved: bool,
-    /// A small copy for a report; only when asked for.
+    /// A thumbnail for a report; only when requested.
     pub thumbnail: Option<Thumbnail>,
 }
 
-/// What is known of an image, and from where.
+/// What is known of an image, and its source.
 #[derive(Debug)]
 pub enum Evidence {
-    /// It was not inspected: what the ledger knows of the character suffices.
+    /// The image was not inspected: what the ledger knows of the character suffices.
     Kept,
-    /// An earlier run inspected it, and perhaps published it as an object of this key.
+    /// An earlier run inspected the image, and perhaps published it.
     Cached {
-        /// What was found then.
+        /// The result of that inspection.
         inspection: Inspection,
         /// The key of the published object.
         published: Option<String>,
     },
-    /// It was inspected now.
+    /// The image was inspected now.
     Fresh {
-        /// What was found.
+        /// The result of the inspection.
         inspection: Inspection,
-        /// The image as it is published; only when asked for, and only of what will be enrolled.
+        /// The image as it is published; only when requested, and only if it will be enrolled.
         prepared: Option<Prepared>,
     },
-    /// It can't be read, and this is why.
+    /// The image can't be read, for the reason given.
     Unreadable(Inspection),
 }
 
 impl Evidence {
-    /// What was found in the image, now or earlier.
+    /// The inspection of the image, from now or earlier.
     pub fn inspection(&self) -> Option<&Inspection> {
         match self {
             Self::Kept => None,
@@ -61,7 +61,7 @@ impl Evidence {
         }
     }
 
-    /// The same, to add to.
+    /// As [`Evidence::inspection`], mutable.
     pub(super) fn inspection_mut(&mut self) -> Option<&mut Inspection> {
         match self {
             Self::Kept => None,
@@ -71,7 +71,7 @@ impl Evidence {
         }
     }
 
-    /// The image as it is published, where it was prepared now.
+    /// The image as it is published, if it was prepared now.
     pub fn prepared(&self) -> Option<&Prepared> {
         match self {
             Self::Fresh { prepared, .. } => prepared.as_ref(),
@@ -79,7 +79,7 @@ impl Evidence {
         }
     }
 
-    /// Forgets the prepared image: it is not enrolled after all.
+    /// Drops the prepared image of a character that is not enrolled after all.
     pub(super) fn drop_prepared(&mut self) {
         if let Self::Fresh { prepared, .. } = self {
             *prepared = None;
@@ -88,7 +88,7 @@ impl Evidence {
 }
 
 impl Inspected {
-    /// One that needs no inspection: the ledger knows enough.
+    /// A character that needs no inspection: the ledger knows enough.
     pub(super) fn kept(character: Character, sha256: String, standing: Standing) -> Self {
         Self {
             character,
@@ -103,7 +103,7 @@ impl Inspected {
         }
     }
 
-    /// One whose image can't be read.
+    /// A character whose image can't be read.
     pub(super) fn unreadable(character: Character, problem: String) -> Self {
         Self {
             evidence: Evidence::Unreadable(Inspection::unreadable(ReasonCode::Unreadable, problem)),
@@ -112,7 +112,7 @@ impl Inspected {
     }
 }
 
-/// Somebody who was paid for, or perhaps was, and whose image was inspected only now.
+/// A character that was paid for, or perhaps was, and whose image was inspected only now.
 #[derive(Debug)]
 pub(super) struct PaidNotInspected {
     pub(super) name: String,

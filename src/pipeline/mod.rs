@@ -1,6 +1,6 @@
-//! Wires the stations of a run: inspect → publish → enroll, with bounded channels, all under way at once.
+//! Connects the stages of a run: inspect → publish → enroll, running concurrently, with bounded channels.
 //!
-//! A run takes about as long as its slowest station. Memory is bounded by what is in flight.
+//! A run takes about as long as its slowest stage. Memory is bounded by what is in flight.
 
 mod checkpoint;
 mod duplicates;
@@ -47,35 +47,35 @@ pub use wallet_payment::{has_expired, is_resendable};
 
 use recorder::{ledger_broke, record};
 
-/// So many characters are written into the ledger at once: they share commits.
+/// The number of characters written to the ledger concurrently: they share commits.
 const RECORDS_AT_ONCE: usize = 64;
 
-/// All stations of one run.
+/// All stages of one run.
 pub struct Pipeline {
-    /// The first station.
+    /// The first stage.
     pub inspect: Arc<InspectStage>,
-    /// The second.
+    /// The second stage.
     pub publish: Arc<Publish>,
-    /// The third.
+    /// The third stage.
     pub enroll: Arc<Enroll>,
-    /// What is durable.
+    /// The ledger.
     pub ledger: Ledger,
-    /// Where events go.
+    /// The receivers of events.
     pub reporters: Arc<Reporters>,
     /// The request to stop.
     pub shutdown: Shutdown,
     /// Price of one enrollment, as far as known beforehand.
     pub price: Usd,
-    /// Writes the manifest on the way.
+    /// Writes the manifest during the run.
     pub checkpoint: Arc<dyn Checkpoint>,
-    /// How often.
+    /// The interval between checkpoints.
     pub checkpoint_interval: Duration,
-    /// What a person agreed to; without it, whatever the cast and the ledger say.
+    /// The plan that the user agreed to; `None` to enroll whatever the cast and the ledger require.
     pub agreed: Option<Agreed>,
 }
 
 impl Pipeline {
-    /// Takes a cast the whole way, and returns when nothing is under way any more.
+    /// Inspects, publishes and enrolls a cast; returns when nothing is in progress any more.
     pub async fn run(self, cast: Cast) {
         if self.agreed.is_some() {
             self.enroll.price.set_agreed();
@@ -93,14 +93,14 @@ impl Pipeline {
         self.feed(cast, &resumed, to_publish).await;
         for station in [publish, enroll] {
             if station.await.is_err() {
-                let message = "internal error: a station of the run panicked; please report it";
+                let message = "internal error: a stage of the run panicked; please report it";
                 self.shutdown.request(ExitCode::Internal, "internal", message);
             }
         }
         checkpoints.abort();
     }
 
-    /// Inspects the cast, records what was found, and hands on what is to be enrolled.
+    /// Inspects the cast, records the results, and passes on what is to be enrolled.
     async fn feed(&self, cast: Cast, resumed: &HashSet<NameKey>, to_publish: mpsc::Sender<Inspected>) {
         let duplicates = tokio::select! {
             biased;
@@ -152,7 +152,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether the run may go on with that character: it stands where it stood when somebody agreed to the plan.
+    /// Whether the run may continue with that character: its standing is that of the plan that was agreed to.
     fn is_agreed(&self, inspected: &Inspected, resumed: &HashSet<NameKey>) -> bool {
         let Inspected {
             character,
@@ -160,13 +160,13 @@ impl Pipeline {
             sha256,
             ..
         } = inspected;
-        // What an interrupted run had paid for before the plan was agreed to is not paid for here.
+        // A call paid for by an interrupted run, before the plan was agreed to, is not paid for here.
         let paid_before = resumed.contains(&character.name.key());
         let covered = |agreed: &Agreed| agreed.covers(&character.name, *standing, sha256);
         paid_before || self.agreed.as_ref().is_none_or(covered)
     }
 
-    /// The images that were paid for before, or perhaps were. What must be inspected for that is kept in the ledger.
+    /// The images that were paid for before, or perhaps were. Inspections that this requires are stored in the ledger.
     ///
     /// # Errors
     /// The ledger can't be read or written.
@@ -181,10 +181,10 @@ impl Pipeline {
         Ok(duplicates)
     }
 
-    /// Writes what was found into the ledger, unless it is there.
+    /// Writes the inspection to the ledger, unless it is already there.
     ///
     /// # Errors
-    /// The ledger can't be written, or inspecting failed with it.
+    /// The ledger can't be written, or `inspected` is its error.
     pub async fn record(&self, inspected: Result<Inspected, LedgerError>) -> Result<Inspected, LedgerError> {
         let inspected = inspected?;
         record(&self.ledger, self.inspect.inspector.fingerprint(), &inspected).await?;

@@ -1,9 +1,9 @@
-//! What is made of an image once, however many names it stands under.
+//! Computes a value once per image, however many names use it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Keeps what was made of images, by their SHA-256 in hex. Whoever asks while it is being made waits for it.
+/// Caches the values computed from images, by SHA-256 in hex. Concurrent callers wait for the first.
 #[derive(Debug)]
 pub struct OnceMap<T>(Mutex<HashMap<String, Arc<OnceLock<T>>>>);
 
@@ -14,11 +14,11 @@ impl<T> Default for OnceMap<T> {
 }
 
 impl<T: Clone> OnceMap<T> {
-    /// What was made of that image, or is now.
+    /// The value of that image, computed by `make` if not cached.
     pub fn get(&self, sha256: &str, make: impl FnOnce() -> T) -> T {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = Arc::clone(all.entry(sha256.to_owned()).or_default());
-        // The others need not wait for this one.
+        // Other images need not wait for this one.
         drop(all);
         one.get_or_init(make).clone()
     }

@@ -1,7 +1,7 @@
-//! The paid call: authorize, send, interpret; intent before it leaves, outcome before it is shown.
+//! The paid call: authorize, send, interpret. The intent is durable before it is sent, the outcome before it is shown.
 //!
-//! One loop for both payment methods. By key, a call is authorized by its intent alone; from a wallet, by a signed
-//! payment that is durable with the intent (see [`wallet_payment`](super::wallet_payment)).
+//! One loop for both payment methods. With a key, the intent alone authorizes a call; with a wallet, a signed payment
+//! that is durable with the intent (see [`wallet_payment`](super::wallet_payment)).
 
 use super::enrollment::{Authorized, Enroll, Next, PaidCall, PaymentMethod, Signed};
 use super::recorder::{failed, ledger_broke};
@@ -12,7 +12,7 @@ use crate::exit::ExitCode;
 use crate::ledger::{Budget, INTERRUPTED, Transition};
 
 impl Enroll {
-    /// Calls until the outcome is known, unknown, or the tries are used up. `open` is a payment that an interrupted
+    /// Calls until the outcome is known, in doubt, or the retries are used up. `open` is a payment that an interrupted
     /// run had signed for this call.
     pub(super) async fn pay(&self, mut call: PaidCall, mut open: Option<Box<Signed>>) {
         let mut failures = 0;
@@ -37,8 +37,8 @@ impl Enroll {
                     next
                 }
                 Ok(authorized) => {
-                    // From here to the written outcome nothing may drop this future: the run awaits it even when it
-                    // stops.
+                    // Until the outcome is written, nothing may drop this future: the run awaits it even when
+                    // stopping.
                     let outcome = self.send(&call, &authorized).await;
                     drop(turn);
                     match authorized {
@@ -57,7 +57,7 @@ impl Enroll {
             else {
                 return;
             };
-            // A new session is needed first: that is up to whoever leads the actor through it.
+            // A new session is needed first, which is up to the caller.
             if resend.is_none() && call.group_id.is_some() && is_about_session(&code) {
                 return;
             }
@@ -75,8 +75,8 @@ impl Enroll {
         }
     }
 
-    /// Where calls under way at once could together cost more than allowed, the first one goes alone until a reply has
-    /// told the price. A wallet knows it beforehand.
+    /// Where concurrent calls could together cost more than allowed, the first one goes alone until a reply has
+    /// reported the price. With a wallet, the price is known beforehand.
     async fn first_call_guard(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         match self.payment_method {
             PaymentMethod::Key => {
@@ -87,7 +87,7 @@ impl Enroll {
         }
     }
 
-    /// Makes the intent durable, with the payment that authorizes the call where a wallet pays.
+    /// Makes the intent durable, with the signed payment if a wallet pays.
     async fn authorize(&self, call: &PaidCall, open: Option<Box<Signed>>) -> Result<Authorized, Next> {
         match &self.payment_method {
             PaymentMethod::Key => {
@@ -118,7 +118,7 @@ impl Enroll {
         }
     }
 
-    /// An address that could not be signed, before anything was paid.
+    /// Records that the address could not be signed, before anything was paid.
     async fn not_signed(&self, name: &Name, code: &str, message: String) {
         let fail = Transition::Fail {
             code: code.to_owned(),
@@ -130,10 +130,10 @@ impl Enroll {
         }
     }
 
-    /// Signs the address anew, where addresses are signed.
+    /// Renews the signature of the address, where addresses are signed.
     ///
     /// # Errors
-    /// Code and message of why it can't be; where that concerns all, the run stops.
+    /// Code and message of the failure; if it affects all calls, the run stops.
     async fn sign_address(&self, call: &mut PaidCall) -> Result<(), (&'static str, String)> {
         let Some(signer) = &self.signer else {
             return Ok(());

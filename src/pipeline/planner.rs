@@ -1,4 +1,4 @@
-//! Plans a run: inspects the whole cast as a run would, and sums up what it would do. Writes nothing anywhere.
+//! Plans a run: inspects the whole cast as a run would, and totals what it would do. Writes nothing.
 
 use std::sync::Arc;
 
@@ -10,34 +10,34 @@ use crate::event::Reporters;
 use crate::ledger::LedgerError;
 use crate::plan::{PlanFile, Planned, Totals};
 
-/// What plans a run.
+/// Plans a run.
 pub struct Planner {
-    /// Inspects the cast; with [`InspectStage::prepare`], to know what will be stored.
+    /// Inspects the cast; with [`InspectStage::prepare`], to know the upload sizes.
     pub inspect: Arc<InspectStage>,
-    /// Where events go.
+    /// The receivers of events.
     pub reporters: Arc<Reporters>,
-    /// The totals, of no character yet.
+    /// The totals, initially without characters.
     pub totals: Totals,
-    /// The plan, of no character yet.
+    /// The plan, initially without characters.
     pub plan: PlanFile,
     /// Whether a run fetches each published address once.
     pub probe: bool,
 }
 
-/// What a run would do: in sum for people, and one by one to hold it to.
+/// What a run would do: totals to show, and a plan that the run must follow.
 #[derive(Debug)]
 pub struct Survey {
-    /// In sum.
+    /// The totals.
     pub totals: Totals,
-    /// One by one.
+    /// The plan for each character.
     pub plan: PlanFile,
 }
 
 impl Planner {
-    /// Inspects the whole cast, reports what a run would do with each character, and hands it to `each`.
+    /// Inspects the whole cast, reports what a run would do with each character, and passes each to `each`.
     ///
     /// # Errors
-    /// The ledger can't be read, or `each` failed with it.
+    /// The ledger can't be read, or `each` failed.
     pub async fn survey(
         self,
         characters: &[Character],

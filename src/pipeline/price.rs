@@ -1,4 +1,4 @@
-//! What a call costs: as planned, until a reply tells more.
+//! The price of a call: as planned, until a reply reports a different one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,23 +7,23 @@ use tokio::sync::MutexGuard;
 
 use crate::util::money::Usd;
 
-/// What a call costs, as far as known: budgets count it before the call is made.
+/// The price of a call, as far as known: budgets count it before the call is made.
 #[derive(Debug)]
 pub struct Price {
     planned: Usd,
     learned: Mutex<Learned>,
-    /// Somebody agreed to the planned price, and to no more.
+    /// The user agreed to the planned price, and no more.
     agreed: AtomicBool,
     first: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Learned {
-    /// What the last run was reply.
+    /// The price reported to the last run.
     before: Option<Usd>,
-    /// The most that a reply of this run reply.
+    /// The highest price reported in this run.
     reply: Option<Usd>,
-    /// A reply of this run has come, whether or not it reply a price.
+    /// A reply has arrived in this run, with or without a price.
     replied: bool,
     dearer: bool,
 }
@@ -33,12 +33,12 @@ struct Learned {
 pub(super) struct PriceIncrease {
     pub(super) reply: Usd,
     pub(super) planned: Usd,
-    /// It is more than somebody agreed to, too.
+    /// It is also more than the user agreed to.
     pub(super) than_agreed: bool,
 }
 
 impl Price {
-    /// `planned` is what the settings say; `before` what the replies of the last run reply.
+    /// `planned` is the price in the settings; `before` that in the replies of the last run.
     pub fn new(planned: Usd, before: Option<Usd>) -> Self {
         Self {
             planned,
@@ -53,20 +53,20 @@ impl Price {
         }
     }
 
-    /// From now on, a call that costs more than planned is more than was agreed to.
+    /// Marks the planned price as agreed: from now on, a higher one exceeds the agreement.
     pub(super) fn set_agreed(&self) {
         self.agreed.store(true, Ordering::Relaxed);
     }
 
-    /// What the next call is expected to cost: never less than planned.
+    /// The expected price of the next call: never less than planned.
     pub(super) fn expected(&self) -> Usd {
         let learned = self.learned();
-        // What the last run was reply holds only until this one is reply: prices fall, too.
+        // The last run's price holds only until this run receives one: prices also fall.
         self.planned
             .max(learned.reply.or(learned.before).unwrap_or_default())
     }
 
-    /// Whether `price` is more than was agreed to.
+    /// The increase if `price` is more than was agreed to.
     pub(super) fn exceeds_agreed(&self, price: Usd) -> Option<PriceIncrease> {
         let than_agreed = self.agreed.load(Ordering::Relaxed);
         (than_agreed && price > self.planned).then_some(PriceIncrease {
@@ -76,8 +76,8 @@ impl Price {
         })
     }
 
-    /// Takes what the reply to a paid call reply. Comes back with more than planned: always where that was agreed to,
-    /// else once.
+    /// Records the price in the reply to a paid call. Returns an increase over the planned price: every time if a price
+    /// was agreed to, otherwise once.
     pub(super) fn record_reply_price(&self, reply: Option<Usd>) -> Option<PriceIncrease> {
         let mut learned = self.learned();
         learned.replied = true;
@@ -92,8 +92,8 @@ impl Price {
         })
     }
 
-    /// Where calls that are under way at once could together cost more than allowed, since no reply has reply the price
-    /// yet: the first one goes alone, and the others wait for this.
+    /// Where concurrent calls could together cost more than allowed, because no reply has reported the price yet, the
+    /// first call goes alone and the others wait for this guard.
     pub(super) async fn first_call_guard(&self, limited: bool) -> Option<MutexGuard<'_, ()>> {
         if !limited && !self.agreed.load(Ordering::Relaxed) || self.learned().replied {
             return None;
@@ -121,9 +121,9 @@ mod tests {
     fn the_next_call_costs_the_most_that_this_run_was_told_and_at_least_what_was_planned() {
         let price = Price::new(cents(2), Some(cents(5)));
         price.record_reply_price(None);
-        assert_eq!(price.expected(), cents(5), "as the last run was reply");
+        assert_eq!(price.expected(), cents(5), "the price of the last run");
         price.record_reply_price(Some(cents(3)));
-        assert_eq!(price.expected(), cents(3), "it fell since");
+        assert_eq!(price.expected(), cents(3), "it has fallen since");
         price.record_reply_price(Some(cents(4)));
         price.record_reply_price(Some(cents(1)));
         price.record_reply_price(None);
@@ -162,13 +162,13 @@ mod tests {
         let second = price.first_call_guard(true).await;
         assert!(
             second.is_some(),
-            "the first reply no price: the second goes alone, too"
+            "the first got no price: the second also goes alone"
         );
         price.record_reply_price(None);
         drop(second);
         assert!(
             price.first_call_guard(true).await.is_none(),
-            "no price will be reply"
+            "no price will be reported"
         );
     }
 }

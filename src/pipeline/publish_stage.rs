@@ -1,4 +1,4 @@
-//! The second station: gives each image its public address, several at once.
+//! The second stage: publishes images concurrently, each at a public address.
 
 use std::sync::Arc;
 
@@ -16,25 +16,25 @@ use crate::ledger::{Ledger, Transition};
 use crate::net::public_url::PublicUrl;
 use crate::publish::{Fetcher, Publisher, object_key};
 
-/// The second station.
+/// The second stage: publishes images.
 pub struct Publish {
-    /// Talks to S3.
+    /// The S3 client.
     pub publisher: Publisher,
-    /// Looks at published addresses as a stranger would.
+    /// Reads published addresses as an anonymous client.
     pub fetcher: Fetcher,
-    /// What is durable.
+    /// The ledger.
     pub ledger: Ledger,
-    /// Where events go.
+    /// The receivers of events.
     pub reporters: Arc<Reporters>,
-    /// The switch.
+    /// The request to stop.
     pub shutdown: Shutdown,
-    /// Prepares an image again whose earlier upload is gone.
+    /// Prepares an image again after its earlier upload disappeared.
     pub inspect: Arc<InspectStage>,
-    /// What object keys begin with.
+    /// The prefix of object keys.
     pub prefix: String,
-    /// Uploads under way at once.
+    /// The maximum number of concurrent uploads.
     pub concurrency: usize,
-    /// Whether each address is fetched once before it is paid for.
+    /// Whether to fetch each address once before it is paid for.
     pub probe: bool,
 }
 
@@ -42,12 +42,12 @@ pub struct Publish {
 struct Trouble {
     code: &'static str,
     message: String,
-    /// The whole run is concerned, not this image alone.
+    /// It affects the whole run, not only this image.
     fatal: bool,
 }
 
 impl Publish {
-    /// Publishes what comes in, hands on what is published, and ends with its input.
+    /// Publishes the characters from `input`, and passes them on to `output`; returns at the end of the input.
     pub async fn run(self: Arc<Self>, input: mpsc::Receiver<Inspected>, output: mpsc::Sender<Published>) {
         let input = futures_util::stream::unfold(input, |mut input| async {
             input.recv().await.map(|inspected| (inspected, input))
@@ -61,7 +61,7 @@ impl Publish {
                         return;
                     }
                     if let Some(published) = station.one(inspected).await {
-                        // The next station only goes away when the run stops.
+                        // The next stage is gone only when the run stops.
                         let _ = output.send(published).await;
                     }
                 }
@@ -69,7 +69,7 @@ impl Publish {
             .await;
     }
 
-    /// Publishes one image; a failure is told.
+    /// Publishes one image; a failure is reported.
     pub async fn one(&self, inspected: Inspected) -> Option<Published> {
         let Inspected {
             character,
@@ -91,8 +91,8 @@ impl Publish {
         }
     }
 
-    /// Publishes an image whose earlier object has that key, if it has one; where that is gone, the image is prepared
-    /// and uploaded again.
+    /// Publishes an image whose earlier object has `key`, if any; if that object is gone, prepares and uploads the
+    /// image again.
     pub async fn republish(
         &self,
         character: Character,
@@ -110,7 +110,7 @@ impl Publish {
         self.end(character, ready).await
     }
 
-    /// Writes what came of it, and reports that.
+    /// Writes the result to the ledger, and reports it.
     async fn end(
         &self,
         character: Character,
@@ -139,7 +139,7 @@ impl Publish {
                 })
             }
             Err(trouble) => {
-                // By which `castline retry` knows it.
+                // Lets `castline retry` find it.
                 let fail = Transition::Fail {
                     code: trouble.code.to_owned(),
                     message: trouble.message.clone(),
@@ -163,7 +163,7 @@ impl Publish {
         }
     }
 
-    /// Where an earlier upload is still seen.
+    /// The address of an earlier upload, if it is still readable.
     async fn there(&self, key: &str) -> Option<PublicUrl> {
         let url = self.publisher.address(key).await.ok()?;
         self.fetcher.probe(&url).await.is_ok().then_some(url)

@@ -1,4 +1,4 @@
-//! Writes what happens to a character into the ledger, and reports it.
+//! Records and reports what happens to a character.
 
 use super::Shutdown;
 use super::inspected::{Evidence, Inspected};
@@ -9,7 +9,7 @@ use crate::ledger::{Approval, Ledger, LedgerError, Transition};
 use crate::plan::Standing;
 use crate::util::money::Usd;
 
-/// Writes what was found in an image into the ledger, unless it is there. `fingerprint` is the inspector's.
+/// Writes the inspection of an image to the ledger, unless it is already there. `fingerprint` is the inspector's.
 pub(super) async fn record(
     ledger: &Ledger,
     fingerprint: &str,
@@ -36,7 +36,7 @@ pub(super) async fn record(
         if goes_on || !known || is_fresh {
             transitions.push(Transition::judge(inspection, goes_on));
         }
-        // Whose twin it is depends on the cast, and is judged anew each time.
+        // Whether it is a duplicate depends on the cast, and is decided again each time.
         if is_fresh && !inspection.is_duplicate() {
             ledger.put_inspection(sha256, fingerprint, inspection).await?;
         }
@@ -47,7 +47,7 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// Reports what was found in an image and where its character stands. `price` is that of one enrollment.
+/// Reports the inspection of an image and the standing of its character. `price` is that of one enrollment.
 pub fn emit_inspected(reporters: &Reporters, inspected: &Inspected, price: Usd) {
     let name = inspected.character.name.as_str();
     let source = inspected.character.source.given();
@@ -64,7 +64,7 @@ pub fn emit_inspected(reporters: &Reporters, inspected: &Inspected, price: Usd) 
     });
 }
 
-/// A ledger that can't be written stops all spending at once.
+/// Stops the run, and with it all spending, because the ledger can't be written.
 pub(super) fn ledger_broke(shutdown: &Shutdown, error: &LedgerError) {
     shutdown.request(
         ExitCode::Internal,

@@ -1,4 +1,4 @@
-//! What is durable around a paid call: its intent before it leaves, its outcome before it is shown.
+//! Makes a paid call durable: its intent before it is sent, its outcome before it is shown.
 
 use std::sync::atomic::Ordering;
 
@@ -15,8 +15,7 @@ use crate::util::money::Usd;
 use crate::util::shell::quote;
 
 impl Enroll {
-    /// Writes the intent, with the signed payment if there is one; tells whether it is durable. When it is not,
-    /// the run stops.
+    /// Writes the intent, with the signed payment if any; returns whether it is durable. If not, the run stops.
     pub(super) async fn intend(
         &self,
         name: &Name,
@@ -44,8 +43,8 @@ impl Enroll {
         }
     }
 
-    /// Writes an outcome, and tells it. `price` is what the call costs as far as known, and `valid` whether what was
-    /// signed for it could still be charged.
+    /// Writes an outcome, and reports it. `price` is the price of the call as far as known, and `valid` whether its
+    /// signed payment could still be charged.
     pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd, valid: bool) -> Next {
         if !matches!(outcome, Outcome::InDoubt { .. }) {
             self.consecutive_in_doubt.store(0, Ordering::Relaxed);
@@ -123,7 +122,7 @@ impl Enroll {
                     code: code.clone(),
                     message: message.clone(),
                 };
-                // Written or not: the intent stands in the ledger, and is in doubt at the next start.
+                // Even if this write fails, the intent is in the ledger, and is in doubt at the next start.
                 if let Err(error) = self.ledger.write(character, [doubt]).await {
                     ledger_broke(&self.shutdown, &error);
                 }
@@ -137,7 +136,7 @@ impl Enroll {
                 let in_row = self.consecutive_in_doubt.fetch_add(1, Ordering::Relaxed) + 1;
                 if in_row >= self.max_consecutive_in_doubt {
                     let text = format!(
-                        "the outcomes of {in_row} paid calls in a row are unknown; look at the provider, then \
+                        "the outcomes of {in_row} consecutive paid calls are unknown; check them at the provider, then \
                          settle them with `castline resolve`"
                     );
                     self.shutdown.request(ExitCode::InDoubt, "too_many_doubts", text);
@@ -147,7 +146,7 @@ impl Enroll {
         }
     }
 
-    /// A call costs more than planned: told, and the end where somebody agreed to less.
+    /// Reports that a call costs more than planned; stops the run if the user agreed to less.
     pub(super) fn report_price_increase(&self, increase: PriceIncrease) {
         let PriceIncrease {
             reply,
@@ -156,24 +155,23 @@ impl Enroll {
         } = increase;
         if than_agreed {
             let message = format!(
-                "the API asks {reply} a call, and not {planned} as was agreed to; nothing more is paid. A new plan has \
-                 that price"
+                "the price rose from {planned} to {reply} a call; stopping. Make a new plan at that price"
             );
             self.shutdown.request(ExitCode::StalePlan, "price_rose", message);
         } else {
             tracing::warn!(
-                "the API asks {reply} a call, and not {planned} as api.price_usd says; budgets count what it asks"
+                "the API charges {reply} a call, not {planned} (api.price_usd); budgets count what it charges"
             );
         }
     }
 
-    /// An id that was paid for, and that the ledger does not take: the one thing that must not be lost is told, with
-    /// the command that brings it into the ledger. There, its intent stands, and is in doubt at the next start.
+    /// Reports an id that was paid for but could not be written to the ledger, with the command that adopts it: it must
+    /// not be lost. Its intent is in the ledger, and is in doubt at the next start.
     fn not_written(&self, name: String, asset_id: String, cost_usd: Usd, error: &LedgerError) {
         let adopted = quote(&format!("{}={asset_id}", printable(&name)));
         let message = format!(
-            "{asset_id} is the id of {}, and was paid for, but is not in the ledger ({error}); once that can be written, \
-             run `castline resolve{} --adopt {adopted}`",
+            "{asset_id} is the id of {}; it was paid for, but is not in the ledger ({error}). Once the ledger can be \
+             written, run `castline resolve{} --adopt {adopted}`",
             printable(&name),
             self.same_arguments,
         );
@@ -187,7 +185,7 @@ impl Enroll {
         ledger_broke(&self.shutdown, error);
     }
 
-    /// Writes an outcome that cost nothing; tells whether it is durable. What is not is in doubt at the next start.
+    /// Writes an outcome that cost nothing; returns whether it is durable. If not, it is in doubt at the next start.
     pub(super) async fn write(&self, character: &Name, outcome: Transition, price: Usd) -> bool {
         match self.ledger.write(character, [outcome]).await {
             Ok(_) => true,
@@ -195,7 +193,7 @@ impl Enroll {
                 self.reporters.emit(Event::InDoubt {
                     name: character.as_str().to_owned(),
                     code: "outcome_not_written".to_owned(),
-                    message: format!("nothing was charged, but that is not in the ledger ({error})"),
+                    message: format!("nothing was charged, but the ledger can't record that ({error})"),
                     cost_usd: price,
                     asset_id: None,
                 });
@@ -206,7 +204,7 @@ impl Enroll {
     }
 }
 
-/// A call that was turned away unpaid: released, unless what was signed for it could still be charged.
+/// The transition of a call that was rejected unpaid: released, unless its signed payment could still be charged.
 pub(super) fn unpaid(code: String, message: String, valid: bool) -> Transition {
     match valid {
         true => Transition::SetAside { code, message },

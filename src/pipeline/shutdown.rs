@@ -1,4 +1,4 @@
-//! Why and when a run stops before its end.
+//! Stops a run before its end, and keeps the reason.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,18 +6,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::ExitCode;
 
-/// Why a run stops before its end.
+/// The reason why a run stops before its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShutdownReason {
-    /// What the process exits with.
+    /// The exit code of the process.
     pub exit: ExitCode,
     /// A fixed code.
     pub code: &'static str,
-    /// What happened, and the mend.
+    /// What happened, and how to fix it.
     pub message: String,
 }
 
-/// A switch that all stations look at: once thrown, nothing new begins; what is under way ends.
+/// A stop request observed by all stages: once made, nothing new starts, and work in progress is finished.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     token: CancellationToken,
@@ -25,7 +25,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Throws the switch. The first reason stays; tells whether this was it.
+    /// Requests the stop. Only the first reason is kept; returns whether this was the first.
     pub fn request(&self, exit: ExitCode, code: &'static str, message: impl Into<String>) -> bool {
         let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         let first = reason.is_none();
@@ -40,17 +40,17 @@ impl Shutdown {
         first
     }
 
-    /// Whether it was thrown.
+    /// Whether the stop was requested.
     pub fn is_requested(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Waits until it is thrown.
+    /// Waits until the stop is requested.
     pub async fn requested(&self) {
         self.token.cancelled().await;
     }
 
-    /// Why, once thrown.
+    /// The reason, once the stop was requested.
     pub fn reason(&self) -> Option<ShutdownReason> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

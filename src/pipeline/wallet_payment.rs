@@ -1,4 +1,4 @@
-//! Paying from a wallet: quote, sign, make durable, send; and send the same payment again while it is valid.
+//! Payment from a wallet: quote, sign, make durable, send; and resend the same payment while it is valid.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use crate::event::{Event, Stage};
 use crate::ledger::{INTERRUPTED, Transition};
 use crate::util::money::Usd;
 
-/// What the ledger keeps of a call before it is sent: all that is needed to send it again as it was.
+/// The record of a call in the ledger before it is sent: all that is needed to resend it unchanged.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredPayment {
-    /// Without signature.
+    /// The image URL, without signature.
     pub(super) image_url: String,
     pub(super) group_id: Option<String>,
     pub(super) payment: SignedPayment,
 }
 
-/// Whether a call that was interrupted, as the ledger keeps it, can be sent again by now.
+/// Whether an interrupted call, as stored in the ledger, can be resent now.
 pub fn is_resendable(payment: &str) -> bool {
     serde_json::from_str(payment).is_ok_and(|kept: StoredPayment| kept.payment.is_alive(unix_now()))
 }
 
-/// Whether nobody can charge any more what was signed for a call, as the ledger keeps it.
+/// Whether the payment signed for a call, as stored in the ledger, can no longer be charged.
 pub fn has_expired(payment: &str) -> bool {
     serde_json::from_str(payment).is_ok_and(|kept: StoredPayment| kept.payment.has_expired(unix_now()))
 }
@@ -36,8 +36,8 @@ pub fn has_expired(payment: &str) -> bool {
 impl Enroll {
     /// The payment that authorizes a call, durable with its intent.
     ///
-    /// One payment serves all tries, those of later runs included: a fresh one is signed only when the last one has
-    /// expired and no answer has left open whether it was charged.
+    /// One payment serves all attempts, including those of later runs: a new one is signed only when the last one has
+    /// expired and no reply has left open whether it was charged.
     pub(super) async fn authorize_payment(
         &self,
         payer: &Payer,
@@ -67,7 +67,7 @@ impl Enroll {
         self.sign(payer, call).await
     }
 
-    /// What comes after a payment was sent: its outcome written, or the same payment once more.
+    /// The step after a payment was sent: its outcome is written, or the same payment is resent.
     pub(super) async fn interpret_payment(
         &self,
         call: &PaidCall,
@@ -77,7 +77,7 @@ impl Enroll {
         let price = signed.payment.price();
         match step(outcome, &signed.payment, signed.doubt.is_some(), unix_now()) {
             Step::Settled(outcome) => {
-                // A payment that is wrong in itself is never taken; any other may be, once the matter is fixed.
+                // An invalid payment is never accepted; any other may be, once the problem is fixed.
                 let wrong = matches!(
                     &outcome,
                     Outcome::Stop {
@@ -92,7 +92,7 @@ impl Enroll {
             Step::SignFresh => Next::Retry {
                 after: Some(Duration::ZERO),
                 code: "payment_expired".to_owned(),
-                message: "each payment expired before it was taken".to_owned(),
+                message: "each payment expired before it was accepted".to_owned(),
                 open: Some(Box::new(signed)),
             },
             Step::Resend {
@@ -121,7 +121,7 @@ impl Enroll {
         }
     }
 
-    /// Asks for the price, signs it if it may be, and makes that durable.
+    /// Requests the price, signs a payment if the policy allows it, and makes it durable.
     async fn sign(&self, payer: &Payer, call: &PaidCall) -> Result<Signed, Next> {
         let PaidCall {
             name,
@@ -158,14 +158,14 @@ impl Enroll {
                 },
             },
         };
-        // Nothing was paid, whatever was answered.
+        // Nothing was paid, whatever the reply.
         if !self.intend(name, request, Usd::ZERO, None).await {
             return Err(Next::Done);
         }
         Err(self.settle(name, answered, Usd::ZERO, false).await)
     }
 
-    /// Writes the intent with its payment, all that is needed to make the call again.
+    /// Writes the intent with its payment: all that is needed to repeat the call.
     async fn make_durable(&self, call: &PaidCall, payment: SignedPayment) -> Result<Signed, Next> {
         let PaidCall {
             name,
@@ -186,8 +186,7 @@ impl Enroll {
         Ok(Signed { payment, doubt: None })
     }
 
-    /// The payment that an earlier call left valid, to be sent once more; one that can't be sent any more is outlived
-    /// first.
+    /// The payment that an earlier call left valid, to be resent. If it can no longer be sent, waits until it expires.
     async fn set_aside(&self, name: &Name) -> Result<Option<SignedPayment>, Next> {
         let kept = self.ledger.view().set_aside(&name.key()).map_err(|error| {
             ledger_broke(&self.shutdown, &error);
@@ -201,7 +200,7 @@ impl Enroll {
         }
     }
 
-    /// Waits until a payment that is not sent any more has expired, some seconds; `false` when the run stops before.
+    /// Waits some seconds until a payment that is no longer sent has expired; `false` when the run stops before.
     async fn wait_until_expired(&self, payment: &SignedPayment) -> bool {
         while !payment.has_expired(unix_now()) {
             tokio::select! {
@@ -235,15 +234,15 @@ impl Enroll {
     }
 }
 
-/// A payment that expired without being taken, so that a fresh one may be signed.
+/// The release of a payment that expired without being accepted, so that a new one may be signed.
 fn released() -> Transition {
     Transition::Release {
         code: "payment_expired".to_owned(),
-        message: "the payment expired before it was taken".to_owned(),
+        message: "the payment expired before it was accepted".to_owned(),
     }
 }
 
-/// The price is what was signed; and a doubt is told by its beginning, too.
+/// The outcome with the signed price, and a doubt with its first code and message.
 fn with_signed_price(outcome: Outcome, price: Usd, doubt: Option<(String, String)>) -> Outcome {
     match (outcome, doubt) {
         (
@@ -263,7 +262,7 @@ fn with_signed_price(outcome: Outcome, price: Usd, doubt: Option<(String, String
         (Outcome::InDoubt { code, message }, Some((first, was))) if (&first, &was) != (&code, &message) => {
             Outcome::InDoubt {
                 code: first,
-                message: format!("{was}; sent again: {code}: {message}"),
+                message: format!("{was}; resent: {code}: {message}"),
             }
         }
         (outcome, _) => outcome,

@@ -1,4 +1,4 @@
-//! A plan as a file: what was shown to a person, so that a run can do exactly that and nothing else.
+//! A saved plan: what was shown to the user, so that a run can do exactly that and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,42 +9,42 @@ use super::Standing;
 use crate::cast::{Kind, Name, NameKey};
 use crate::util::money::Usd;
 
-/// The version of the form.
+/// The version of the format.
 const SCHEMA: u32 = 1;
-/// So many differences are told.
-const TOLD: usize = 10;
+/// The number of differences that a message lists.
+const MAX_SHOWN: usize = 10;
 
-/// What was planned, for which cast, at which price.
+/// A plan: what to do with each character of a cast, at which price.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFile {
-    /// The version of this form: 1.
+    /// The version of the format: 1.
     pub castline_plan: u32,
-    /// When it was made, RFC 3339.
+    /// When the plan was made, RFC 3339.
     pub made_at: String,
-    /// The cast: from the plan's own folder, or absolute.
+    /// The path of the cast: relative to the plan's folder, or absolute.
     pub cast: PathBuf,
-    /// Whether it is the sandbox's.
+    /// Whether the plan is for the sandbox.
     pub sandbox: bool,
-    /// Whose API is paid.
+    /// The provider whose API is paid.
     pub provider: String,
-    /// What one enrollment costs.
+    /// The price of one enrollment.
     pub price_usd: Usd,
-    /// What all of them cost.
+    /// The cost of all enrollments.
     pub cost_usd: Usd,
-    /// The most that a run of it may pay, where a budget was set.
+    /// The most that a run of the plan may pay, if a budget was set.
     pub budget_usd: Option<Usd>,
     /// Whether changed images are paid for again.
     pub re_enroll_changed: bool,
-    /// Settings that decide where images go, who is paid, and how images are judged: each with its text.
+    /// The text of the settings that decide where images are published, who is paid, and how images are inspected.
     pub settings: BTreeMap<String, String>,
     /// How the cast was read.
     pub read: ReadOptions,
-    /// What is done with whom, in the order of the cast.
+    /// What to do with each character, in the order of the cast.
     pub characters: Vec<Planned>,
 }
 
-/// How a cast was read: the flags that decide about it.
+/// The flags with which a cast was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadOptions {
@@ -60,7 +60,7 @@ pub struct ReadOptions {
     pub approve: Vec<String>,
 }
 
-/// What is done with one character.
+/// What to do with one character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
@@ -70,7 +70,7 @@ pub struct Planned {
     pub kind: Kind,
     /// SHA-256 of its image, in hex; empty when it can't be read.
     pub sha256: String,
-    /// Where it stands: a run enrolls those for whom [`Standing::is_paid_next`] holds, and leaves the others.
+    /// Its standing: a run enrolls characters for which [`Standing::is_paid_next`] is true, and skips the others.
     pub standing: Standing,
 }
 
@@ -80,48 +80,48 @@ pub enum PlanError {
     /// The file can't be read or written.
     #[error("the plan {path}: {error}")]
     Io {
-        /// Which one.
+        /// The path of the plan.
         path: String,
-        /// Why not.
+        /// The cause.
         error: std::io::Error,
     },
-    /// It is no plan.
-    #[error("{path} is no plan of castline ({problem}): make one with `castline plan CAST --out plan.json`")]
+    /// The file is not a plan.
+    #[error("{path} is not a castline plan ({problem}); make one with `castline plan CAST --out plan.json`")]
     Malformed {
-        /// Which one.
+        /// The path of the file.
         path: String,
         /// What is wrong.
         problem: String,
     },
-    /// Something has moved since it was made.
+    /// Something has changed since the plan was made; lists the changes.
     #[error(
         "the plan is stale, and nothing was done: {}. Make a new one with `castline plan CAST --out plan.json`",
         .0.join("; ")
     )]
     Stale(Vec<String>),
-    /// An earlier run did a part of it, or all.
+    /// An earlier run completed part or all of the plan.
     #[error(
-        "{done} of the {planned} that this plan enrolls are enrolled already, and nothing was done now{}",
+        "{done} of the {planned} that this plan enrolls are already enrolled; nothing was done{}",
         rest(.planned, .done)
     )]
     Begun {
-        /// How many it enrolls.
+        /// The number of characters that the plan enrolls.
         planned: usize,
-        /// How many of them are enrolled.
+        /// The number of them that are enrolled.
         done: usize,
     },
 }
 
-/// What to do about those of a plan who are not enrolled yet.
+/// What to do about the characters of a plan that are not enrolled yet.
 fn rest(planned: &usize, done: &usize) -> &'static str {
     match done < planned {
-        true => ". For the rest, make a new one with `castline plan CAST --out plan.json`",
-        false => ": nothing of it is left to do",
+        true => ". For the rest, make a new plan with `castline plan CAST --out plan.json`",
+        false => ", and nothing is left to do",
     }
 }
 
 impl PlanFile {
-    /// A plan of this form, of nobody yet.
+    /// A plan without characters.
     pub fn new(cast: &Path, sandbox: bool, provider: &str, price_usd: Usd) -> Self {
         Self {
             castline_plan: SCHEMA,
@@ -139,10 +139,10 @@ impl PlanFile {
         }
     }
 
-    /// Reads a plan; its cast is then where it is from here.
+    /// Reads a plan. Its cast path is resolved against the plan's folder.
     ///
     /// # Errors
-    /// It can't be read, or is no plan.
+    /// The file can't be read, or is not a plan.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
         let shown = path.display().to_string();
         let text = std::fs::read(path).map_err(|error| PlanError::Io {
@@ -155,16 +155,16 @@ impl PlanFile {
         };
         let mut plan: Self = serde_json::from_slice(&text).map_err(|e| malformed(e.to_string()))?;
         if plan.castline_plan != SCHEMA {
-            return Err(malformed(format!("its form {} is not known", plan.castline_plan)));
+            return Err(malformed(format!("unknown version {}", plan.castline_plan)));
         }
         plan.cast = folder(path).join(&plan.cast);
         Ok(plan)
     }
 
-    /// Writes it. A cast below the plan's folder is named from there, so that both can move together.
+    /// Writes the plan. The path of a cast below the plan's folder is relative, so that both can move together.
     ///
     /// # Errors
-    /// It can't be written.
+    /// The file can't be written, or a path can't be resolved.
     pub fn write(&self, path: &Path) -> Result<(), PlanError> {
         let io = |error| PlanError::Io {
             path: path.display().to_string(),
@@ -181,11 +181,11 @@ impl PlanFile {
         crate::util::fs::write_atomic(path, &text).map_err(io)
     }
 
-    /// That nothing has moved: `now` is the same plan, made anew.
+    /// Checks that nothing has changed. `now` is the plan as it would be made now.
     ///
     /// # Errors
-    /// [`PlanError::Begun`] where all that has moved is what a run of this plan did; else [`PlanError::Stale`], with
-    /// what has moved.
+    /// [`PlanError::Begun`] if the only changes are those made by a run of this plan; otherwise [`PlanError::Stale`]
+    /// with the changes.
     pub fn still_holds(&self, now: &Self) -> Result<(), PlanError> {
         let mut moved = Vec::new();
         let mut done = 0;
@@ -200,7 +200,7 @@ impl PlanFile {
                 .settings
                 .get("payment.mode")
                 .is_some_and(|mode| mode == "wallet");
-            let hint = if quoted { " (plan --quote asks for it)" } else { "" };
+            let hint = if quoted { " (plan --quote requests it)" } else { "" };
             moved.push(format!(
                 "the price was {}, it is {} now{hint}",
                 self.price_usd, now.price_usd
@@ -211,7 +211,7 @@ impl PlanFile {
         for then in &self.characters {
             let name = crate::cast::printable(then.name.as_str());
             match today.get(&then.name.key()) {
-                None => moved.push(format!("{name} is not in the cast any more")),
+                None => moved.push(format!("{name} is no longer in the cast")),
                 Some(now) if now.standing != then.standing => {
                     let enrolled = then.standing.is_paid_next() && now.standing == Standing::Enrolled;
                     done += usize::from(enrolled && now.sha256 == then.sha256);
@@ -248,8 +248,8 @@ impl PlanFile {
                 done,
             });
         }
-        let more = moved.len().saturating_sub(TOLD);
-        moved.truncate(TOLD);
+        let more = moved.len().saturating_sub(MAX_SHOWN);
+        moved.truncate(MAX_SHOWN);
         if more > 0 {
             moved.push(format!("and {more} more"));
         }
@@ -266,19 +266,19 @@ impl PlanFile {
             .collect()
     }
 
-    /// What a run is held to.
+    /// What a run of this plan may do.
     pub fn agreed(&self) -> Agreed {
         let of = |c: &Planned| (c.name.key(), (c.standing, c.sha256.clone()));
         Agreed(self.characters.iter().map(of).collect())
     }
 }
 
-/// What was agreed on: a run that meets anything else stops before it pays for it.
+/// The agreed characters: a run stops before it pays for anything else.
 #[derive(Debug, Clone)]
 pub struct Agreed(HashMap<NameKey, (Standing, String)>);
 
 impl Agreed {
-    /// Whether that was agreed on.
+    /// Whether the character was agreed on with that standing and image SHA-256 in hex.
     pub fn covers(&self, name: &Name, standing: Standing, sha256: &str) -> bool {
         self.0
             .get(&name.key())
@@ -356,7 +356,7 @@ mod tests {
                     ("Ada", Standing::Enrolled, "aa"),
                     ("Bo", Standing::Enrolled, "bb"),
                 ]),
-                "1 of the 1 that this plan enrolls are enrolled already, and nothing was done now: nothing of it is left",
+                "1 of the 1 that this plan enrolls are already enrolled; nothing was done, and nothing is left to do",
             ),
             (
                 plan(&[
@@ -374,7 +374,7 @@ mod tests {
             ),
             (
                 plan(&[("Ada", Standing::ToEnroll, "aa")]),
-                "Bo is not in the cast",
+                "Bo is no longer in the cast",
             ),
             (
                 plan(&[
@@ -408,6 +408,6 @@ mod tests {
         let path = folder.path().join("manifest.json");
         std::fs::write(&path, "{\"characters\":[]}").unwrap();
         let message = PlanFile::read(&path).unwrap_err().to_string();
-        assert!(message.contains("is no plan of castline"), "{message}");
+        assert!(message.contains("is not a castline plan"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a run would do with each character, and for how much: decided before any money moves.
+//! What a run would do with each character, and at what cost: decided before anything is paid.
 
 mod file;
 mod standing;

@@ -1,4 +1,4 @@
-//! Where a character stands: the one vocabulary of every command, event, table and page.
+//! The standing of a character: one vocabulary for all commands, events, tables and pages.
 
 use std::fmt;
 use std::ops::{Index, IndexMut};
@@ -10,21 +10,21 @@ use crate::cast::{Character, Kind};
 use crate::inspect::Verdict;
 use crate::ledger::{Approval, Record, State};
 
-/// Where a character stands. What is durable is [`State`]; this is what it means for people and for the next run.
+/// The standing of a character: what its durable [`State`] means for the user and for the next run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It has its asset id, and its image and kind are those that were enrolled.
     Enrolled,
-    /// `check` alone: its image may be enrolled. Whether it is, `check` doesn't ask.
+    /// Its image may be enrolled. Used only by `check`, which doesn't check whether it is enrolled.
     Suitable,
     /// The next run enrolls it.
     ToEnroll,
     /// It has its asset id, but its image or its kind has changed since.
     Changed,
-    /// Its image needs a person's decision.
+    /// Its image needs a decision by a person.
     ToReview,
-    /// A person rejected its image.
+    /// Its image was rejected by a person.
     Rejected,
     /// Its image can't be enrolled.
     Unsuitable,
@@ -34,7 +34,7 @@ pub enum Standing {
     AwaitingLiveness,
     /// The API refused exactly this image.
     Refused,
-    /// An earlier try failed and cost nothing: the next run tries again.
+    /// An earlier attempt failed and cost nothing: the next run retries.
     Failed,
     /// A paid call for it has an unknown outcome.
     InDoubt,
@@ -43,17 +43,17 @@ pub enum Standing {
     NotSeen,
 }
 
-/// What a standing is called, and what to do about it.
+/// The code and label of a standing, and what to do about it.
 struct Label {
-    /// For scripts: events, plans, the report's address.
+    /// The code for scripts: in events, plans and the report's address.
     code: &'static str,
-    /// For people, in a sentence or a column.
+    /// The label shown in sentences and columns.
     label: &'static str,
-    /// What it means or what to do next; with its command in at most 40 columns.
+    /// What it means or what to do next; at most 40 columns including its command.
     hint: &'static str,
     /// The command that deals with it, which completes the hint.
     command: Option<&'static str>,
-    /// How the report colours and marks it: never by colour alone.
+    /// The tone in the report, shown by colour and a mark.
     tone: &'static str,
 }
 
@@ -74,7 +74,7 @@ const fn label(
 }
 
 impl Standing {
-    /// All of them, in the order in which they are shown.
+    /// All standings, in the order in which they are shown.
     pub const ALL: [Self; 13] = [
         Self::Enrolled,
         Self::Suitable,
@@ -106,7 +106,7 @@ impl Standing {
             Self::Failed => label(
                 "failed",
                 "failed",
-                "cost nothing; try again with",
+                "not charged; retry with",
                 Some("retry"),
                 "bad",
             ),
@@ -142,23 +142,23 @@ impl Standing {
             Self::AwaitingLiveness => label(
                 "awaiting_liveness",
                 "awaiting check",
-                "take them through it:",
+                "do the check with",
                 Some("realface"),
                 "look",
             ),
-            Self::Refused => label("refused", "refused", "send it again with", Some("retry"), "bad"),
-            // Money may have moved: another thing to do than about an image.
+            Self::Refused => label("refused", "refused", "resend it with", Some("retry"), "bad"),
+            // Money may have moved: this needs a different action than an image problem.
             Self::InDoubt => label("in_doubt", "in doubt", "settle it with", Some("resolve"), "doubt"),
             Self::NotSeen => label("not_seen", "not seen", "no run has seen it yet", None, "calm"),
         }
     }
 
-    /// For scripts.
+    /// The code for scripts: `to_review`.
     pub fn code(self) -> &'static str {
         self.table().code
     }
 
-    /// For people: `to review`.
+    /// The label shown to the user: `to review`.
     pub fn label(self) -> &'static str {
         self.table().label
     }
@@ -172,7 +172,7 @@ impl Standing {
         }
     }
 
-    /// The same as a command to paste: ``approve or reject with `castline review cast.csv` ``.
+    /// As [`Standing::hint`], with a command to paste: ``approve or reject with `castline review cast.csv` ``.
     pub fn next_step(self, same_arguments: &str) -> String {
         let Label { hint, command, .. } = self.table();
         match command {
@@ -181,17 +181,17 @@ impl Standing {
         }
     }
 
-    /// How the report colours it: `good`, `calm`, `look`, `bad` or `doubt`.
+    /// The tone in the report: `good`, `calm`, `look`, `bad` or `doubt`.
     pub fn tone(self) -> &'static str {
         self.table().tone
     }
 
-    /// Whether a run pays for it now.
+    /// Whether the next run pays for it.
     pub fn is_paid_next(self) -> bool {
         matches!(self, Self::ToEnroll | Self::Failed)
     }
 
-    /// Whether a person has something to do before a run can finish it.
+    /// Whether a person must act before a run can finish it.
     pub fn needs_a_person(self) -> bool {
         matches!(
             self,
@@ -205,7 +205,7 @@ impl Standing {
         )
     }
 
-    /// Where a character stands for `check`, which asks about its image alone.
+    /// The standing reported by `check`, which considers the image alone.
     pub fn of_image(verdict: Verdict, approval: Approval) -> Self {
         judged(verdict, approval).unwrap_or(Self::Suitable)
     }
@@ -217,42 +217,42 @@ impl fmt::Display for Standing {
     }
 }
 
-/// What a run is asked to do beyond the ordinary.
+/// The options of a run that affect standings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
     /// Pay again for characters whose image or kind has changed.
     pub re_enroll_changed: bool,
-    /// Send again what the API refused.
+    /// Retry what the API refused.
     pub retry_refused: bool,
-    /// Take real actors through their liveness check, rather than leave them waiting.
+    /// Guide real actors through their liveness check instead of leaving them waiting.
     pub realface: bool,
 }
 
-/// What is known of a character's image when its standing is asked for.
+/// What is known of a character's image when its standing is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Image<'a> {
-    /// It is not read now: what the ledger saw last holds.
+    /// The image is not read now: the last one seen by the ledger counts.
     LastSeen,
-    /// It was read now.
+    /// The image was read now.
     Read {
         /// Its SHA-256, in hex.
         sha256: &'a str,
-        /// What the inspection said; `None` before it was inspected.
+        /// The verdict of the inspection; `None` before it was inspected.
         verdict: Option<Verdict>,
     },
 }
 
-/// What the cast says of a character, as far as its standing depends on it.
+/// The columns of a cast row that the standing depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// How it is to be enrolled.
+    /// How the character is enrolled.
     pub kind: Kind,
     /// Whether a real actor has agreed.
     pub consent: bool,
 }
 
 impl Row {
-    /// Of a character of the cast.
+    /// The row of a character in the cast.
     pub fn of(character: &Character) -> Self {
         Self {
             kind: character.kind,
@@ -260,7 +260,7 @@ impl Row {
         }
     }
 
-    /// Of somebody whom only the ledger knows.
+    /// The row of a character that is only in the ledger.
     pub fn of_record(record: &Record) -> Self {
         Self {
             kind: record.kind,
@@ -269,9 +269,9 @@ impl Row {
     }
 }
 
-/// Where a character stands; `None` when its image must be inspected first.
+/// The standing of a character; `None` when its image must be inspected first.
 ///
-/// `record` is what the ledger knows of it, `row` what the cast says, `approval` what people said of this image.
+/// `record` is its record in the ledger, `row` its row in the cast, `approval` the decision on this image.
 pub fn standing(
     record: Option<&Record>,
     row: Row,
@@ -281,7 +281,7 @@ pub fn standing(
 ) -> Option<Standing> {
     let (sha256, verdict) = match (image, record) {
         (Image::LastSeen, None) => return Some(Standing::NotSeen),
-        // One that was not judged yet is as good as any other until it is.
+        // An image without a verdict is treated as suitable until it has one.
         (Image::LastSeen, Some(record)) => (
             record.source_sha256.as_deref(),
             Some(record.verdict.unwrap_or(Verdict::Suitable)),
@@ -293,7 +293,7 @@ pub fn standing(
             return Some(Standing::InDoubt);
         }
         if record.asset_id.is_some() {
-            // Somebody who was enrolled as a portrait has neither agreed nor passed a check, and is no real actor yet.
+            // A character enrolled as a portrait has neither agreed nor passed a check: not a real actor yet.
             if sha256.is_none_or(|sha256| record.is_enrolled_as(row.kind, sha256)) {
                 return Some(Standing::Enrolled);
             }
@@ -317,7 +317,7 @@ pub fn standing(
     })
 }
 
-/// What the verdict and people say against enrolling an image; `None` when nothing.
+/// The standing that prevents enrolling an image, from its verdict and approval; `None` if nothing does.
 fn judged(verdict: Verdict, approval: Approval) -> Option<Standing> {
     match (verdict, approval) {
         (Verdict::Unsuitable, _) => Some(Standing::Unsuitable),
@@ -327,7 +327,7 @@ fn judged(verdict: Verdict, approval: Approval) -> Option<Standing> {
     }
 }
 
-/// A value for each standing, written as an object by code.
+/// A value for each standing, serialized as an object keyed by code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ByStanding<T>([T; Standing::ALL.len()]);
 
@@ -416,7 +416,7 @@ mod tests {
                 standing(Some(record), row, Approval::None, read("aa", None), policy)
             };
             assert_eq!(of(&record, then, re_enroll), Some(Standing::Enrolled));
-            // Also once a run has seen what the cast says now.
+            // Still so once a run has recorded the current row.
             for _ in 0..2 {
                 assert_eq!(of(&record, now, Policy::default()), Some(Standing::Changed));
                 assert_eq!(

@@ -1,4 +1,4 @@
-//! What a run would do, in sum: how many, for how much, in what time.
+//! The totals of a plan: the number of characters, the cost, the time.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::enroll::Rate;
 use crate::util::duration::format_duration;
 use crate::util::money::Usd;
 
-/// Characters of one kind, and what they cost.
+/// The number of characters with one standing, and their cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Group {
-    /// How many.
+    /// The number of characters.
     pub characters: u64,
     /// What a run pays for them.
     pub cost_usd: Usd,
@@ -26,44 +26,44 @@ impl Group {
     }
 }
 
-/// What a run would do, in sum.
+/// The totals of what a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Totals {
     /// The characters by standing, and what the run pays for each group.
     pub standing: ByStanding<Group>,
-    /// Of those to enroll: how many have an asset id already, and are paid for again because they have changed.
+    /// The number of characters to enroll that already have an asset id, and are paid for again because they changed.
     pub re_enrolled: u64,
     /// Price of one enrollment.
     pub price_usd: Usd,
-    /// Where the price comes from, for people.
+    /// The source of the price, as shown to the user.
     pub price_from: String,
     /// Requests to S3.
     pub uploads: Uploads,
     /// Maximum rate of paid calls: `5/s`.
     pub rate: Rate,
-    /// Least time that the paid calls take at that rate, in seconds.
+    /// Minimum duration of the paid calls at that rate, in seconds.
     pub seconds: f64,
     /// Cost of the run.
     pub cost_usd: Usd,
-    /// The most that the run may pay, where a budget is set.
+    /// The most that the run may pay, if a budget is set.
     pub budget_usd: Option<Usd>,
-    /// What calls of earlier runs may have cost, as far as in doubt.
+    /// What calls in doubt of earlier runs may have cost.
     pub in_doubt_usd: Usd,
 }
 
-/// What S3 is asked for.
+/// The requests to S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Uploads {
-    /// Objects written, each by one PUT; the same image under two names is one object but two requests.
+    /// PUT requests, one per upload; the same image under two names is one object but two requests.
     pub put: u64,
-    /// Objects read, as a stranger would.
+    /// GET requests by an anonymous client.
     pub get: u64,
     /// Bytes stored.
     pub bytes: u64,
 }
 
 impl Totals {
-    /// Of no character yet, at this price and rate.
+    /// Totals without characters, at this price and rate.
     pub fn new(price_usd: Usd, price_from: String, rate: Rate) -> Self {
         Self {
             standing: ByStanding::default(),
@@ -79,7 +79,7 @@ impl Totals {
         }
     }
 
-    /// Counts one character; `is_reenrollment` when it has an id already, `upload` is the size in bytes of what must
+    /// Counts one character. `is_reenrollment` is whether it already has an id, `upload` the size in bytes of what must
     /// be uploaded for it.
     pub fn count(&mut self, standing: Standing, is_reenrollment: bool, upload: Option<usize>) {
         let paid = standing.is_paid_next();
@@ -92,12 +92,12 @@ impl Totals {
             self.uploads.bytes += bytes as u64;
         }
         self.uploads.get += u64::from(paid);
-        // The first call leaves at once.
+        // The first call is sent at once.
         let calls = self.to_enroll().saturating_sub(1);
         self.seconds = self.rate.interval().as_secs_f64() * calls as f64;
     }
 
-    /// How many characters a run pays for.
+    /// The number of characters that a run pays for.
     pub fn to_enroll(&self) -> u64 {
         let paid = self
             .standing
@@ -106,13 +106,13 @@ impl Totals {
         paid.map(|(_, group)| group.characters).sum()
     }
 
-    /// The most that a run can cost: what it costs, or what the budget allows.
+    /// The maximum cost of a run: its cost, or the budget if lower.
     pub fn most(&self) -> Usd {
         self.budget_usd
             .map_or(self.cost_usd, |budget| budget.min(self.cost_usd))
     }
 
-    /// How many of those to enroll the budget leaves for later.
+    /// The number of characters to enroll that exceed the budget.
     pub fn beyond_budget(&self) -> u64 {
         let Some(budget) = self.budget_usd else {
             return 0;
@@ -121,7 +121,7 @@ impl Totals {
         self.to_enroll().saturating_sub(paid.unwrap_or(u64::MAX))
     }
 
-    /// What a person is asked to agree to: `3 for $0.03`, or `2 of 3 for at most $0.025` within a budget.
+    /// What the user is asked to confirm: `3 for $0.03`, or `2 of 3 for at most $0.025` within a budget.
     pub fn asked(&self) -> String {
         let all = self.to_enroll();
         match self.beyond_budget() {
@@ -131,12 +131,12 @@ impl Totals {
     }
 }
 
-/// A table for people, of lines that end with a line feed; at most 80 columns wide.
+/// Formats the totals as a table of newline-terminated lines, at most 80 columns wide.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<16}{:>10}  {:>10}", "", "characters", "cost")?;
         for (standing, group) in self.standing.iter() {
-            // Those to enroll are always shown; of the others, those there are.
+            // "To enroll" is always shown, the others only if not zero.
             if group.characters == 0 && standing != Standing::ToEnroll {
                 continue;
             }
@@ -146,7 +146,7 @@ impl fmt::Display for Totals {
             };
             let hint = match (standing, self.re_enrolled) {
                 (Standing::ToEnroll, 0) => String::new(),
-                (Standing::ToEnroll, count) => format!("{count} again, since they have changed"),
+                (Standing::ToEnroll, count) => format!("{count} again, because they changed"),
                 _ => standing.hint(),
             };
             let line = format!("{standing:<16}{:>10}  {cost:>10}  {hint}", group.characters);
@@ -169,7 +169,7 @@ impl fmt::Display for Totals {
             Some(budget) => {
                 let beyond = match self.beyond_budget() {
                     0 => String::new(),
-                    beyond => format!("; {beyond} of {} are left beyond it", self.to_enroll()),
+                    beyond => format!("; {beyond} of {} exceed it", self.to_enroll()),
                 };
                 writeln!(f, "at most   {} (budget: {budget}){beyond}", self.most())?;
             }
@@ -224,7 +224,10 @@ mod tests {
                 bytes: 1000
             }
         );
-        assert_eq!(totals.seconds, 20.0, "two calls at three a minute are 20 s apart");
+        assert_eq!(
+            totals.seconds, 20.0,
+            "two calls at three per minute are 20 s apart"
+        );
     }
 
     #[test]
@@ -249,10 +252,7 @@ mod tests {
         assert_eq!(totals.most(), Usd::from_micros(30_000));
         assert_eq!(totals.beyond_budget(), 2);
         assert_eq!(totals.asked(), "3 of 5 for at most $0.03");
-        assert!(
-            totals.to_string().contains("; 2 of 5 are left beyond it"),
-            "{totals}"
-        );
+        assert!(totals.to_string().contains("; 2 of 5 exceed it"), "{totals}");
         totals.price_usd = Usd::ZERO;
         assert_eq!(totals.beyond_budget(), 0);
     }

@@ -1,4 +1,4 @@
-//! Shows what happens: events for the terminal, NDJSON and the log file; pages for people.
+//! Shows what happens: events on the terminal, as NDJSON and in the log file; HTML reports.
 
 pub mod html;
 mod ndjson;

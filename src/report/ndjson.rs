@@ -1,4 +1,4 @@
-//! One JSON object a line: for scripts, and for the log file.
+//! Events as newline-delimited JSON: for scripts, and for the log file.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::event::{Event, Reporter};
 
-/// Writes each event as one line of JSON, flushed, so that a reader sees it at once.
+/// Writes each event as one line of JSON, flushed so that a reader sees it at once.
 pub struct Ndjson<W> {
     out: Mutex<W>,
     stamped: bool,
@@ -14,7 +14,7 @@ pub struct Ndjson<W> {
 }
 
 impl<W: Write + Send> Ndjson<W> {
-    /// Events alone, for stdout.
+    /// Events without timestamps, for stdout.
     pub fn new(out: W) -> Self {
         Self {
             out: Mutex::new(out),
@@ -23,7 +23,7 @@ impl<W: Write + Send> Ndjson<W> {
         }
     }
 
-    /// Events with the time of day in front (`"at"`, RFC 3339, UTC), for a log file.
+    /// Events with a timestamp (`"at"`, RFC 3339, UTC), for a log file.
     pub fn stamped(out: W) -> Self {
         Self {
             stamped: true,
@@ -51,12 +51,12 @@ impl<W: Write + Send> Ndjson<W> {
 
 impl<W: Write + Send> Reporter for Ndjson<W> {
     fn event(&self, event: &Event) {
-        // A reader that went away is no reason to stop a run that pays; say it once and go on.
+        // A closed reader is no reason to stop a run that pays: warn once and continue.
         if let Err(error) = self.line(event)
             && !self.failed.swap(true, Ordering::Relaxed)
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
-            tracing::warn!(%error, "events can't be written any more");
+            tracing::warn!(%error, "events can no longer be written");
         }
     }
 }

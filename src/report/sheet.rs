@@ -1,4 +1,4 @@
-//! The contact sheet of a command, as it grows, or of a ledger.
+//! Builds the contact sheet of a command, while it runs, or of a ledger.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::util::fs;
 use crate::util::money::Usd;
 use crate::util::text::pluralize;
 
-/// What makes the images of a report: each once, however many names it stands under.
+/// Makes the thumbnails of a report: each once, however many names use the image.
 struct Pictures<'a> {
     inspector: &'a Inspector,
     thumbnails: OnceMap<Option<Thumbnail>>,
 }
 
-/// The cast's characters in its order, then those that only the ledger knows.
+/// The characters of the cast in its order, then those that are only in the ledger.
 fn from_ledger(
     view: &LedgerView,
     pictures: &Pictures,
@@ -90,7 +90,7 @@ fn card(
     if let Some(inspection) = &inspection {
         card = card.seen(inspection);
     }
-    // What the ledger says repeats what the inspection said, unless a run went further.
+    // The message in the ledger repeats the inspection, unless a run went further.
     let of_image = matches!(standing, Standing::ToReview | Standing::Unsuitable);
     if card.reasons.is_empty() || !of_image {
         card.reasons = record
@@ -115,7 +115,7 @@ fn card(
     Ok(card)
 }
 
-/// Where a character stands: with its image as it is `now` if that could be read, else as it was seen last.
+/// The standing of a character, with the image read `now` (SHA-256 in hex) or, if unreadable, the one last seen.
 fn stands(
     view: &LedgerView,
     character: Option<&Character>,
@@ -143,34 +143,34 @@ fn stands(
         },
         _ => Image::LastSeen,
     };
-    // One that was not inspected as it is now is inspected by the next run.
+    // The next run inspects an image that was not inspected in its current state.
     let of = standing(record, row, approval, image, Policy::default());
     Ok(of.unwrap_or(Standing::NotSeen))
 }
 
-/// A report that grows with what a command sees.
+/// A report built up while a command runs.
 pub struct Sheet {
     out: PathBuf,
     page: Page,
 }
 
 impl Sheet {
-    /// An empty one on that cast.
+    /// An empty report on `cast`.
     pub fn new(out: &Path, kind: &str, cast: &Cast) -> Self {
         let title = cast.path.file_name().unwrap_or(cast.path.as_os_str());
         let mut sheet = Self::titled(out, kind, &title.to_string_lossy());
         let bad = cast.bad_rows.len();
         if bad > 0 {
             let message = format!(
-                "Without {} of the cast that can't be used; castline check says why.",
-                pluralize(bad, "row")
+                "Not included: {} of the cast; run castline check to see why.",
+                pluralize(bad, "invalid row")
             );
             sheet.page.notes.push(message);
         }
         sheet
     }
 
-    /// An empty one with that title.
+    /// An empty report with that title.
     pub fn titled(out: &Path, kind: &str, title: &str) -> Self {
         let page = Page {
             title: printable(title),
@@ -182,12 +182,12 @@ impl Sheet {
         Self { out, page }
     }
 
-    /// Tells an amount in the head of the page.
+    /// Adds an amount to the header of the page.
     pub fn amount(&mut self, label: &str, amount: Usd) {
         self.page.amounts.push((label.to_owned(), amount.to_string()));
     }
 
-    /// Fills the sheet with the characters of a ledger, and with those of a cast.
+    /// Fills the report with the characters of a cast and a ledger.
     ///
     /// # Errors
     /// The ledger can't be read, or [`Interrupted`].
@@ -223,7 +223,7 @@ impl Sheet {
         self.page.cards.push(of_inspected(inspected));
     }
 
-    /// Adds a character as a run would find it; what the ledger knows completes the card.
+    /// Adds a character as a run would find it, completed from the ledger.
     ///
     /// # Errors
     /// The ledger can't be read.
@@ -262,7 +262,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Writes the page, and gives back where.
+    /// Writes the page, and returns its path.
     pub fn write(self) -> anyhow::Result<PathBuf> {
         fs::write_atomic(&self.out, html::render(&self.page).as_bytes())
             .with_context(|| format!("the report {} can't be written", self.out.display()))?;
@@ -284,7 +284,7 @@ fn of_inspected(inspected: Inspected) -> Card {
     }
 }
 
-/// A person did not wait for the report.
+/// Writing the report was interrupted by the user.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted; `castline report` writes it later")]
+#[error("interrupted; write it later with `castline report`")]
 pub struct Interrupted;

@@ -1,7 +1,7 @@
-//! Tells a web server that a run has ended, when `notify.url` is set.
+//! Notifies a web server that a run has ended, when `notify.url` is set.
 //!
-//! The body is the run's summary, as in its NDJSON. Its HMAC-SHA256 under `CASTLINE_NOTIFY_SECRET`, in hex, stands
-//! in the header `X-Castline-Signature: sha256=…`, so that the receiver knows who speaks.
+//! The body is the run's summary, as in its NDJSON. Its HMAC-SHA256 with the key `CASTLINE_NOTIFY_SECRET`, in hex, is
+//! in the header `X-Castline-Signature: sha256=…`, so that the receiver can verify the sender.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use url::Url;
 
 use crate::event::Summary;
 
-/// The variable that holds the secret.
+/// The environment variable with the secret.
 const SECRET: &str = "CASTLINE_NOTIFY_SECRET";
-/// A receiver that takes longer is not waited for: the run is done.
+/// The time limit for the receiver: the run is already done.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Tells `url` what happened. A receiver that doesn't hear makes no run fail: it is told on stderr.
+/// Posts the summary to `url`. A failed delivery is reported on stderr, but doesn't fail the run.
 pub(crate) async fn notify(url: &Url, summary: &Summary, ca_pem: Option<&[u8]>) {
     let secret = std::env::var(SECRET).unwrap_or_default();
     if let Err(problem) = send(url, summary, &secret, ca_pem).await {
-        // Without the address: its path may be a secret, as chat services have it.
-        tracing::warn!("notify.url was not told: {problem}");
+        // The address is left out: its path may be a secret, as with chat services.
+        tracing::warn!("the webhook was not delivered: {problem}");
     }
 }
 
 async fn send(url: &Url, summary: &Summary, secret: &str, ca_pem: Option<&[u8]>) -> Result<(), String> {
     if secret.trim().is_empty() {
-        return Err(format!("export {SECRET}, which signs what is sent"));
+        return Err(format!("export {SECRET}, which signs the request"));
     }
     let body = serde_json::to_vec(summary).expect("a summary is plain data");
     let client = crate::net::tls::http(ca_pem).map_err(|e| e.to_string())?;
@@ -47,7 +47,7 @@ async fn send(url: &Url, summary: &Summary, secret: &str, ca_pem: Option<&[u8]>)
         .map_err(|e| e.without_url().to_string())?;
     match reply.status() {
         status if status.is_success() => Ok(()),
-        status => Err(format!("it answered HTTP {}", status.as_u16())),
+        status => Err(format!("the server answered HTTP {}", status.as_u16())),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Opens the review page in the person's browser.
+//! Opens the review page in the user's browser.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Shows the address in the person's browser, by a file that only they can read: other users of the machine see
-/// command lines, and whoever uses the address first has it. Without a browser, the printed address is left.
+/// Opens the address in the user's browser through a file that only they can read: other users of the machine can see
+/// command lines, and the address works only for its first visitor. Without a browser, the printed address remains.
 pub fn open_browser(url: &str) -> Option<tempfile::NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix("castline-review-")

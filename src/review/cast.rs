@@ -1,4 +1,4 @@
-//! The unsure images of a cast behind the review page, with its ledger.
+//! The backend of the review page for a cast and its ledger.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use crate::pipeline::{InspectStage, Inspected, read_source};
 /// A character whose image needs review.
 pub struct Undecided {
     character: Character,
-    /// SHA-256 of the image that was inspected, in hex: that one is decided on.
+    /// SHA-256 of the inspected image, in hex: the decision applies to that image.
     sha256: String,
     inspection: Inspection,
-    /// Whose image it is to be compared with.
+    /// The character whose image to compare with.
     compared: Option<Character>,
 }
 
 impl Undecided {
-    /// Of an inspected character; `cast` is the whole cast. `None` when there is no inspection to decide on.
+    /// Makes the entry of an inspected character; `cast` is the whole cast. `None` without an inspection to decide on.
     pub fn new(inspected: Inspected, cast: &[Character]) -> Option<Self> {
         let inspection = inspected.evidence.inspection()?.clone();
         let compared = original(&inspection, cast).cloned();
@@ -34,7 +34,7 @@ impl Undecided {
         })
     }
 
-    /// What the page shows of it.
+    /// The item that the page shows.
     pub fn item(&self) -> Item {
         let faces = self.inspection.faces.iter();
         let reasons = self.inspection.reasons.iter().map(|r| printable(&r.message));
@@ -52,7 +52,7 @@ impl Undecided {
     }
 }
 
-/// Whose image this one is a duplicate of, if that character is in the cast.
+/// The character whose image this one duplicates, if that character is in the cast.
 fn original<'a>(inspection: &Inspection, cast: &'a [Character]) -> Option<&'a Character> {
     inspection.reasons.iter().find_map(|reason| match &reason.code {
         ReasonCode::DuplicateOf(other) => cast.iter().find(|c| c.name.as_str() == other),
@@ -60,20 +60,20 @@ fn original<'a>(inspection: &Inspection, cast: &'a [Character]) -> Option<&'a Ch
     })
 }
 
-/// The images of the cast, and its ledger.
+/// The backend of the review page: the images of the cast, and its ledger.
 pub struct CastReviewBackend {
-    /// Where decisions are kept.
+    /// Stores the decisions.
     pub ledger: Ledger,
     /// Reads and draws the images.
     pub inspect: Arc<InspectStage>,
     /// The images to decide on, in the order of the page.
     pub undecided: Vec<Undecided>,
-    /// Who decides, for the ledger.
+    /// The user who decides, recorded in the ledger.
     pub by: String,
 }
 
 impl CastReviewBackend {
-    /// The image of a character as a JPEG; where `sha256` is given, that one and no other.
+    /// The image of a character as a JPEG; if `sha256` (in hex) is given, only the image with that digest.
     async fn drawn(&self, character: &Character, sha256: Option<&str>) -> Result<Vec<u8>, String> {
         let fetched = match &character.source {
             Source::File { .. } => None,
@@ -87,10 +87,12 @@ impl CastReviewBackend {
             let bytes = match (fetched, &source) {
                 (Some(bytes), _) => bytes,
                 (None, Source::File { path, .. }) => read_source(path)?,
-                (None, Source::Url { .. }) => unreachable!("a URL is fetched before"),
+                (None, Source::Url { .. }) => unreachable!("a URL is already fetched"),
             };
             if sha256.is_some_and(|sha256| hex::encode(Sha256::digest(&bytes)) != sha256) {
-                return Err("The image has changed meanwhile: start castline review again.".to_owned());
+                return Err(
+                    "The image has changed since it was inspected; start castline review again.".to_owned(),
+                );
             }
             let preview = inspect.inspector.preview(&bytes);
             preview.ok_or_else(|| "The image can't be read.".to_owned())

@@ -1,6 +1,6 @@
-//! The page on which a person looks through unsure images: served on loopback, to one browser.
+//! The page on which a person decides on images that need review: served on loopback, to one browser.
 //!
-//! What stands behind it (the images, and where decisions are kept) is the caller's: a [`ReviewBackend`].
+//! The caller provides the images and stores the decisions through a [`ReviewBackend`].
 
 mod browser;
 pub mod cast;
@@ -27,28 +27,28 @@ pub use browser::open_browser;
 
 use crate::net::loopback_auth::{HostPorts, LoopbackAuth, guard};
 
-/// What a browser that was not let in is shown.
+/// The text shown to a browser without access.
 const CLOSED: &str =
     "the address of a review works once, in one browser; start `castline review` again for a new one";
 
-/// An unsure image. Texts must be fit to be shown (`cast::printable`).
+/// An image that needs review. Texts must be printable (`cast::printable`).
 #[derive(Debug, Clone, Serialize)]
 pub struct Item {
     /// The character.
     pub name: String,
     /// The image, as the cast gives it; never a signed address.
     pub source: String,
-    /// Width and height of the image in pixels: the space of `faces`.
+    /// Width and height of the image in pixels, the coordinates of `faces`.
     pub size: [u32; 2],
-    /// The faces, the surest first: x, y, width and height.
+    /// The faces, by descending score: x, y, width and height.
     pub faces: Vec<[f32; 4]>,
-    /// Why it is unsure, in sentences.
+    /// Why it needs review, in sentences.
     pub reasons: Vec<String>,
-    /// Whose image it is to be compared with: that of which it is a double.
+    /// The image to compare with, if this one is its duplicate.
     pub beside: Option<ComparedImage>,
 }
 
-/// An image that is shown beside an unsure one. Texts must be fit to be shown.
+/// An image shown beside one that needs review. Texts must be printable (`cast::printable`).
 #[derive(Debug, Clone, Serialize)]
 pub struct ComparedImage {
     /// Its character.
@@ -57,7 +57,7 @@ pub struct ComparedImage {
     pub source: String,
 }
 
-/// What a person said of an image.
+/// A decision on an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -67,25 +67,25 @@ pub enum Decision {
     Rejected,
 }
 
-/// What stands behind the page. Items are known by their place in the list.
+/// Provides the images and stores the decisions. Items are identified by their position in the list.
 #[async_trait]
 pub trait ReviewBackend: Send + Sync {
-    /// The image of an item, as a JPEG; or why there is none, for people.
+    /// The image of an item, as a JPEG; the error is a message for the user.
     async fn picture(&self, item: usize) -> Result<Vec<u8>, String>;
-    /// The image to compare it with, of an item that has one.
+    /// The image to compare an item with, as a JPEG, for an item that has one.
     async fn beside(&self, item: usize) -> Result<Vec<u8>, String>;
-    /// Keeps a decision, or takes it back; comes back once that is durable. The error is for people.
+    /// Stores a decision, or clears it with `None`; returns once that is durable. The error is a message for the user.
     async fn decide(&self, item: usize, decision: Option<Decision>) -> Result<(), String>;
 }
 
-/// How many were approved, rejected, and left open.
+/// The numbers of images approved, rejected, and left undecided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct ReviewCounts {
-    /// To be enrolled.
+    /// Approved images.
     pub approved: usize,
-    /// To be left out.
+    /// Rejected images.
     pub rejected: usize,
-    /// Not decided.
+    /// Undecided images.
     pub open: usize,
 }
 
@@ -100,7 +100,7 @@ impl ReviewCounts {
     }
 }
 
-/// A page that can be opened.
+/// The review page, listening but not served yet.
 pub struct Review {
     listener: TcpListener,
     shared: Arc<Shared>,
@@ -110,17 +110,17 @@ struct Shared {
     auth: Arc<LoopbackAuth>,
     title: String,
     items: Vec<Item>,
-    // Held while a decision is written: they are kept in the order in which they were made.
+    // Locked while a decision is written: decisions are stored in the order in which they were made.
     decisions: Mutex<Vec<Option<Decision>>>,
     backend: Arc<dyn ReviewBackend>,
     done: watch::Sender<bool>,
 }
 
 impl Review {
-    /// Listens on 127.0.0.1, at `port` or, with 0, at any free one. `title` names the cast.
+    /// Listens on 127.0.0.1, at `port` or, if 0, at any free port. `title` is the name of the cast.
     ///
     /// # Errors
-    /// The port is taken, or the system has no randomness.
+    /// The port is in use, or the system has no randomness.
     pub async fn open(
         port: u16,
         title: String,
@@ -149,15 +149,15 @@ impl Review {
         })
     }
 
-    /// Its address, with the token that works once.
+    /// The address of the page, with a token that works once.
     pub fn url(&self) -> String {
         self.shared.auth.url()
     }
 
-    /// Serves until the page says that it is done, or `until` comes to its end.
+    /// Serves the page until Done is chosen on it, or `until` completes.
     ///
     /// # Errors
-    /// The listener broke.
+    /// The server failed.
     pub async fn serve(
         self,
         until: impl Future<Output = ()> + Send + 'static,
@@ -174,7 +174,7 @@ impl Review {
         });
         tokio::select! {
             served = serving.into_future() => served?,
-            // A browser may hold a connection open for ever.
+            // A browser may keep a connection open indefinitely.
             () = async {
                 let _ = late.wait_for(|done| *done).await;
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,4 +1,4 @@
-//! The page itself.
+//! The HTML of the review page.
 
 use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::util::html::{csp_hash, escape_json_for_script};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// Lets the page ask only where it comes from, and run only its own code.
+/// The Content-Security-Policy: requests only to the page's own server, and only its own script and style.
 pub(super) fn policy() -> String {
     format!(
         "default-src 'none'; img-src 'self'; connect-src 'self'; style-src {}; script-src {}; base-uri 'none'; \
@@ -19,7 +19,7 @@ pub(super) fn policy() -> String {
     )
 }
 
-/// The page, with what was decided so far.
+/// Renders the page with the decisions so far.
 pub(super) fn render(title: &str, items: &[Item], decisions: &[Option<Decision>]) -> String {
     let data = json!({"items": items, "decisions": decisions});
     html! {
@@ -59,9 +59,9 @@ pub(super) fn render(title: &str, items: &[Item], decisions: &[Option<Decision>]
                 section #end hidden tabindex="-1" {
                     h2 { "Done" }
                     p #tally {}
-                    p { "You can close this page. The next " code { "castline run" } " goes by what you decided." }
+                    p { "You can close this page. The next " code { "castline run" } " applies your decisions." }
                 }
-                noscript { p { "This page works with the script inside it; allow scripts on this address." } }
+                noscript { p { "This page needs its inline script; allow scripts on this address." } }
                 script #data type="application/json" { (PreEscaped(escape_json_for_script(&data))) }
                 script { (PreEscaped(SCRIPT)) }
             }

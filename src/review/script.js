@@ -1,20 +1,20 @@
 "use strict";
-// One picture at a time. Texts are set as text, never as markup.
+// Shows one image at a time. Texts are set as text, never as markup.
 (() => {
   const $ = (id) => document.getElementById(id);
   const { items, decisions } = JSON.parse($("data").textContent);
   const words = { approved: "✓ Approved", rejected: "✕ Rejected" };
   const SVG = "http://www.w3.org/2000/svg";
-  // The token of the address has done its work.
+  // The token in the address is used up.
   history.replaceState(null, "", "/");
 
   let at = Math.max(decisions.indexOf(null), 0);
   let ended = false;
-  let made = []; // what was decided here: places, the latest last
+  let made = []; // the items decided here, by index, latest last
 
-  // --- pictures ---
+  // --- images ---
 
-  // Of each item its own pane and, of a double, that of the picture it is to be compared with.
+  // The panes of each item: its image and, for a duplicate, the image to compare it with.
   const pictures = new Map();
   const picture = (index) => {
     if (!pictures.has(index)) {
@@ -31,7 +31,7 @@
     const pane = document.createElement("div");
     pane.className = "pane";
     const img = new Image();
-    img.alt = `Picture of ${name}`;
+    img.alt = `Image of ${name}`;
     img.addEventListener("error", () => missing(pane, src));
     img.src = src;
     pane.append(img);
@@ -46,12 +46,12 @@
     return text;
   };
   const missing = async (pane, src) => {
-    let why = "The picture can't be shown.";
+    let why = "The image can't be shown.";
     try {
       const reply = await fetch(src);
       if (!reply.ok) why = await reply.text();
     } catch {
-      why = "castline does not answer.";
+      why = "castline is not responding.";
     }
     const blank = document.createElement("p");
     blank.className = "blank";
@@ -118,12 +118,12 @@
         method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
       });
     } catch {
-      throw new Error("castline does not answer; start castline review again");
+      throw new Error("castline is not responding; start castline review again");
     }
     if (!reply.ok) throw new Error(await reply.text());
     return reply.json();
   };
-  // One after the other: what was said last counts.
+  // Sent one after the other: the last decision counts.
   let queue = Promise.resolve();
   const keep = (index, decision) => {
     const before = decisions[index];
@@ -137,13 +137,13 @@
   const decide = (decision) => {
     made = [...made.filter((other) => other !== at), at];
     keep(at, decision);
-    // On to the next that is open, from here round to the beginning.
+    // Go to the next undecided item, wrapping around to the beginning.
     const order = [...items.keys()].map((step) => (at + 1 + step) % items.length);
     const next = order.find((index) => decisions[index] === null);
     go(next ?? at);
     if (next === undefined) $("done").focus();
   };
-  // What is shown, if it is decided; otherwise what was decided last.
+  // Undoes the decision on the item shown, or else the latest decision.
   const undo = () => {
     const index = decisions[at] ? at : made.at(-1);
     if (index === undefined) return;

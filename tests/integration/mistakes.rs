@@ -49,12 +49,12 @@ fn nothing_precious_is_written_over() {
     let picture = "cast/queen_isaura.jpg";
     for (args, part) in [
         (&["check", "--report", "cast.csv"][..], "is the cast"),
-        (&["check", "--report", picture], "is named as an image"),
-        (&["check", "--report", "castline.toml"], "holds settings"),
+        (&["check", "--report", picture], "is named like an image"),
+        (&["check", "--report", "castline.toml"], "is a settings file"),
         (&["check", "--log-file", "cast.csv"], "is the cast"),
         (
             &["check", "--report", "look.html", "--log-file", "look.html"],
-            "is what --log-file writes",
+            "is the output of --log-file",
         ),
         (&["plan", "--sandbox", "--out", "cast.csv"], "is the cast"),
         (
@@ -69,7 +69,10 @@ fn nothing_precious_is_written_over() {
             &["run", "--sandbox", "--manifest", ".castline/ledger.db"],
             "is the ledger",
         ),
-        (&["run", "--sandbox", "--report", picture], "is named as an image"),
+        (
+            &["run", "--sandbox", "--report", picture],
+            "is named like an image",
+        ),
         (&["report", "--sandbox", "--out", "cast.csv"], "is the cast"),
         (
             &["manifest", "--sandbox", "--out", ".castline/sandbox.db"],
@@ -77,7 +80,7 @@ fn nothing_precious_is_written_over() {
         ),
         (
             &["manifest", "--sandbox", "--out", picture],
-            "is named as an image",
+            "is named like an image",
         ),
     ] {
         let ended = Castline::on(&cast).run(args);
@@ -137,7 +140,7 @@ fn only_what_castline_made_is_written_over() {
         let ended = castline(&cast, args);
         ended.exits_with(2);
         assert!(
-            ended.stderr.contains("would be written over"),
+            ended.stderr.contains("refusing to overwrite"),
             "{args:?}: {}",
             ended.stderr
         );
@@ -219,7 +222,7 @@ fn a_copy_of_the_ledger_takes_the_place_of_an_earlier_copy_and_of_nothing_else()
     Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
     let ended = backup("copy.db");
     ended.exits_with(2);
-    assert!(ended.stderr.contains("no earlier copy"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not an earlier copy"), "{}", ended.stderr);
     assert_eq!(
         std::fs::read(cast.folder.path().join("copy.db")).expect("a copy"),
         copy
@@ -336,7 +339,9 @@ fn a_plan_is_no_cast_for_any_command() {
         let ended = castline(&cast, args);
         ended.exits_with(2);
         assert!(
-            ended.stderr.contains("a saved plan is done with `castline run`"),
+            ended
+                .stderr
+                .contains("a saved plan can only be run, with `castline run`"),
             "{}",
             ended.stderr
         );

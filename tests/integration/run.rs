@@ -9,7 +9,7 @@ fn a_saved_plan_says_which_command_does_it() {
     plan.exits_with(0);
     let message = "castline run 'a plan.json' --sandbox --max-cost 0.02";
     assert!(
-        plan.stdout.contains(&format!("do it with `{message}`")),
+        plan.stdout.contains(&format!("run it with `{message}`")),
         "{}",
         plan.stdout
     );
@@ -228,7 +228,7 @@ fn a_manifest_that_can_not_be_written_takes_nothing_of_the_end_with_it() {
     assert_eq!(run.wait().expect("an end").code(), Some(1));
     let text: Vec<&str> = events
         .iter()
-        .filter(|event| event["type"] == "unwritten")
+        .filter(|event| event["type"] == "write_failed")
         .filter_map(|event| event["message"].as_str())
         .collect();
     assert_eq!(text.len(), 2, "{text:?}");
@@ -419,7 +419,7 @@ async fn adopting_a_manifest_settles_doubts_and_brings_all_ids_or_none() {
         let file = folder.path().join("manifest.json");
         std::fs::write(&file, manifest.to_string()).expect("a manifest");
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
-            .args(["adopt", "--sandbox"])
+            .args(["ledger", "import", "--sandbox"])
             .arg(file)
             .output()
             .expect("castline starts");
@@ -459,7 +459,7 @@ fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review
     // The ledger is lost, and built again from the manifest: nothing is known of how the images look.
     std::fs::remove_dir_all(cast.folder.path().join(".castline")).expect("a ledger");
     let adopted = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
-        .args(["adopt", "manifest.json", "--sandbox"])
+        .args(["ledger", "import", "manifest.json", "--sandbox"])
         .current_dir(cast.folder.path())
         .output()
         .expect("castline starts");

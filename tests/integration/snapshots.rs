@@ -33,7 +33,7 @@ fn help() {
     insta::assert_snapshot!("help", castline(&["--help"]));
     for command in [
         "check", "plan", "run", "retry", "resolve", "realface", "review", "report", "status", "manifest",
-        "adopt", "doctor", "eval", "sandbox",
+        "ledger", "doctor", "eval", "sandbox",
     ] {
         insta::assert_snapshot!(format!("help-{command}"), castline(&[command, "--help"]));
     }

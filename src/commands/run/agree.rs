@@ -1,4 +1,4 @@
-//! What is agreed on before a run pays: by a saved plan, or by a person at the terminal.
+//! The agreement before a run pays: a saved plan, or the answer of the user at the terminal.
 
 use std::sync::Arc;
 
@@ -16,17 +16,17 @@ use crate::plan::{Agreed, PlanFile, Policy};
 use crate::settings::Settings;
 use crate::util::duration::format_duration;
 
-/// Reads the saved plan that was given in place of a cast, and restores the options that it was made with.
+/// Reads the saved plan that was given instead of a cast, and restores the options it was made with.
 ///
 /// # Errors
-/// It is no plan, or an option is typed that the plan has decided already.
+/// The file is not a plan, or an option was given that the plan has already fixed.
 pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) -> anyhow::Result<PlanFile> {
     refuse_planned_options(args, pay)?;
     let plan = PlanFile::read(&args.cast)?;
     if plan.sandbox != sandbox {
         let message = match plan.sandbox {
-            true => "this plan was made with --sandbox: run it with --sandbox",
-            false => "this plan was made for the real API: run it without --sandbox",
+            true => "this plan was made with --sandbox; run it with --sandbox",
+            false => "this plan was made for the real API; run it without --sandbox",
         };
         return Err(UsageError(message.to_owned()).into());
     }
@@ -44,7 +44,7 @@ pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) 
     Ok(plan)
 }
 
-/// Refuses options that a saved plan has decided already.
+/// Refuses options that a saved plan has already fixed.
 fn refuse_planned_options(args: &CastArgs, pay: &PayArgs) -> Result<(), UsageError> {
     let typed = [
         ("--skip-invalid", args.skip_invalid),
@@ -58,32 +58,32 @@ fn refuse_planned_options(args: &CastArgs, pay: &PayArgs) -> Result<(), UsageErr
     match typed.into_iter().find(|(_, typed)| *typed) {
         None => Ok(()),
         Some((flag, _)) => Err(UsageError(format!(
-            "{flag} can't be combined with a saved plan, which was made without it: leave it out, or make a new plan, \
+            "{flag} can't be combined with a saved plan; leave it out, or make a new plan with \
              `castline plan CAST {flag} … --out {}`",
             args.cast.display()
         ))),
     }
 }
 
-/// A run of a plan pays no more than the plan said, nor more than is allowed now.
+/// Limits a run to the lower of the plan's budget and the current one.
 pub(super) fn within_plan(settings: &mut Settings, plan: &PlanFile) {
     let budgets = [settings.api.max_cost, plan.budget_usd];
     settings.api.max_cost = budgets.into_iter().flatten().min();
 }
 
-/// What is to be agreed on.
+/// What the user is to agree to.
 pub(super) struct Proposal<'a> {
     pub(super) cast: &'a Cast,
     pub(super) args: &'a CastArgs,
     pub(super) names: CastNames,
     pub(super) policy: Policy,
     pub(super) ledger: &'a Ledger,
-    /// The saved plan that the run is held to, if there is one.
+    /// The saved plan that the run must follow, if any.
     pub(super) saved: Option<PlanFile>,
 }
 
-/// Inspects the whole cast before anything is paid: does the saved plan still hold, or, without one, does the person
-/// at the terminal agree? `None` when not.
+/// Inspects the whole cast before anything is paid, and checks that the saved plan is still valid or, without one,
+/// asks the user at the terminal. `None` when the user declines.
 pub(super) async fn agree(
     context: &Context,
     common: &Common,
@@ -103,7 +103,7 @@ pub(super) async fn agree(
         names,
         policy,
         ledger: Some(Arc::new(
-            LedgerView::open(ledger.path())?.context("the ledger is gone")?,
+            LedgerView::open(ledger.path())?.context("the ledger no longer exists")?,
         )),
         spent: ledger.view().spend(None)?,
         sandbox: common.sandbox,
@@ -123,8 +123,8 @@ pub(super) async fn agree(
     }
     eprintln!("\n{}", survey.totals.to_string().trim_end());
     let addresses = match &context.settings.s3.presign_expiry {
-        Some(expiry) => format!("addresses that anybody can open for {}", format_duration(*expiry)),
-        None => "addresses that anybody can open".to_owned(),
+        Some(expiry) => format!("addresses that anyone can open for {}", format_duration(*expiry)),
+        None => "addresses that anyone can open".to_owned(),
     };
     let question = format!(
         "\nEnroll {}? The images get {addresses}; an enrollment can't be undone.",

@@ -1,4 +1,4 @@
-//! `castline run` and `castline retry`: the whole way of a cast.
+//! `castline run` and `castline retry`: inspect, publish and enroll a cast.
 
 mod agree;
 
@@ -22,16 +22,16 @@ use crate::plan::Policy;
 
 use agree::{Proposal, agree, as_planned, within_plan};
 
-/// Which characters of a cast a run is about.
+/// The characters of a cast that a run processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     /// All of them.
     All,
-    /// Those that failed in an earlier run, or that the API refused.
+    /// Those that failed in an earlier run, or were refused by the API.
     Failed,
 }
 
-/// Takes a cast the whole way.
+/// Inspects, publishes and enrolls a cast.
 pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::Result<ExitCode> {
     let RunArgs {
         cast: mut args,
@@ -101,7 +101,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         None
     };
     if ask {
-        // A person's time to think is none of the run's.
+        // The user's time to answer doesn't count as run time.
         context.started = std::time::Instant::now();
     }
     let (mut pipeline, finalizer) = run.start(&context, names, policy).await?;
@@ -111,15 +111,15 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     if let Some(out) = &report
         && let Err(error) = super::report::of_run(common, &context, &args.cast, out)
     {
-        // What the run itself ended with is still to be told: a doubt, above all.
+        // The exit code must still reflect the run itself, above all a doubt.
         eprintln!("castline: the run is done, but its report was not written: {error:#}");
         return Ok(exit.worst(exit_code(&error)));
     }
     Ok(exit)
 }
 
-/// Keeps those with whom something went wrong: whom the API refused, or who failed; and those in doubt, who are not sent
-/// again but told of. Whom a budget or Ctrl-C left is for `castline run`.
+/// Keeps the characters that failed or were refused by the API, and those in doubt, which are reported but not resent.
+/// Characters left over by a budget or Ctrl-C are for `castline run`.
 fn only_failed(cast: &mut Cast, view: Option<LedgerView>) -> anyhow::Result<()> {
     let records = view.map(|view| view.all()).transpose()?.unwrap_or_default();
     let failed: HashSet<NameKey> = records

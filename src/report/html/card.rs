@@ -1,4 +1,4 @@
-//! One character of the contact sheet.
+//! The card of one character on the contact sheet.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,38 +8,38 @@ use crate::inspect::{Face, Inspection, Thumbnail, Verdict};
 use crate::plan::Standing;
 use crate::util::money::Usd;
 
-/// One character. Texts must be fit to be shown (`cast::printable`).
+/// The card of one character. Texts must be printable (`cast::printable`).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Card {
-    /// Its name.
+    /// The name of the character.
     pub name: String,
     /// Its image, as the cast gives it; never a signed address.
     pub source: String,
-    /// Where it stands.
+    /// Its standing.
     pub standing: Standing,
-    /// What the eye said of its image, when it looked.
+    /// The verdict on its image, if inspected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// A small copy of the image.
+    /// A thumbnail of the image.
     #[serde(serialize_with = "data_uri", skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<Thumbnail>,
-    /// Width and height of the image in pixels: the space of `faces`; 0 when unreadable.
+    /// Width and height of the image in pixels, the coordinates of `faces`; 0 when unreadable.
     pub size: [u32; 2],
-    /// The faces, the surest first, each as x, y, width, height and score.
+    /// The faces, by descending score, each as x, y, width, height and score.
     #[serde(serialize_with = "boxes")]
     pub faces: Vec<Face>,
-    /// Why it is not simply fine, with the mend; in sentences.
+    /// What is wrong, and how to fix it; in sentences.
     pub reasons: Vec<String>,
-    /// What the API calls it.
+    /// Its asset id, if enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asset_id: Option<String>,
-    /// What it cost, or will.
+    /// The past or future cost.
     #[serde(serialize_with = "amount", skip_serializing_if = "Option::is_none")]
     pub cost: Option<Usd>,
 }
 
 impl Card {
-    /// Takes over what was seen in the image.
+    /// Adds the results of an inspection.
     pub fn seen(mut self, inspection: &Inspection) -> Self {
         self.verdict = Some(inspection.verdict);
         self.size = [inspection.width, inspection.height];
@@ -58,7 +58,7 @@ fn data_uri<S: Serializer>(thumbnail: &Option<Thumbnail>, serializer: S) -> Resu
     serializer.collect_str(&format_args!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
 }
 
-/// Tenths of pixels and hundredths of scores are enough to draw, and make a small file.
+/// Serializes faces rounded to tenths of pixels and hundredths of scores: enough to draw, and a smaller file.
 fn boxes<S: Serializer>(faces: &[Face], serializer: S) -> Result<S::Ok, S::Error> {
     let rounded = |value: f32, steps: f64| (f64::from(value) * steps).round() / steps;
     serializer.collect_seq(faces.iter().map(|f| {

@@ -1,8 +1,8 @@
-//! The report for people: a contact sheet of the whole cast, as one HTML file.
+//! The HTML report: a contact sheet of the whole cast in one file.
 //!
-//! The file holds everything it shows and asks nobody for anything: its Content-Security-Policy allows
-//! only the one script and the one style sheet inside it, by hash, and images that are data. What a
-//! cast brings (names, sources, messages) travels as JSON and is only ever set as text.
+//! The file is self-contained and makes no requests: its Content-Security-Policy allows only its inline
+//! script and style sheet, by hash, and data: images. Texts from the cast (names, sources, messages) are
+//! embedded as JSON and only ever set as text.
 
 mod card;
 
@@ -16,10 +16,10 @@ pub use card::Card;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// By which a page says that it is ours.
+/// The `generator` meta tag that identifies a report as written by castline.
 const GENERATOR: &str = concat!("castline ", env!("CARGO_PKG_VERSION"));
 
-/// Whether a file that begins so is a report of some castline: its head says so before anything that a cast brings.
+/// Whether a file that starts with these bytes is a report of any castline version: the tag precedes all cast texts.
 pub fn is_one(start: &[u8]) -> bool {
     let start = String::from_utf8_lossy(start);
     start.starts_with("<!DOCTYPE html>") && start.contains(r#"<meta name="generator" content="castline "#)
@@ -28,23 +28,23 @@ pub fn is_one(start: &[u8]) -> bool {
 /// One report.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// What was looked at: the cast's file name.
+    /// The title: the cast's file name.
     pub title: String,
-    /// When, in words: `2026-11-23 09:05 UTC`.
+    /// When the report was written: `2026-11-23 09:05 UTC`.
     pub generated_at: String,
-    /// What kind of look it was: `Check`, `Plan`, `Ledger`.
+    /// The kind of report: `Check`, `Plan`, `Run` or `Ledger`.
     pub kind: String,
-    /// Whether the ids are the sandbox's, and mean nothing outside.
+    /// Whether the ids are from the sandbox, and not valid elsewhere.
     pub sandbox: bool,
-    /// Amounts, each with its label, in the order of showing: `("Paid", "$5.00")`.
+    /// Amounts with their labels, in display order: `("Paid", "$5.00")`.
     pub amounts: Vec<(String, String)>,
-    /// What a reader must know about the whole: rows that were skipped, for example.
+    /// Notes about the whole report, such as skipped rows.
     pub notes: Vec<String>,
     /// The characters, in the order of the cast.
     pub cards: Vec<Card>,
 }
 
-/// The report as one HTML document in UTF-8.
+/// Renders the report as one HTML document in UTF-8.
 pub fn render(page: &Page) -> String {
     let policy = format!(
         "default-src 'none'; img-src data:; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
@@ -85,7 +85,7 @@ pub fn render(page: &Page) -> String {
                     }
                 }
                 @for note in &page.notes { p.note { (note) } }
-                noscript { p.note { "This page draws its cards with the script inside it; allow scripts to see them." } }
+                noscript { p.note { "This page draws its cards with an inline script; allow scripts to see them." } }
                 search.bar aria-label="Which characters are shown" {
                     div #filters role="group" aria-label="Filter by state" {}
                     label.find {
@@ -109,7 +109,7 @@ pub fn render(page: &Page) -> String {
     .into_string()
 }
 
-/// What the script draws from.
+/// The JSON data that the script draws from.
 fn data(page: &Page) -> serde_json::Value {
     let standings: Vec<_> = Standing::ALL
         .iter()
@@ -118,7 +118,7 @@ fn data(page: &Page) -> serde_json::Value {
     serde_json::json!({"standings": standings, "cards": page.cards})
 }
 
-/// A label at the beginning of a line.
+/// A label with its first letter in upper case.
 fn title(label: &str) -> String {
     let mut letters = label.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string());

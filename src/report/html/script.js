@@ -1,5 +1,5 @@
 "use strict";
-// Draws the sheet from the JSON in the page. Texts are set as text, never as markup.
+// Draws the contact sheet from the JSON in the page. Texts are set as text, never as markup.
 (() => {
   const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
@@ -23,7 +23,7 @@
 
   // --- cards ---
 
-  // Pictures are decoded only when they come near the window.
+  // Images are decoded only when they come near the viewport.
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
@@ -59,20 +59,20 @@
     const sure = `${Math.round(card.faces[0][4] * 100)}\u00a0% sure`;
     return count === 1 ? `face ${sure}` : `${count} faces, the clearest ${sure}`;
   };
-  // A path may break behind its folders and the parts of its name.
+  // Allows line breaks after the folders of a path and the parts of its name.
   const breakable = (path) => path.split(/(?<=[/\\_-])/u).flatMap((part, index) =>
     index === 0 ? [part] : [document.createElement("wbr"), part]);
 
   const frame = (card, index) => {
     const box = make("div", "frame");
     if (!card.thumbnail) {
-      box.append(make("div", "blank", "No picture to show"));
+      box.append(make("div", "blank", "No image to show"));
       return box;
     }
     box.dataset.card = index;
     const img = make("img");
-    const told = seen(card);
-    img.alt = `Picture of ${card.name}${told ? `: ${told}` : ""}`;
+    const summary = seen(card);
+    img.alt = `Image of ${card.name}${summary ? `: ${summary}` : ""}`;
     img.decoding = "async";
     box.append(img);
     if (card.faces.length > 0 && card.size[0] > 0) box.append(faces(card));
@@ -116,7 +116,7 @@
     return item;
   };
 
-  // --- which are shown ---
+  // --- filtering ---
 
   const chosen = { q: "", state: "" };
   const items = [];
@@ -127,7 +127,7 @@
       (!chosen.state || data.cards[index].standing === chosen.state) && haystack[index].includes(needle));
   };
 
-  // Only so many cards stand in the page as were scrolled to: a large cast stays quick to filter.
+  // The page contains only the cards scrolled to so far: a large cast stays quick to filter.
   const CHUNK = 120;
   let matches = [];
   let shown = 0;
@@ -141,7 +141,7 @@
     }
     $("cards").append(some);
     $("more").hidden = shown === matches.length;
-    // Observed anew, it is told again when it still is near.
+    // Observing it again fires again if it is still near.
     ahead.disconnect();
     ahead.observe($("more"));
   };
@@ -170,7 +170,7 @@
     history.replaceState(null, "", hash ? `#${hash}` : "#");
   };
 
-  // `#q=…&state=…` is a link to a view.
+  // `#q=…&state=…` links to a filtered view.
   const fromAddress = () => {
     const hash = new URLSearchParams(location.hash.slice(1));
     const state = hash.get("state") ?? "";
@@ -196,7 +196,7 @@
     if (counts.has(code)) $("filters").append(filter(code, label, tone, counts.get(code)));
   }
 
-  // --- what a reader does ---
+  // --- user actions ---
 
   $("q").addEventListener("input", () => choose({ q: $("q").value }));
   $("clear").addEventListener("click", () => {
@@ -222,7 +222,7 @@
       await navigator.clipboard.writeText(text);
       return true;
     } catch {
-      // Pages from a file may have no clipboard: the old way.
+      // Pages opened from a file may have no clipboard API: fall back to execCommand.
       const area = make("textarea");
       area.value = text;
       document.body.append(area);

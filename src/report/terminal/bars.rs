@@ -1,4 +1,4 @@
-//! A line per station, drawn over and over, and what is left of the time.
+//! Progress bars: one line per stage, redrawn in place, with the remaining time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::State;
 use crate::plan::Standing;
 use crate::util::duration::format_duration;
 
-/// What a bar takes before its message.
+/// The width of a bar before its message, in columns.
 const BAR_WIDTH: usize = 59;
 
 pub(super) struct Bars {
@@ -22,24 +22,24 @@ pub(super) struct Bars {
     pacing: Arc<Mutex<Pacing>>,
 }
 
-/// How long the paid calls that are left take, read whenever a bar is drawn: as long as the limiter or the API itself
-/// makes them take, whichever is slower.
+/// Estimates the time for the remaining paid calls whenever a bar is drawn, from the rate limit or the measured speed
+/// of the API, whichever is slower.
 #[derive(Default)]
 struct Pacing {
-    /// Paid calls that are left.
+    /// Remaining paid calls.
     left: u64,
-    /// The least time between two of them.
+    /// The minimum time between two of them.
     interval: Duration,
-    /// The API asked to wait until then.
+    /// The end of the pause requested by the API.
     paused_until: Option<Instant>,
-    /// When a call was first seen to have ended, and how many had by then: since the start, or the last pause.
+    /// When the first call since the start or the last pause ended, and the total ended by then.
     from: Option<(Instant, u64)>,
-    /// When the last one ended, and how many had.
+    /// When the last call ended, and the total ended by then.
     to: Option<(Instant, u64)>,
 }
 
 impl Pacing {
-    /// So many calls have ended by `now`, and so many are left.
+    /// Updates the numbers of calls that have ended by `now` and that are left.
     fn count(&mut self, ended: u64, left: u64, now: Instant) {
         self.left = left;
         if ended > self.to.map_or(0, |(_, before)| before) {
@@ -50,11 +50,11 @@ impl Pacing {
 
     fn pause(&mut self, until: Instant) {
         self.paused_until = Some(until);
-        // The time that is waited says nothing of how long calls take.
+        // A pause must not count as time taken by calls.
         self.from = None;
     }
 
-    /// The time between two calls.
+    /// The expected time between two calls.
     fn each(&self) -> Duration {
         let measured = match (self.from, self.to) {
             (Some((from, before)), Some((to, ended))) if ended > before => {
@@ -65,7 +65,7 @@ impl Pacing {
         measured.max(self.interval)
     }
 
-    /// `12 s` to go, or `paused 12 s`.
+    /// The remaining time: `12 s`, or `paused 12 s`.
     fn eta(&self, now: Instant) -> String {
         let pause = self
             .paused_until
@@ -81,14 +81,14 @@ impl Pacing {
     }
 }
 
-// An error ends a command while they are drawn.
+// Clears the bars when an error ends a command while they are drawn.
 impl Drop for Bars {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// As much of a bar's message as fits beside it.
+/// Truncates a message to the space beside a bar.
 fn fitting(message: String) -> String {
     let (_, columns) = Term::stderr().size();
     let room = usize::from(columns).saturating_sub(BAR_WIDTH + 1);
@@ -114,14 +114,14 @@ impl Bars {
             let _ = write!(to, "{:.1}/s", state.per_sec());
         };
         let columns = usize::from(Term::stderr().size().1);
-        // At 80 columns, room is left for `$12.34 of $50.00`.
+        // At 80 columns, this leaves room for `$12.34 of $50.00`.
         let bar = |name: &'static str, shown: bool| {
             let left = if name == "enrolled" {
                 "{limit:>11}"
             } else {
                 "{eta:>11}"
             };
-            // Drawn over and over, a line that wraps leaves its remains behind.
+            // A line that wraps would leave remains when redrawn.
             let form = match columns {
                 ..BAR_WIDTH => format!("{{prefix:>9}} {{pos:>6}}/{{len:<6}} {left}"),
                 _ => format!(
@@ -141,8 +141,8 @@ impl Bars {
                 bar
             }
         };
-        // The terminal writes `^C` behind the last bar, which makes a line more than are known of: the topmost one
-        // stays when they are cleared. So that one is empty.
+        // The terminal echoes `^C` after the last bar, which adds an untracked line: clearing the bars then leaves the
+        // topmost one, so that one is empty.
         let empty = ProgressStyle::with_template(" ").expect("the template is valid");
         let top = all.add(ProgressBar::no_length().with_style(empty));
         let checked = bar("checked", true);
@@ -161,7 +161,7 @@ impl Bars {
     pub(super) fn show(&self, state: &State) {
         let count = &state.count;
         if count.to_enroll == 1 && self.enrolled.position() == 0 {
-            // So that what is left, and pauses, count down while nothing happens.
+            // Keeps the remaining time and pauses counting down while no events arrive.
             self.enrolled.enable_steady_tick(Duration::from_millis(500));
         }
         self.top.tick();
@@ -193,13 +193,13 @@ impl Bars {
             .set_message(fitting(format!("{}{budget}{doubt}", count.cost_usd)));
     }
 
-    /// The API asked to wait until then.
+    /// Shows a pause until `until`, requested by the API.
     pub(super) fn pause(&self, until: Instant) {
         let mut pacing = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
         pacing.pause(until);
     }
 
-    /// A line above the bars.
+    /// Prints a line above the bars.
     pub(super) fn line(&self, text: &str) {
         let _ = self.all.println(text);
     }
@@ -229,14 +229,14 @@ mod tests {
         };
         pacing.count(0, 100, start);
         assert_eq!(pacing.eta(start), "1 min 40 s", "nothing is measured yet");
-        // Two at once, and each call takes ten seconds: one in five.
+        // Two concurrent calls of ten seconds each: one every five seconds.
         pacing.count(1, 99, at(start, 10));
         pacing.count(5, 95, at(start, 30));
         assert_eq!(pacing.eta(at(start, 30)), "7 min 55 s");
-        // Nothing new is drawn, and nothing measured.
+        // No new calls: the estimate is unchanged.
         pacing.count(5, 95, at(start, 39));
         assert_eq!(pacing.eta(at(start, 39)), "7 min 55 s");
-        // Fast calls are held by the limiter.
+        // Fast calls are limited by the rate.
         pacing.count(95, 5, at(start, 40));
         assert_eq!(pacing.eta(at(start, 40)), "5 s");
         pacing.count(100, 0, at(start, 41));

@@ -1,5 +1,5 @@
-//! Progress for people, on stderr: a line per station on a terminal, a plain line every few seconds
-//! elsewhere, and at the end what happened, what it cost, and what needs a person.
+//! Progress on stderr: one bar per stage on a terminal, a plain line every few seconds elsewhere, and
+//! at the end what happened, what it cost, and what needs attention.
 
 mod bars;
 
@@ -18,16 +18,16 @@ use crate::util::text::pluralize;
 use crate::util::wrap::{fill, wrap};
 use bars::Bars;
 
-/// How often a plain line is written when stderr is no terminal.
+/// The interval of plain lines when stderr is not a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
-/// The command that tells what happens in its own way.
+/// The command that shows its own progress.
 const REALFACE: &str = "realface";
-/// How many names are shown for one reason.
+/// The maximum number of names shown for one reason.
 const NAMES_SHOWN: usize = 12;
-/// How many reasons are shown of one kind, where each image has its own.
+/// The maximum number of reasons shown for one standing and code.
 const HINTS_SHOWN: usize = 8;
 
-/// Coloured where stderr shows colours, whatever stdout is.
+/// Colours text if stderr supports colours, independent of stdout.
 fn paint<D>(text: D) -> StyledObject<D> {
     style(text).for_stderr()
 }
@@ -35,16 +35,16 @@ fn paint<D>(text: D) -> StyledObject<D> {
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Bars that are drawn over and over.
+    /// Progress bars.
     Bars,
     /// A plain line every few seconds.
     Plain,
-    /// Nothing but errors.
+    /// Only errors.
     Quiet,
 }
 
 impl Style {
-    /// Bars on a terminal, plain lines elsewhere and among other `lines`, nothing when asked to be quiet.
+    /// Chooses bars on a terminal, plain lines elsewhere or if other `lines` are printed, and only errors if `quiet`.
     pub fn choose(quiet: bool, lines: bool) -> Self {
         if quiet {
             Self::Quiet
@@ -63,7 +63,7 @@ pub struct Terminal {
     state: Mutex<State>,
 }
 
-/// Why an image is not simply suitable.
+/// The reason why an image is not suitable.
 struct Objection {
     code: String,
     hint: String,
@@ -74,19 +74,19 @@ struct State {
     count: Summary,
     started: Instant,
     plain_at: Instant,
-    /// What was said against the last image, until it is known whether somebody approved it.
+    /// The objection to the last image, until it is known whether the image was approved.
     objection: Option<Objection>,
-    /// What needs a person: standing and heading → each hint, and the names that it is for.
+    /// What needs attention: standing and heading → each hint, and the names it applies to.
     open: BTreeMap<(Standing, String), BTreeMap<String, Vec<String>>>,
     budget: Option<Usd>,
     stopping: Option<String>,
-    /// What follows the name of another command, so that it works on the same cast.
+    /// The arguments after a suggested command that select the same cast.
     same_arguments: String,
 }
 
 impl Terminal {
-    /// Shows `command` in this style; `budget` is what the run may cost, `interval` the least time between two
-    /// paid calls. `again` is what follows the name of another command, so that it works on the same cast.
+    /// Shows `command` in this style. `budget` is the most that the run may cost, `interval` the minimum time between
+    /// two paid calls, and `same_arguments` the arguments after a suggested command that select the same cast.
     pub fn new(
         style: Style,
         command: &'static str,
@@ -94,7 +94,7 @@ impl Terminal {
         interval: Duration,
         same_arguments: String,
     ) -> Self {
-        // `realface` draws for itself: codes, one actor at a time.
+        // `realface` draws its own display: the codes, one actor at a time.
         let bars =
             (style == Style::Bars && command != REALFACE).then(|| Bars::new(command == "run", interval));
         let now = Instant::now();
@@ -122,7 +122,7 @@ impl Terminal {
         let text = wrap(&Term::stderr(), text, "  ");
         match &self.bars {
             Some(bars) => bars.line(&text),
-            // stderr may be gone; a run that pays goes on all the same.
+            // stderr may be closed; a run that pays continues anyway.
             None => {
                 let _ = writeln!(std::io::stderr(), "{text}");
             }
@@ -140,10 +140,10 @@ impl State {
         hints.entry(hint.to_owned()).or_default().push(printable(name));
     }
 
-    /// What to type about all of one standing.
+    /// The command that handles all characters of one standing.
     fn next_step(&self, standing: Standing) -> Option<String> {
         match standing {
-            // An actor's next try is another liveness check.
+            // An actor's next attempt is another liveness check.
             Standing::Failed | Standing::Refused if self.count.command == REALFACE => None,
             Standing::ToReview | Standing::Failed | Standing::Refused | Standing::InDoubt => {
                 Some(standing.next_step(&self.same_arguments))
@@ -174,7 +174,7 @@ impl State {
                     hint: messages.join("; "),
                     name: name.clone(),
                 });
-                // `check` decides nothing: what the image is worth is all there is.
+                // `check` plans nothing: the image alone determines the standing.
                 if self.count.command == "check" {
                     match self.count.by_name.get(name) {
                         Some(Standing::Rejected) => self.open_standing(Standing::Rejected, name),
@@ -232,7 +232,7 @@ impl State {
 
 impl Reporter for Terminal {
     fn event(&self, event: &Event) {
-        // An id that stands nowhere else is told at once, in full, and however quiet.
+        // An id that is recorded nowhere else is printed at once, in full, even with --quiet.
         if let Event::InDoubt {
             asset_id: Some(_),
             message,
@@ -252,7 +252,7 @@ impl Reporter for Terminal {
         state.note(event);
         match event {
             Event::BadRow { message, .. } => {
-                self.line(&format!("{} {}", paint("bad row:").red(), printable(message)))
+                self.line(&format!("{} {}", paint("invalid row:").red(), printable(message)))
             }
             Event::Paused { seconds, reason } => {
                 if let Some(bars) = &self.bars {
@@ -286,7 +286,7 @@ impl Reporter for Terminal {
             _ => {}
         }
         if let Some(bars) = &self.bars {
-            // Before the first image there is nothing to draw: a question may be asked first.
+            // Draws nothing before the first image: a question may be asked first.
             if state.count.reached() > 0 {
                 bars.show(&state);
             }
@@ -316,7 +316,7 @@ fn plain(state: &State) -> String {
     )
 }
 
-/// `text` under its heading; at a terminal, broken between words.
+/// Indents `text` below its heading; on a terminal, wraps it between words.
 fn below(text: &str) -> String {
     let term = Term::stderr();
     let columns = if term.is_term() {
@@ -327,7 +327,7 @@ fn below(text: &str) -> String {
     fill(text, columns, "  ", "    ")
 }
 
-/// The last words: what needs a person, then what happened.
+/// Prints the end of the output: what needs attention, then what happened.
 fn end(state: &State, summary: &Summary) {
     let mut out = Vec::new();
     let mut kinds = state.open.iter().peekable();
@@ -346,7 +346,7 @@ fn end(state: &State, summary: &Summary) {
         if more > 0 {
             let _ = writeln!(
                 out,
-                "  and {more} more, each with its own reason: --report FILE shows all"
+                "  and {more} more, for other reasons; --report FILE shows all"
             );
         }
         let last_of_kind = kinds.peek().is_none_or(|((next, _), _)| next != standing);
@@ -361,11 +361,11 @@ fn end(state: &State, summary: &Summary) {
     if let Some(manifest) = &summary.manifest {
         let _ = writeln!(out, "manifest: {}", printable(manifest));
     }
-    // stderr may be gone; the ledger holds everything.
+    // stderr may be closed; the ledger has everything.
     let _ = std::io::stderr().write_all(&out);
 }
 
-/// What happened, in one line.
+/// The summary line.
 fn last_line(s: &Summary) -> String {
     let parts: Vec<String> = s
         .parts()
@@ -388,7 +388,7 @@ fn last_line(s: &Summary) -> String {
     };
     let bad_rows = match s.bad_rows {
         0 => String::new(),
-        bad => format!(", without {}", pluralize(bad, "bad row")),
+        bad => format!(", without {}", pluralize(bad, "invalid row")),
     };
     let who = if s.command == REALFACE {
         "actor"

@@ -202,7 +202,12 @@ fn a_lost_ledger_beside_a_manifest_stops_and_is_built_again_from_it() {
     assert_eq!(plan.status.code(), Some(2), "a plan says what a run would");
 
     let manifest = cast.csv.with_file_name("manifest.json");
-    let adopted = server.castline().arg("adopt").arg(&manifest).output().unwrap();
+    let adopted = server
+        .castline()
+        .args(["ledger", "import"])
+        .arg(&manifest)
+        .output()
+        .unwrap();
     assert_eq!(
         adopted.status.code(),
         Some(0),

@@ -146,7 +146,7 @@ fn a_saved_plan_is_done_exactly_or_not_at_all() {
     let (code, _, stderr) = run(&[]);
     assert_eq!(code, Some(8), "the ledger has moved: {stderr}");
     assert!(
-        stderr.contains("3 of the 3 that this plan enrolls are enrolled already"),
+        stderr.contains("3 of the 3 that this plan enrolls are already enrolled"),
         "{stderr}"
     );
     assert_eq!(server.charges().len(), 3);
@@ -160,7 +160,7 @@ fn a_saved_plan_holds_its_budget_whatever_is_allowed_beside_it() {
     let (csv, file) = (path(&cast.csv), path(&plan));
     let (code, message, _) = castline(&server, &["plan", csv, "--out", file, "--max-cost", "0.02"]);
     assert_eq!(code, Some(0));
-    assert!(message.contains("1 of 3 are left beyond it"), "{message}");
+    assert!(message.contains("1 of 3 exceed it"), "{message}");
     let (code, _, stderr) = castline(&server, &["run", file, "--rate", "1000/s", "--max-cost", "1"]);
     assert_eq!(code, Some(5), "{stderr}");
     assert_eq!(server.charges().len(), 2, "the plan said $0.02 at most");

@@ -86,6 +86,6 @@ fn a_provider_without_a_list_says_so() {
         let output = resolve.output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(stderr.contains("jarvisclaw has no list"), "{stderr}");
+        assert!(stderr.contains("jarvisclaw offers no list"), "{stderr}");
     }
 }

@@ -201,7 +201,7 @@ async fn where_a_claimed_payment_tells_no_id_it_is_in_doubt_and_still_paid_once(
     assert_eq!(ended.count(State::Enrolled), 200 - doubts);
     for record in ended.records.values().filter(|r| r.state == State::InDoubt) {
         let message = record.message.as_deref().unwrap_or_default();
-        assert!(message.contains("sent again: PAYMENT_REPLAY"), "{message}");
+        assert!(message.contains("resent: PAYMENT_REPLAY"), "{message}");
     }
     // Nothing is paid by running again, with the same wallet or another.
     stage.enroll(&names(200), Run::default()).await;

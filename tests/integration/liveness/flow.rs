@@ -12,7 +12,7 @@ async fn all_the_way(dialect: Dialect) {
     std::fs::write(set.path("castline.toml"), toml).unwrap();
     let mut walk = set.start(&["--operator", "Ora Lund"]);
     for (number, name) in (1..).zip(ACTORS) {
-        let session = walk.next("session").await;
+        let session = walk.next("liveness_link").await;
         assert_eq!(
             (&session["name"], &session["number"]),
             (&name.into(), &number.into())
@@ -70,7 +70,7 @@ async fn all_the_way(dialect: Dialect) {
 
     let again = set.start(&[]);
     let (code, events) = again.end().await;
-    assert_eq!((code, of(&events, "session").len()), (Some(0), 0));
+    assert_eq!((code, of(&events, "liveness_link").len()), (Some(0), 0));
     assert!(of(&events, "planned").iter().all(|e| e["standing"] == "enrolled"));
     assert_eq!(set.sandbox.charges().len(), 3);
 }
@@ -97,7 +97,7 @@ async fn nobody_is_asked_for_without_consent_and_the_others_go_on() {
     );
     let text = refused["message"].as_str().unwrap();
     assert!(text.contains("line 2") && text.contains("consent"), "{text}");
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     assert_eq!(session["name"], "Bo Ek");
     set.scan(&session, "completed").await;
     let (code, _) = walk.end().await;
@@ -134,7 +134,7 @@ async fn a_run_enrolls_portraits_and_leaves_actors_waiting() {
     );
 
     let mut walk = set.start(&[]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     assert_eq!(
         (&session["name"], &session["of"]),
         (&"Mia Castellane".into(), &1.into())
@@ -150,7 +150,7 @@ async fn a_run_enrolls_portraits_and_leaves_actors_waiting() {
 async fn actors_can_be_chosen_by_name() {
     let set = Set::new().await;
     let mut walk = set.start(&["--skip", "bo ek", "--only", "BO EK", "--only", "zoë ström"]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     assert_eq!(
         (&session["name"], &session["of"]),
         (&"Zoë Ström".into(), &1.into())
@@ -172,8 +172,8 @@ async fn the_codes_are_in_a_folder_and_on_a_page_as_long_as_they_can_be_used() {
     let set = Set::new().await;
     set.cast(1);
     let codes = set.path("codes");
-    let mut walk = set.start(&["--qr-dir", codes.to_str().unwrap(), "--page"]);
-    let session = walk.next("session").await;
+    let mut walk = set.start(&["--qr-dir", codes.to_str().unwrap(), "--serve"]);
+    let session = walk.next("liveness_link").await;
     let picture = image::open(codes.join("01-mia_castellane.png"))
         .unwrap()
         .into_luma8();

@@ -12,13 +12,13 @@ async fn a_link_that_expires_is_renewed() {
     let set = Set::with(|options| options.liveness.expiry = Duration::from_secs(2)).await;
     set.cast(1);
     let mut walk = set.start(&[]);
-    let first = walk.next("session").await;
+    let first = walk.next("liveness_link").await;
     let expired = walk.next("liveness").await;
     assert_eq!(
         (&expired["state"], &expired["group_id"]),
         (&"expired".into(), &first["group_id"])
     );
-    let second = walk.next("session").await;
+    let second = walk.next("liveness_link").await;
     assert_ne!(second["group_id"], first["group_id"]);
     set.scan(&second, "completed").await;
     assert_eq!(walk.end().await.0, Some(0));
@@ -37,7 +37,7 @@ async fn an_actor_who_does_not_come_costs_nothing_and_holds_nobody_up() {
         (&ACTORS[0].into(), &"liveness_not_passed".into())
     );
     // The second actor is quick.
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     assert_eq!(session["name"], ACTORS[1]);
     let path = format!(
         "{}/liveness/{}",
@@ -60,10 +60,10 @@ async fn a_check_that_fails_is_begun_again() {
     let set = Set::new().await;
     set.cast(1);
     let mut walk = set.start(&[]);
-    let first = walk.next("session").await;
+    let first = walk.next("liveness_link").await;
     set.scan(&first, "failed").await;
     while walk.next("liveness").await["state"] != "failed" {}
-    let second = walk.next("session").await;
+    let second = walk.next("liveness_link").await;
     set.scan(&second, "completed").await;
     assert_eq!(walk.end().await.0, Some(0));
     assert_eq!(set.states(), ["failed", "used"]);
@@ -75,7 +75,7 @@ async fn a_photo_of_someone_else_is_refused_with_a_mend_and_tried_again_only_whe
     set.cast(1);
     set.faults(&["face-match-failed"]);
     let mut walk = set.start(&[]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     set.scan(&session, "completed").await;
     let failed = walk.next("failed").await;
     assert_eq!(failed["code"], "face_match_failed");
@@ -85,12 +85,12 @@ async fn a_photo_of_someone_else_is_refused_with_a_mend_and_tried_again_only_whe
 
     let (code, events) = set.start(&[]).end().await;
     assert_eq!(
-        (code, of(&events, "session").len()),
+        (code, of(&events, "liveness_link").len()),
         (Some(3), 0),
         "the same photo is not tried again"
     );
     let mut walk = set.start(&["--only", ACTORS[0]]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     set.scan(&session, "completed").await;
     assert_eq!(walk.end().await.0, Some(0));
     assert_eq!(set.sandbox.charges().len(), 1);
@@ -102,7 +102,7 @@ async fn a_check_that_is_not_done_yet_is_asked_for_until_it_is() {
     set.cast(1);
     set.faults(&["425", "425"]);
     let mut walk = set.start(&[]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     set.scan(&session, "completed").await;
     let (code, events) = walk.end().await;
     assert_eq!((code, of(&events, "failed").len()), (Some(0), 0), "{events:#?}");
@@ -118,7 +118,7 @@ async fn a_session_that_the_provider_has_lost_starts_over() {
         set.faults(&[fault]);
         let mut walk = set.start(&[]);
         for _ in 0..2 {
-            let session = walk.next("session").await;
+            let session = walk.next("liveness_link").await;
             set.scan(&session, "completed").await;
         }
         let (code, events) = walk.end().await;
@@ -138,12 +138,12 @@ async fn a_lost_reply_leaves_doubt_and_is_not_paid_again() {
     set.cast(1);
     set.faults(&["500-charged"]);
     let mut walk = set.start(&[]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     set.scan(&session, "completed").await;
     assert_eq!(walk.next("in_doubt").await["name"], ACTORS[0]);
     assert_eq!(walk.end().await.0, Some(6));
     let (code, events) = set.start(&["--only", ACTORS[0]]).end().await;
-    assert_eq!((code, of(&events, "session").len()), (Some(6), 0));
+    assert_eq!((code, of(&events, "liveness_link").len()), (Some(6), 0));
     assert_eq!(
         (set.sandbox.charges().len(), set.calls("realface/enroll")),
         (1, 1)
@@ -155,7 +155,7 @@ async fn a_budget_holds_for_actors_too() {
     let set = Set::new().await;
     let mut walk = set.start(&["--max-cost", "0.01"]);
     for _ in 0..2 {
-        let session = walk.next("session").await;
+        let session = walk.next("liveness_link").await;
         set.scan(&session, "completed").await;
     }
     let (code, events) = walk.end().await;
@@ -168,7 +168,11 @@ async fn a_budget_holds_for_actors_too() {
     );
     let (code, events) = set.start(&["--skip", ACTORS[2]]).end().await;
     assert_eq!(
-        (code, of(&events, "enrolled").len(), of(&events, "session").len()),
+        (
+            code,
+            of(&events, "enrolled").len(),
+            of(&events, "liveness_link").len()
+        ),
         (Some(0), 1, 0)
     );
 }
@@ -211,7 +215,7 @@ async fn the_eleventh_goes_as_soon_as_the_hour_allows() {
     set.cast(1);
     ten_inits(&set, 3598).await;
     let mut walk = set.start(&[]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     assert_eq!(session["left_this_hour"], 9);
     set.scan(&session, "completed").await;
     assert_eq!(walk.end().await.0, Some(0));
@@ -227,7 +231,7 @@ async fn the_providers_own_limit_is_waited_for() {
     set.cast(2);
     let mut walk = set.start(&[]);
     for _ in 0..2 {
-        let session = walk.next("session").await;
+        let session = walk.next("liveness_link").await;
         set.scan(&session, "completed").await;
     }
     let (code, events) = walk.end().await;
@@ -244,14 +248,14 @@ async fn the_providers_own_limit_is_waited_for() {
 async fn a_check_that_was_passed_while_castline_was_dead_is_finished_first() {
     let set = Set::new().await;
     let mut walk = set.start(&["--only", ACTORS[2]]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     walk.kill();
     set.scan(&session, "completed").await;
     let mut walk = set.start(&["--only", ACTORS[2]]);
     assert_eq!(walk.next("enrolled").await["name"], ACTORS[2]);
     let (code, events) = walk.end().await;
     assert_eq!(
-        (code, of(&events, "session").len()),
+        (code, of(&events, "liveness_link").len()),
         (Some(0), 0),
         "no other check was needed"
     );
@@ -266,7 +270,7 @@ async fn a_passed_check_whose_enrollment_was_stopped_comes_before_the_others() {
     set.faults(&["none", "401"]);
     let mut walk = set.start(&[]);
     for _ in 0..2 {
-        let session = walk.next("session").await;
+        let session = walk.next("liveness_link").await;
         set.scan(&session, "completed").await;
     }
     assert_eq!(walk.end().await.0, Some(7), "the key was refused at the second");
@@ -278,7 +282,7 @@ async fn a_passed_check_whose_enrollment_was_stopped_comes_before_the_others() {
     );
     let mut walk = set.start(&[]);
     assert_eq!(walk.next("enrolled").await["name"], "Bo Ek");
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     assert_eq!(session["name"], "Zoë Ström");
     set.scan(&session, "completed").await;
     assert_eq!(walk.end().await.0, Some(0));
@@ -290,10 +294,10 @@ async fn a_code_of_before_the_restart_may_still_be_used_beside_the_new_one() {
     let set = Set::new().await;
     set.cast(1);
     let mut walk = set.start(&[]);
-    let first = walk.next("session").await;
+    let first = walk.next("liveness_link").await;
     walk.kill();
     let mut walk = set.start(&[]);
-    let second = walk.next("session").await;
+    let second = walk.next("liveness_link").await;
     assert_ne!(first["group_id"], second["group_id"]);
     set.scan(&first, "completed").await;
     assert_eq!(walk.end().await.0, Some(0));
@@ -308,7 +312,7 @@ async fn a_castline_that_dies_in_the_paid_call_leaves_doubt() {
     set.cast(1);
     set.faults(&["stall-charged"]);
     let mut walk = set.start(&[]);
-    let session = walk.next("session").await;
+    let session = walk.next("liveness_link").await;
     set.scan(&session, "completed").await;
     while walk.next("liveness").await["state"] != "passed" {}
     while set.sandbox.charges().is_empty() {
@@ -316,7 +320,7 @@ async fn a_castline_that_dies_in_the_paid_call_leaves_doubt() {
     }
     walk.kill();
     let (code, events) = set.start(&[]).end().await;
-    assert_eq!((code, of(&events, "session").len()), (Some(6), 0));
+    assert_eq!((code, of(&events, "liveness_link").len()), (Some(6), 0));
     assert_eq!(set.sandbox.charges().len(), 1);
 }
 
@@ -326,7 +330,7 @@ async fn ctrl_c_ends_it_in_good_order_at_any_point() {
     let set = Set::new().await;
     let codes = set.path("codes");
     let mut walk = set.start(&["--qr-dir", codes.to_str().unwrap()]);
-    walk.next("session").await;
+    walk.next("liveness_link").await;
     let killed = std::process::Command::new("kill")
         .args(["-INT", &walk.child.id().to_string()])
         .status();
