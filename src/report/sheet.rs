@@ -137,9 +137,12 @@ fn stands(
         _ => Approval::None,
     };
     let image = match (now, record) {
-        (Some(sha256), Some(_)) => Image::Read {
+        (Some(sha256), Some(record)) => Image::Read {
             sha256,
-            verdict: inspection.map(|i| i.verdict),
+            verdict: inspection.map(|i| i.verdict).or_else(|| {
+                let same_image = record.source_sha256.as_deref() == Some(sha256);
+                record.verdict.filter(|_| same_image)
+            }),
         },
         _ => Image::LastSeen,
     };

@@ -239,7 +239,7 @@ impl Sandbox {
 
     /// Whether it is paid from wallets rather than by key.
     pub fn takes_wallets(&self) -> bool {
-        return self.shared.bank.is_some();
+        self.shared.bank.is_some()
     }
 
     /// The certificate authority to trust, PEM.

@@ -110,12 +110,9 @@ fn an_id_that_can_not_be_written_is_told_and_can_be_adopted() {
         let mut resolve = server.castline();
         resolve.arg("resolve").arg(&cast.csv);
         for charge in &lost {
-            let hint = format!(
-                "castline resolve {} --adopt '{}={}'",
-                cast.csv.display(),
-                charge.name.replace('\'', r"'\''"),
-                charge.asset_id
-            );
+            let adopted = format!("{}={}", charge.name, charge.asset_id);
+            let adopted = shlex::try_quote(&adopted).unwrap();
+            let hint = format!("castline resolve {} --adopt {adopted}", cast.csv.display());
             assert!(stderr.contains(&hint), "{write}: {stderr}");
             assert!(
                 stdout.contains(&format!(r#""asset_id":"{}""#, charge.asset_id)),

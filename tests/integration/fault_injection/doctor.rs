@@ -70,7 +70,12 @@ fn each_ailment_is_named_and_the_rest_is_still_tried() {
             "no-such-bucket",
         ),
         ("AWS_SECRET_ACCESS_KEY", "wrong", "s3 write", ""),
-        ("CASTLINE_LEDGER_PATH", "/dev/null/ledger.db", "disk", "no folder"),
+        (
+            "CASTLINE_LEDGER_PATH",
+            "/dev/null/ledger.db",
+            "disk",
+            "is not a folder",
+        ),
     ] {
         let (code, message) = doctor(&server, &cast, &[(name, value)]);
         assert_eq!(code, Some(2), "{name}: {message}");

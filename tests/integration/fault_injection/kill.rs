@@ -115,7 +115,11 @@ impl SmallCast {
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-        lines.filter(|l| l["type"] == "status").collect()
+        let mut records: Vec<Value> = lines.filter(|l| l["type"] == "status").collect();
+        for record in records.iter_mut().filter(|record| record.get("state").is_none()) {
+            record["state"] = "not_seen".into();
+        }
+        records
     }
 
     /// The names in that state.

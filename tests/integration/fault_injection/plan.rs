@@ -82,7 +82,7 @@ fn a_plan_adds_up_before_and_after() {
         (code, plan)
     };
     let (code, before) = plan(&["--detailed-exitcode", "--rate", "3/min"]);
-    assert_eq!(code, Some(2), "there is something to do");
+    assert_eq!(code, Some(10), "there is something to do");
     assert_eq!(before["standing"]["to_enroll"]["characters"], 3);
     assert_eq!(before["cost_usd"], 0.03);
     assert_eq!(
@@ -190,7 +190,7 @@ fn a_saved_plan_holds_where_pictures_go_and_how_they_are_made_ready() {
         ),
         ("s3.presign_expiry=1h", "s3.presign_expiry was"),
         ("inspect.quality=50", "inspect.quality was"),
-        ("inspect.accept_score=0.5", "the eye was"),
+        ("inspect.accept_score=0.5", "inspector was"),
     ] {
         let (code, _, stderr) = castline(&server, &["run", file, "--set", set]);
         assert_eq!(code, Some(8), "{set}: {stderr}");

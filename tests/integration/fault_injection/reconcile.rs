@@ -15,7 +15,7 @@ fn what_the_provider_lists_is_adopted_and_the_rest_stays_in_doubt() {
     let server = Server::start(&["--faults", faults.to_str().unwrap()]);
     let cast = small_cast(30, "listed");
     std::fs::write(cast.csv.with_file_name("third.toml"), PROFILE).unwrap();
-    let settings = "[api]\nprovider = \"third.toml\"\nmax_doubts_in_row = 100\n";
+    let settings = "[api]\nprovider = \"third.toml\"\nmax_consecutive_in_doubt = 100\n";
     std::fs::write(cast.csv.with_file_name("castline.toml"), settings).unwrap();
     let castline = |args: &[&str]| {
         let mut castline = server.castline();

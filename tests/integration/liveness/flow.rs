@@ -65,7 +65,7 @@ async fn all_the_way(dialect: Dialect) {
     assert!(
         std::fs::read_to_string(set.path("log.ndjson"))
             .unwrap()
-            .contains("\"session\"")
+            .contains("\"liveness_link\"")
     );
 
     let again = set.start(&[]);
