@@ -1,4 +1,8 @@
 //! What can be typed. What it means is in `settings` and in each command.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "brackets of help texts are no links"
+)]
 
 use std::path::PathBuf;
 

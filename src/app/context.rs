@@ -30,7 +30,7 @@ pub(crate) struct Context {
     pub(crate) reporters: Arc<Reporters>,
     /// The files that the command writes.
     pub(crate) guard: OverwriteGuard,
-    /// The arguments that select the same cast: see [`same_arguments`](super::command_hint::same_arguments).
+    /// The arguments that select the same cast: see [`same_arguments`].
     pub(crate) same_arguments: String,
     /// When the command started.
     pub(crate) started: std::time::Instant,

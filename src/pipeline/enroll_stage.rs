@@ -43,7 +43,7 @@ impl Enroll {
         }
     }
 
-    /// Enrolls one character: see [`Enroll::pay`]. The outcome is written to the ledger; a real actor with a session
+    /// Enrolls one character: see `Enroll::pay`. The outcome is written to the ledger; a real actor with a session
     /// error stays `published`, with the code of that error.
     pub async fn one(&self, published: Published) {
         let Published {

@@ -10,7 +10,7 @@
 //! What is signed is an EIP-3009 `TransferWithAuthorization` of USDC. The token contract settles a nonce once:
 //! a signed payment can be sent as often as needed, and moves the money at most once. It is therefore made durable
 //! before it is sent, and after a lost reply the *same* payment is resent; a fresh one could be a second charge.
-//! Signing and sending are separate calls, and [`step`] decides what follows each answer.
+//! Signing and sending are separate calls, and [`step()`] decides what follows each answer.
 
 mod classify;
 mod challenge;
