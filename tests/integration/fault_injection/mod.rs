@@ -6,7 +6,6 @@
 mod clock;
 mod crash;
 mod doctor;
-mod fault_table;
 mod faults;
 mod kill;
 mod plan;
