@@ -23,7 +23,7 @@ pub mod enroll;
 pub mod ledger;
 pub mod manifest;
 
-// What joins, shows, sets, and stands in.
+// What joins, shows, configures and mocks.
 pub mod event;
 pub mod liveness;
 pub mod pipeline;

@@ -19,7 +19,7 @@ pub(crate) async fn quote(context: &mut Context, sandbox: bool) -> anyhow::Resul
         let message = "a quote requires payment from a wallet: set payment.mode = wallet";
         return Err(UsageError(message.to_owned()).into());
     }
-    let price = quoted(context, sandbox).await?;
+    let price = quoted_price_with_sandbox(context, sandbox).await?;
     Ok(context.settings.set_price(price, Origin::Quote)?)
 }
 
@@ -28,24 +28,28 @@ pub(crate) async fn examine(context: &Context, sandbox: Option<&Sandbox>) -> Opt
     if matches!(payment_method(&context.settings, sandbox), Ok(PaymentMethod::Key)) {
         return None;
     }
-    Some(asked_of_wallet(context, sandbox).await.map_err(|e| e.to_string()))
+    Some(
+        wallet_and_price(context, sandbox)
+            .await
+            .map_err(|e| e.to_string()),
+    )
 }
 
-async fn asked_of_wallet(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<String> {
+async fn wallet_and_price(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<String> {
     let PaymentMethod::Wallet(payer) = payment_method(&context.settings, sandbox)? else {
         return Ok(String::new());
     };
-    let price = asked(context, sandbox).await?;
+    let price = quoted_price(context, sandbox).await?;
     let address = payer.wallet.address();
     Ok(format!("wallet {address}: {price} a call; balance not checked"))
 }
 
-async fn quoted(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
+async fn quoted_price_with_sandbox(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
     let sandbox = match sandbox {
         true => Some(start_sandbox(&context.settings).await?),
         false => None,
     };
-    let price = asked(context, sandbox.as_ref()).await;
+    let price = quoted_price(context, sandbox.as_ref()).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
@@ -53,7 +57,7 @@ async fn quoted(context: &Context, sandbox: bool) -> anyhow::Result<Usd> {
 }
 
 /// The price of one portrait, if the payment policy allows it.
-async fn asked(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Usd> {
+async fn quoted_price(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Usd> {
     let ca_pem = match sandbox {
         Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
         None => context.ca_pem()?,

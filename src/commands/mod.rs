@@ -146,7 +146,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         }
         match cause.downcast_ref::<LedgerError>() {
             Some(LedgerError::Locked { .. }) => return ExitCode::Locked,
-            Some(LedgerError::Foreign { .. }) => return ExitCode::Usage,
+            Some(LedgerError::Foreign { .. } | LedgerError::IdTaken { .. }) => return ExitCode::Usage,
             _ => {}
         }
     }

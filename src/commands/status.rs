@@ -13,29 +13,10 @@ use crate::cast::{Character, Name, NameKey, printable};
 use crate::cli::Common;
 use crate::event::SCHEMA;
 use crate::exit::ExitCode;
-use crate::ledger::{Approval, LedgerError, LedgerView, Reader, Record};
-use crate::plan::{ByStanding, Image, Policy, Row, Standing, standing};
+use crate::ledger::{LedgerError, LedgerView, Record};
+use crate::plan::{ByStanding, Image, Standing, known_standing};
 use crate::util::text::pluralize;
 use crate::util::wrap::wrap;
-
-/// The standing of a character according to the ledger; its image is not read.
-fn stands(
-    view: Option<&LedgerView>,
-    character: Option<&Character>,
-    record: Option<&Record>,
-) -> Result<Standing, LedgerError> {
-    let (Some(view), Some(record)) = (view, record) else {
-        return Ok(Standing::NotSeen);
-    };
-    let row = character.map_or_else(|| Row::of_record(record), Row::of);
-    let approval = match record.source_sha256.as_deref() {
-        _ if character.is_some_and(|c| c.approved) => Approval::Approved,
-        Some(sha256) => view.approval(&record.name.key(), sha256)?,
-        None => Approval::None,
-    };
-    let of = standing(Some(record), row, approval, Image::LastSeen, Policy::default());
-    Ok(of.expect("an image last seen by the ledger needs no inspection"))
-}
 
 /// Prints the standing of every character of the cast and the ledger. Takes no lock: a run may be in progress.
 pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -66,7 +47,10 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
     let mut counts = ByStanding::<u64>::default();
     let all = rows.len();
     for (name, character, record) in rows {
-        let standing = stands(view.as_ref(), character, record)?;
+        let standing = match &view {
+            Some(view) => known_standing(view, character, record, Image::LastSeen)?,
+            None => Standing::NotSeen,
+        };
         counts[standing] += 1;
         let asset_id = record.and_then(|r| r.asset_id.as_deref());
         if common.json {

@@ -211,6 +211,8 @@ pub struct Summary {
     pub published: u64,
     /// Characters enrolled by this command; `standing.enrolled` also counts those enrolled earlier.
     pub enrolled: u64,
+    /// Characters that failed in this command at no cost; `standing.failed` also counts those not retried yet.
+    pub failed: u64,
     /// Characters that the command was to enroll, at the cost in `planned_usd`.
     pub to_enroll: u64,
     /// The cost of enrolling them at the known price.

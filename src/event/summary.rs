@@ -30,7 +30,7 @@ impl Summary {
                         Some(true) => Approval::Approved,
                         Some(false) => Approval::Rejected,
                     };
-                    self.stands(name, Standing::of_image(*verdict, approval));
+                    self.set_standing(name, Standing::of_image(*verdict, approval));
                 }
             }
             Event::Planned {
@@ -44,21 +44,22 @@ impl Summary {
                 }
                 // Calls of an interrupted run are settled, and counted, before the cast is inspected.
                 if !self.by_name.contains_key(name) {
-                    self.stands(name, *standing);
+                    self.set_standing(name, *standing);
                 }
             }
             Event::Enrolled { name, cost_usd, .. } => {
-                self.stands(name, Standing::Enrolled);
+                self.set_standing(name, Standing::Enrolled);
                 self.enrolled += 1;
                 self.ended += 1;
                 self.cost_usd = self.cost_usd + *cost_usd;
             }
             Event::Failed { name, standing, .. } => {
-                self.stands(name, *standing);
+                self.set_standing(name, *standing);
                 self.ended += 1;
+                self.failed += u64::from(*standing == Standing::Failed);
             }
             Event::InDoubt { name, cost_usd, .. } => {
-                self.stands(name, Standing::InDoubt);
+                self.set_standing(name, Standing::InDoubt);
                 self.ended += 1;
                 self.in_doubt_usd = self.in_doubt_usd + *cost_usd;
             }
@@ -74,7 +75,7 @@ impl Summary {
     }
 
     /// Moves a character from the count of its previous standing to that of `now`.
-    fn stands(&mut self, name: &str, now: Standing) {
+    fn set_standing(&mut self, name: &str, now: Standing) {
         if let Some(before) = self.by_name.insert(name.to_owned(), now) {
             self.standing[before] -= 1;
         }
@@ -116,14 +117,15 @@ impl Summary {
         }
     }
 
-    /// The number of characters and rows that need action by the user. Real actors count for `realface` only.
+    /// The number of characters and rows that need action by the user. Real actors count for `realface` only; those
+    /// that failed before are tried again by the run, and count only if they fail in it, too.
     pub(crate) fn needs_a_person(&self) -> u64 {
         let waits = |standing: Standing| match standing {
             Standing::NeedsConsent | Standing::AwaitingLiveness => self.command == REALFACE,
             standing => standing.needs_a_person(),
         };
         let counts = self.standing.iter().filter(|(standing, _)| waits(*standing));
-        self.bad_rows + counts.map(|(_, count)| count).sum::<u64>()
+        self.bad_rows + self.failed + counts.map(|(_, count)| count).sum::<u64>()
     }
 }
 
@@ -248,6 +250,28 @@ mod tests {
             ]
             .map(|(n, label)| (n, label.to_owned()))
         );
+    }
+
+    #[test]
+    fn only_what_fails_now_needs_a_person() {
+        let planned = 3 + Standing::Failed as usize;
+        let mut summary = Summary {
+            command: "run",
+            characters: 1,
+            ..Summary::default()
+        };
+        summary.count(&event("Ada", planned));
+        assert_eq!(summary.exit(), ExitCode::Done, "the run tries it again");
+        let (code, message) = (String::new(), String::new());
+        summary.count(&Event::Failed {
+            name: "Ada".to_owned(),
+            stage: Stage::Publish,
+            standing: Standing::Failed,
+            code,
+            message,
+        });
+        assert_eq!(summary.exit(), ExitCode::Partial);
+        assert_eq!(summary.standing[Standing::Failed], 1);
     }
 
     #[test]

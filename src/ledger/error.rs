@@ -48,6 +48,16 @@ pub enum LedgerError {
         /// The expected owner.
         ours: String,
     },
+    /// An adopted id belongs to another character: one asset is one character.
+    #[error("{asset_id} is the id of {owner}, so {name} can't have it too; nothing was changed")]
+    IdTaken {
+        /// The id.
+        asset_id: String,
+        /// The character that has it.
+        owner: String,
+        /// The character that it was adopted for.
+        name: String,
+    },
     /// A paid call would exceed the budget.
     #[error("{message}")]
     BudgetReached {

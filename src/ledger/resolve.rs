@@ -2,7 +2,6 @@
 
 use super::{Ledger, LedgerError, Record, Resolution, State, Transition};
 use crate::cast::{Name, printable};
-use crate::exit::UsageError;
 
 /// The characters whose outcome is unknown, including those whose payment the next run can resend.
 pub fn in_doubt(ledger: &Ledger) -> Result<Vec<Record>, LedgerError> {
@@ -21,22 +20,23 @@ pub fn settling(state: Option<State>, resolution: Resolution) -> Vec<Transition>
 }
 
 /// Checks that no adopted id belongs to another character: one asset is one character.
+///
+/// # Errors
+/// [`LedgerError::IdTaken`], or the ledger can't be read.
 pub fn check_ids_free<'a>(
     ledger: &Ledger,
     adopted: impl IntoIterator<Item = (&'a Name, &'a str)>,
-) -> anyhow::Result<()> {
+) -> Result<(), LedgerError> {
     let mut taken = ledger.view().asset_ids()?;
     for (name, asset_id) in adopted {
         if let Some(other) = taken.insert(asset_id.to_owned(), name.clone())
             && other.key() != name.key()
         {
-            let message = format!(
-                "{} is the id of {}, so {} can't have it too; nothing was changed",
-                printable(asset_id),
-                printable(other.as_str()),
-                printable(name.as_str())
-            );
-            return Err(UsageError(message).into());
+            return Err(LedgerError::IdTaken {
+                asset_id: printable(asset_id),
+                owner: printable(other.as_str()),
+                name: printable(name.as_str()),
+            });
         }
     }
     Ok(())

@@ -26,7 +26,6 @@ pub(crate) enum HostPorts {
 }
 
 /// The guard of one page.
-#[derive(Debug)]
 pub(crate) struct LoopbackAuth {
     /// Host and port that the page listens on.
     host: String,

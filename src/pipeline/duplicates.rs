@@ -39,8 +39,10 @@ impl Duplicates {
         let Some(ledger) = &stage.ledger else {
             return Ok((Self::default(), Vec::new()));
         };
-        let unseen = stage.unseen(characters).await?;
-        let now = unseen.iter().map(|u| (u.name.clone(), u.inspection.clone()));
+        let not_inspected = stage.paid_not_inspected(characters).await?;
+        let now = not_inspected
+            .iter()
+            .map(|u| (u.name.clone(), u.inspection.clone()));
         let before = ledger.paid_inspections(stage.inspector.fingerprint())?;
         let mut seen = SignatureIndex::default();
         seen.extend(
@@ -52,7 +54,7 @@ impl Duplicates {
         let known = ledger.paid_pictures()?;
         let known = known.into_iter().map(|(name, sha256)| (sha256, name)).collect();
         let stage = Some(Arc::clone(stage));
-        Ok((Self { seen, known, stage }, unseen))
+        Ok((Self { seen, known, stage }, not_inspected))
     }
 
     /// Turns an image that is (nearly) the same as an earlier one into a case for review.

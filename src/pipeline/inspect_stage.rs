@@ -55,12 +55,12 @@ pub struct InspectionCache {
 
 impl InspectionCache {
     /// Whether a character at an earlier position has the same image.
-    fn is_twin(&self, sha256: &str, place: usize) -> bool {
+    fn is_duplicate(&self, sha256: &str, place: usize) -> bool {
         let mut all = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let first = all.entry(sha256.to_owned()).or_insert(place);
-        let twin = *first < place;
+        let is_later = *first < place;
         *first = place.min(*first);
-        twin
+        is_later
     }
 }
 
@@ -74,8 +74,8 @@ impl InspectStage {
         let ahead = self.jobs * 2;
         stream::iter(characters.into_iter().enumerate())
             .map(move |(place, character)| {
-                let look = Arc::clone(&self);
-                async move { look.one(character, place).await }
+                let stage = Arc::clone(&self);
+                async move { stage.one(character, place).await }
             })
             .buffered(ahead)
     }
@@ -83,7 +83,7 @@ impl InspectStage {
     /// Inspects the images of characters that were paid for, or perhaps were, but whose inspection is not in the
     /// ledger: after `castline ledger import`, or with another version of the inspection. Only this detects a new
     /// character with the same image. Without new characters, nothing is inspected.
-    pub(super) async fn unseen(
+    pub(super) async fn paid_not_inspected(
         self: &Arc<Self>,
         characters: &[Character],
     ) -> Result<Vec<PaidNotInspected>, LedgerError> {
@@ -91,7 +91,7 @@ impl InspectStage {
             return Ok(Vec::new());
         };
         let mut newcomers = self.policy.re_enroll_changed;
-        let mut unseen = Vec::new();
+        let mut not_inspected = Vec::new();
         for character in characters {
             let record = ledger.get(&character.name.key())?;
             let Some(paid) = record.as_ref().and_then(Record::paid_sha256) else {
@@ -103,23 +103,23 @@ impl InspectStage {
                 None => None,
             };
             if seen.is_none() {
-                unseen.push((character.clone(), paid.map(str::to_owned)));
+                not_inspected.push((character.clone(), paid.map(str::to_owned)));
             }
         }
-        if !newcomers || unseen.is_empty() {
+        if !newcomers || not_inspected.is_empty() {
             return Ok(Vec::new());
         }
         tracing::info!(
             "inspecting {} images of earlier characters that are not in this ledger",
-            unseen.len()
+            not_inspected.len()
         );
-        let looked = stream::iter(unseen)
+        let inspected = stream::iter(not_inspected)
             .map(|(character, paid)| {
-                let look = Arc::clone(self);
-                async move { look.kept(character, paid).await }
+                let stage = Arc::clone(self);
+                async move { stage.kept(character, paid).await }
             })
             .buffered(self.jobs * 2);
-        Ok(looked.filter_map(std::future::ready).collect().await)
+        Ok(inspected.filter_map(std::future::ready).collect().await)
     }
 
     /// Inspects the image that a character was paid for with; `None` when the image has changed, or can't be read.
@@ -129,7 +129,7 @@ impl InspectStage {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.ok()?),
         };
-        let look = Arc::clone(&self);
+        let stage = Arc::clone(&self);
         let seen = self.on_pool(move || {
             let bytes = match &character.source {
                 Source::File { path, .. } => read(path).ok(),
@@ -140,7 +140,7 @@ impl InspectStage {
                 let same = paid.is_none_or(|paid| paid == sha256);
                 same.then(|| PaidNotInspected {
                     name: character.name.as_str().to_owned(),
-                    inspection: look.inspector.inspect(&bytes),
+                    inspection: stage.inspector.inspect(&bytes),
                     sha256,
                 })
             })
@@ -154,9 +154,9 @@ impl InspectStage {
             Source::File { .. } => None,
             Source::Url { url, .. } => Some(self.fetcher.fetch(url).await.map_err(|e| e.to_string())),
         };
-        let (look, whose) = (Arc::clone(&self), character.clone());
-        let looked = self.on_pool(move || look.now(character, fetched, place)).await;
-        looked.unwrap_or_else(|problem| Ok(Inspected::unreadable(whose, problem)))
+        let (stage, whose) = (Arc::clone(&self), character.clone());
+        let inspected = self.on_pool(move || stage.now(character, fetched, place)).await;
+        inspected.unwrap_or_else(|problem| Ok(Inspected::unreadable(whose, problem)))
     }
 
     /// Runs `work` on the inspection threads. An image that makes castline panic must neither abort the paid calls in
@@ -197,12 +197,12 @@ impl InspectStage {
         };
         match bytes {
             Ok(bytes) => {
-                let mut looked = self.judge(character, &bytes, place)?;
+                let mut inspected = self.judge(character, &bytes, place)?;
                 if self.thumbnails {
                     let make = || self.inspector.thumbnail(&bytes);
-                    looked.thumbnail = self.cache.thumbnails.get(&looked.sha256, make);
+                    inspected.thumbnail = self.cache.thumbnails.get(&inspected.sha256, make);
                 }
-                Ok(looked)
+                Ok(inspected)
             }
             Err(problem) => Ok(Inspected::unreadable(character, problem)),
         }
@@ -210,13 +210,13 @@ impl InspectStage {
 
     fn judge(&self, character: Character, bytes: &[u8], place: usize) -> Result<Inspected, LedgerError> {
         let sha256 = hex::encode(Sha256::digest(bytes));
-        let twin = self.cache.is_twin(&sha256, place);
+        let is_duplicate = self.cache.is_duplicate(&sha256, place);
         let record = match &self.ledger {
             Some(ledger) => ledger.get(&character.name.key())?,
             None => None,
         };
         let row = Row::of(&character);
-        let stands = |verdict: Option<Verdict>, approval: Approval| {
+        let standing_for = |verdict: Option<Verdict>, approval: Approval| {
             let sha256 = &sha256;
             standing(
                 record.as_ref(),
@@ -232,7 +232,7 @@ impl InspectStage {
             Some(ledger) => ledger.cached_inspection(sha256, self.inspector.fingerprint()),
             None => Ok(None),
         };
-        if let Some(standing) = stands(None, Approval::None) {
+        if let Some(standing) = standing_for(None, Approval::None) {
             // The image of an enrolled character was paid for, and those are all known.
             let seen = match standing {
                 Standing::Enrolled => None,
@@ -246,7 +246,7 @@ impl InspectStage {
         }
         let approval = self.approval(&character, &sha256)?;
         let judged = |inspection: &Inspection| {
-            stands(Some(inspection.verdict), approval).expect("a known verdict gives a standing")
+            standing_for(Some(inspection.verdict), approval).expect("a known verdict gives a standing")
         };
         let (evidence, standing) = match cached(&sha256)? {
             Some(inspection) => {
@@ -257,7 +257,7 @@ impl InspectStage {
                     .and_then(|r| r.object_key.clone());
                 // A run that must upload inspects again, to get the prepared bytes.
                 match standing.is_paid_next() && self.prepare && published.is_none() {
-                    true => self.inspect(bytes, &sha256, twin, approval, &judged),
+                    true => self.inspect(bytes, &sha256, is_duplicate, approval, &judged),
                     false => (
                         Evidence::Cached {
                             inspection,
@@ -267,7 +267,7 @@ impl InspectStage {
                     ),
                 }
             }
-            None => self.inspect(bytes, &sha256, twin, approval, &judged),
+            None => self.inspect(bytes, &sha256, is_duplicate, approval, &judged),
         };
         Ok(Inspected {
             signature: evidence.inspection().and_then(|inspection| inspection.signature),
@@ -284,7 +284,7 @@ impl InspectStage {
         &self,
         bytes: &[u8],
         sha256: &str,
-        twin: bool,
+        is_duplicate: bool,
         approval: Approval,
         judged: &dyn Fn(&Inspection) -> Standing,
     ) -> (Evidence, Standing) {
@@ -299,7 +299,8 @@ impl InspectStage {
         });
         let standing = judged(&inspection);
         // A duplicate goes to review unless it was approved, so preparing it would be wasted.
-        let wanted = self.prepare && standing.is_paid_next() && (approval == Approval::Approved || !twin);
+        let wanted =
+            self.prepare && standing.is_paid_next() && (approval == Approval::Approved || !is_duplicate);
         match wanted {
             true if prepared.is_none() => prepared = self.inspector.prepare(bytes, &inspection),
             true => {}
@@ -326,7 +327,7 @@ impl InspectStage {
                 Some(fetched.map_err(|error| unreadable(error.to_string()))?)
             }
         };
-        let (look, source, sha256) = (Arc::clone(self), character.source.clone(), sha256.to_owned());
+        let (stage, source, sha256) = (Arc::clone(self), character.source.clone(), sha256.to_owned());
         let prepared = self.on_pool(move || {
             let bytes = match (fetched, &source) {
                 (Some(fetched), _) => fetched,
@@ -337,7 +338,7 @@ impl InspectStage {
                 let message = "the image has changed since it was inspected; nothing was uploaded. Run again to inspect it";
                 return Err(("changed", message.to_owned()));
             }
-            let prepared = look.inspector.inspect_and_prepare(&bytes).1;
+            let prepared = stage.inspector.inspect_and_prepare(&bytes).1;
             prepared.ok_or_else(|| unreadable("the image can no longer be read".to_owned()))
         });
         prepared.await.map_err(unreadable)?

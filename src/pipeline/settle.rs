@@ -53,19 +53,19 @@ impl Enroll {
         match outcome {
             Outcome::Enrolled {
                 asset_id,
-                price: text,
+                price: reply_price,
                 settlement,
                 ..
             } => {
-                if let Some(increase) = self.price.record_reply_price(text) {
+                if let Some(increase) = self.price.record_reply_price(reply_price) {
                     self.report_price_increase(increase);
                 }
-                let cost_usd = text.unwrap_or(price);
+                let cost_usd = reply_price.unwrap_or(price);
                 let at = crate::ledger::now();
                 let write = Transition::Enrolled {
                     asset_id: asset_id.clone(),
                     price: cost_usd,
-                    priced: text.is_some(),
+                    priced: reply_price.is_some(),
                     settlement,
                     at,
                 };

@@ -212,7 +212,7 @@ impl PlanFile {
             let name = crate::cast::printable(then.name.as_str());
             match today.get(&then.name.key()) {
                 None => moved.push(format!("{name} is no longer in the cast")),
-                Some(now) if now.standing != then.standing => {
+                Some(now) if !now.standing.is_same_for_a_run(then.standing) => {
                     let enrolled = then.standing.is_paid_next() && now.standing == Standing::Enrolled;
                     done += usize::from(enrolled && now.sha256 == then.sha256);
                     moved.push(format!(
@@ -282,7 +282,7 @@ impl Agreed {
     pub fn covers(&self, name: &Name, standing: Standing, sha256: &str) -> bool {
         self.0
             .get(&name.key())
-            .is_some_and(|(agreed, image)| *agreed == standing && image == sha256)
+            .is_some_and(|(agreed, image)| agreed.is_same_for_a_run(standing) && image == sha256)
     }
 }
 
@@ -390,6 +390,17 @@ mod tests {
             let message = then.still_holds(&now).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         }
+    }
+
+    #[test]
+    fn a_failure_that_cost_nothing_makes_no_plan_stale() {
+        let then = plan(&[("Ada", Standing::ToEnroll, "aa")]);
+        let now = plan(&[("Ada", Standing::Failed, "aa")]);
+        then.still_holds(&now).unwrap();
+        assert!(
+            then.agreed()
+                .covers(&Name::new("Ada").unwrap(), Standing::Failed, "aa")
+        );
     }
 
     #[test]

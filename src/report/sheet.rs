@@ -10,24 +10,24 @@ use sha2::{Digest, Sha256};
 
 use super::html::{self, Card, Page};
 use crate::cast::{Cast, Character, Source, printable};
-use crate::inspect::{InspectSettings, Inspection, Inspector, Thumbnail};
-use crate::ledger::{Approval, LedgerError, LedgerView, Reader, Record};
+use crate::inspect::{InspectSettings, Inspector, Thumbnail};
+use crate::ledger::{LedgerError, LedgerView, Reader, Record};
 use crate::pipeline::{InspectStage, Inspected, OnceMap, read_source};
-use crate::plan::{Image, Policy, Row, Standing, standing};
+use crate::plan::{Image, Standing, known_standing};
 use crate::util::fs;
 use crate::util::money::Usd;
 use crate::util::text::pluralize;
 
 /// Makes the thumbnails of a report: each once, however many names use the image.
-struct Pictures<'a> {
+struct Thumbnails<'a> {
     inspector: &'a Inspector,
-    thumbnails: OnceMap<Option<Thumbnail>>,
+    made: OnceMap<Option<Thumbnail>>,
 }
 
 /// The characters of the cast in its order, then those that are only in the ledger.
 fn from_ledger(
     view: &LedgerView,
-    pictures: &Pictures,
+    thumbnails: &Thumbnails,
     characters: &[Character],
     interrupted: &AtomicBool,
 ) -> anyhow::Result<Vec<Card>> {
@@ -47,14 +47,14 @@ fn from_ledger(
             if interrupted.load(Ordering::Relaxed) {
                 return Err(Interrupted.into());
             }
-            Ok(card(view, pictures, character, record, !characters.is_empty())?)
+            Ok(card(view, thumbnails, character, record, !characters.is_empty())?)
         })
         .collect()
 }
 
 fn card(
     view: &LedgerView,
-    pictures: &Pictures,
+    thumbnails: &Thumbnails,
     character: Option<&Character>,
     record: Option<&Record>,
     with_cast: bool,
@@ -68,10 +68,14 @@ fn card(
     let seen = record.and_then(|r| r.source_sha256.as_deref());
     let sha256 = now.as_deref().or(seen);
     let inspection = match sha256 {
-        Some(sha256) => view.cached_inspection(sha256, pictures.inspector.fingerprint())?,
+        Some(sha256) => view.cached_inspection(sha256, thumbnails.inspector.fingerprint())?,
         None => None,
     };
-    let standing = stands(view, character, record, now.as_deref(), inspection.as_ref())?;
+    let image = now.as_deref().map_or(Image::LastSeen, |sha256| Image::Read {
+        sha256,
+        verdict: inspection.as_ref().map(|inspection| inspection.verdict),
+    });
+    let standing = known_standing(view, character, record, image)?;
     let mut card = Card {
         standing,
         verdict: record.and_then(|r| r.verdict),
@@ -109,46 +113,10 @@ fn card(
         card.reasons.push("no longer in the cast".to_owned());
     }
     card.thumbnail = bytes.zip(now).and_then(|(bytes, sha256)| {
-        let make = || pictures.inspector.thumbnail(&bytes);
-        pictures.thumbnails.get(&sha256, make)
+        let make = || thumbnails.inspector.thumbnail(&bytes);
+        thumbnails.made.get(&sha256, make)
     });
     Ok(card)
-}
-
-/// The standing of a character, with the image read `now` (SHA-256 in hex) or, if unreadable, the one last seen.
-fn stands(
-    view: &LedgerView,
-    character: Option<&Character>,
-    record: Option<&Record>,
-    now: Option<&str>,
-    inspection: Option<&Inspection>,
-) -> Result<Standing, LedgerError> {
-    let row = match (character, record) {
-        (Some(character), _) => Row::of(character),
-        (None, Some(record)) => Row::of_record(record),
-        (None, None) => return Ok(Standing::NotSeen),
-    };
-    let approval = match (character, record, now) {
-        (Some(character), ..) if character.approved => Approval::Approved,
-        (_, Some(record), sha256) => {
-            let sha256 = sha256.or(record.source_sha256.as_deref()).unwrap_or_default();
-            view.approval(&record.name.key(), sha256)?
-        }
-        _ => Approval::None,
-    };
-    let image = match (now, record) {
-        (Some(sha256), Some(record)) => Image::Read {
-            sha256,
-            verdict: inspection.map(|i| i.verdict).or_else(|| {
-                let same_image = record.source_sha256.as_deref() == Some(sha256);
-                record.verdict.filter(|_| same_image)
-            }),
-        },
-        _ => Image::LastSeen,
-    };
-    // The next run inspects an image that was not inspected in its current state.
-    let of = standing(record, row, approval, image, Policy::default());
-    Ok(of.unwrap_or(Standing::NotSeen))
 }
 
 /// A report built up while a command runs.
@@ -213,11 +181,11 @@ impl Sheet {
         }
         let inspector = Inspector::new(inspect.clone());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
-        let pictures = Pictures {
+        let thumbnails = Thumbnails {
             inspector: &inspector,
-            thumbnails: OnceMap::default(),
+            made: OnceMap::default(),
         };
-        self.page.cards = pool.install(|| from_ledger(view, &pictures, characters, interrupted))?;
+        self.page.cards = pool.install(|| from_ledger(view, &thumbnails, characters, interrupted))?;
         Ok(())
     }
 

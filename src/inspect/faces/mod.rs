@@ -9,9 +9,11 @@
 pub(super) mod calibration;
 mod boxes;
 mod convolve;
+mod layers;
 mod network;
 #[cfg(test)]
 mod parity;
+mod tensor;
 
 use std::sync::OnceLock;
 
@@ -19,7 +21,8 @@ use image::RgbImage;
 
 use self::boxes::Candidate;
 pub(super) use self::boxes::Rect;
-use self::network::{Network, Tensor};
+use self::network::Network;
+use self::tensor::Tensor;
 use super::resize::{Quality, resized};
 
 static BLAZE: &[u8] = include_bytes!("../../../models/blazeface_full_range_sparse_192.safetensors");

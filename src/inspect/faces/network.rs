@@ -5,7 +5,6 @@
 //! [`convolve`](super::convolve); the depthwise ones are plain loops that `pulp` compiles for the current
 //! processor.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 
 use pulp::{Simd, WithSimd};
@@ -13,6 +12,8 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::convolve::{Convolution, Fill, panels};
+use super::layers::{depth_to_space, double, pad_channels, padded};
+use super::tensor::{Tensor, buffer, give_back};
 
 /// The slot of the input image.
 const PICTURE: i64 = -1;
@@ -70,22 +71,6 @@ struct Step {
     bias: Vec<f32>,
 }
 
-/// A tensor `[height, width, channels]`.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tensor {
-    pub(super) height: usize,
-    pub(super) width: usize,
-    pub(super) channels: usize,
-    pub(super) data: Vec<f32>,
-}
-
-impl Tensor {
-    /// The value at a pixel and channel.
-    pub(super) fn at(&self, y: usize, x: usize, channel: usize) -> f32 {
-        self.data[(y * self.width + x) * self.channels + channel]
-    }
-}
-
 /// A network that is ready to run; shared by all threads.
 pub(super) struct Network {
     input: [usize; 3],
@@ -94,32 +79,6 @@ pub(super) struct Network {
     last_use: Vec<usize>,
     outputs: HashMap<String, usize>,
     arch: pulp::Arch,
-}
-
-thread_local! {
-    /// Buffers of earlier runs, so that later runs on the same thread allocate nothing.
-    static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A buffer that must be fully overwritten: it contains stale values.
-fn buffer(length: usize) -> Vec<f32> {
-    let mut data = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    data.resize(length, 0.0);
-    data
-}
-
-fn zeros(length: usize) -> Vec<f32> {
-    let mut data = buffer(length);
-    data.fill(0.0);
-    data
-}
-
-fn give_back(data: Vec<f32>) {
-    SPARE.with_borrow_mut(|spare| {
-        if spare.len() < 16 {
-            spare.push(data);
-        }
-    });
 }
 
 impl Network {
@@ -416,88 +375,4 @@ fn add(a: &[f32], b: &[f32], out: &mut [f32], relu: bool) {
     for ((to, a), b) in out.iter_mut().zip(a).zip(b) {
         *to = at_least(a + b, least);
     }
-}
-
-/// The tensor padded with zeros: `[top, left, bottom, right]`.
-fn padded(x: &Tensor, [top, left, bottom, right]: [usize; 4]) -> Tensor {
-    let (height, width, channels) = (x.height + top + bottom, x.width + left + right, x.channels);
-    let mut out = Tensor {
-        height,
-        width,
-        channels,
-        data: zeros(height * width * channels),
-    };
-    for (y, line) in x.data.chunks_exact(x.width * channels).enumerate() {
-        let to = ((y + top) * width + left) * channels;
-        out.data[to..to + line.len()].copy_from_slice(line);
-    }
-    out
-}
-
-fn pad_channels(x: &Tensor, more: usize) -> Tensor {
-    let channels = x.channels + more;
-    let mut out = Tensor {
-        channels,
-        data: zeros(x.height * x.width * channels),
-        ..*x
-    };
-    for (to, from) in out
-        .data
-        .chunks_exact_mut(channels)
-        .zip(x.data.chunks_exact(x.channels))
-    {
-        to[..x.channels].copy_from_slice(from);
-    }
-    out
-}
-
-/// Doubles height and width: each output is a quarter pixel off an input's centre, so the weights are ¾ and ¼.
-fn double(x: &Tensor) -> Tensor {
-    let (height, width, channels) = (x.height * 2, x.width * 2, x.channels);
-    let mut out = Tensor {
-        height,
-        width,
-        channels,
-        data: buffer(height * width * channels),
-    };
-    let sides = |at: usize, length: usize| {
-        let near = at / 2;
-        let far = if at.is_multiple_of(2) {
-            near.saturating_sub(1)
-        } else {
-            (near + 1).min(length - 1)
-        };
-        (near, far)
-    };
-    let pixel = |y: usize, px: usize| &x.data[(y * x.width + px) * channels..][..channels];
-    for (y, line) in out.data.chunks_exact_mut(width * channels).enumerate() {
-        let (near_y, far_y) = sides(y, x.height);
-        for (px, to) in line.chunks_exact_mut(channels).enumerate() {
-            let (near_x, far_x) = sides(px, x.width);
-            let near = pixel(near_y, near_x).iter().zip(pixel(near_y, far_x));
-            let far = pixel(far_y, near_x).iter().zip(pixel(far_y, far_x));
-            for ((to, (a, b)), (c, d)) in to.iter_mut().zip(near).zip(far) {
-                *to = 0.75 * (0.75 * a + 0.25 * b) + 0.25 * (0.75 * c + 0.25 * d);
-            }
-        }
-    }
-    out
-}
-
-fn depth_to_space(x: &Tensor) -> Tensor {
-    let (height, width, channels) = (x.height * 2, x.width * 2, x.channels / 4);
-    let mut out = Tensor {
-        height,
-        width,
-        channels,
-        data: buffer(x.data.len()),
-    };
-    for (at, pixel) in x.data.chunks_exact(x.channels).enumerate() {
-        let (y, px) = (at / x.width * 2, at % x.width * 2);
-        for (block, values) in pixel.chunks_exact(channels).enumerate() {
-            let to = ((y + block / 2) * width + px + block % 2) * channels;
-            out.data[to..to + channels].copy_from_slice(values);
-        }
-    }
-    out
 }

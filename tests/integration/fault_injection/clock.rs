@@ -26,6 +26,7 @@ fn set(clock: &Path, offset: &str) {
 #[test]
 fn a_clock_that_jumps_by_days_changes_neither_the_pace_nor_the_waits() {
     let Some(library) = libfaketime() else {
+        assert!(std::env::var_os("CI").is_none(), "CI needs libfaketime");
         println!("skipped: libfaketime is not installed (apt-get install faketime)");
         return;
     };

@@ -2,6 +2,7 @@
 
 use castline::sandbox::FaultKind;
 
+use super::fault_table::{FAULTS, FaultRow, exit_of};
 use super::*;
 
 fn only(kind: &str, percent: f64) -> Faults {
@@ -16,45 +17,12 @@ fn only(kind: &str, percent: f64) -> Faults {
 /// Every fault of a reply, at 100 %: what state it leaves, and whether money moved.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_leaves_the_state_that_the_table_says() {
-    use State::{InDoubt, Published, Refused};
-    let table: &[(&str, State)] = &[
-        ("refuse", Published),
-        ("reset-before-read", InDoubt),
-        ("reset", InDoubt),
-        ("close", InDoubt),
-        ("stall", InDoubt),
-        ("500", InDoubt),
-        ("502", InDoubt),
-        ("503", InDoubt),
-        ("504", InDoubt),
-        ("500-charged", InDoubt),
-        ("502-charged", InDoubt),
-        ("503-charged", InDoubt),
-        ("504-charged", InDoubt),
-        ("reset-charged", InDoubt),
-        ("close-charged", InDoubt),
-        ("stall-charged", InDoubt),
-        ("reset-during-reply", InDoubt),
-        ("truncated", InDoubt),
-        ("garbage", InDoubt),
-        ("empty", InDoubt),
-        ("no-asset-id", InDoubt),
-        ("error-in-200", InDoubt),
-        ("error-in-200-charged", InDoubt),
-        ("redirect", InDoubt),
-        ("429", Published),
-        ("401", Published),
-        ("403", Published),
-        ("402", Published),
-        ("quota", Published),
-        ("quota-403", Published),
-        ("invalid-image-url", Refused),
-        ("422", Refused),
-        ("404", Refused),
-        ("payment-replay", InDoubt),
-        ("chain-timeout", InDoubt),
-    ];
-    for (kind, expected) in table {
+    for FaultRow {
+        kind,
+        by_key: expected,
+        ..
+    } in FAULTS
+    {
         let mut faults = only(kind, 100.0);
         faults.retry_after.seconds = 1;
         let stage = Harness::new(faults).await;
@@ -75,11 +43,7 @@ async fn each_fault_leaves_the_state_that_the_table_says() {
         }
         let charged = kind.parse::<FaultKind>().unwrap().charged();
         assert_eq!(!stage.sandbox.charges().is_empty(), charged, "{kind}: charged");
-        let exit = match (*kind, expected) {
-            ("401" | "403" | "402" | "quota" | "quota-403", _) => ExitCode::AuthOrPayment,
-            (_, InDoubt) => ExitCode::InDoubt,
-            _ => ExitCode::Partial,
-        };
+        let exit = exit_of(kind, *expected);
         assert_eq!(ended.exit(), exit, "{kind}");
         println!(
             "{kind:>22} at 100 %: {expected}, exit {}, charged: {charged}",

@@ -6,6 +6,7 @@
 mod clock;
 mod crash;
 mod doctor;
+mod fault_table;
 mod faults;
 mod kill;
 mod plan;

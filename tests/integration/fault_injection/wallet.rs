@@ -11,6 +11,7 @@ use castline::sandbox::x402::{Challenge, Replay, WalletOptions};
 use futures_util::StreamExt;
 
 use super::crash::run;
+use super::fault_table::{FAULTS, FaultRow, exit_of};
 use super::kill::{Server, SmallCast, kill_at_random_moments, small_cast};
 use super::*;
 
@@ -71,52 +72,16 @@ fn some(kinds: &[(&str, f64)]) -> Faults {
     faults
 }
 
-/// Every fault of a reply, at 100 %: what state it leaves, and whether money moved. Where it differs from the same
-/// table by key, it says why.
+/// Every fault of a reply, at 100 %: what state it leaves, and whether money moved.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_leaves_the_state_that_the_table_says() {
-    use State::{InDoubt, Published, Refused};
-    let table: &[(&str, State)] = &[
-        ("refuse", Published),
-        // Met by the quote already: nothing was paid.
-        ("reset-before-read", Published),
-        ("reset", InDoubt),
-        ("close", InDoubt),
-        ("stall", InDoubt),
-        ("500", InDoubt),
-        ("502", InDoubt),
-        ("503", InDoubt),
-        ("504", InDoubt),
-        ("500-charged", InDoubt),
-        ("502-charged", InDoubt),
-        ("503-charged", InDoubt),
-        ("504-charged", InDoubt),
-        ("reset-charged", InDoubt),
-        ("close-charged", InDoubt),
-        ("stall-charged", InDoubt),
-        ("reset-during-reply", InDoubt),
-        ("truncated", InDoubt),
-        ("garbage", InDoubt),
-        ("empty", InDoubt),
-        ("no-asset-id", InDoubt),
-        ("error-in-200", InDoubt),
-        ("error-in-200-charged", InDoubt),
-        ("redirect", InDoubt),
-        ("429", Published),
-        ("401", Published),
-        ("403", Published),
-        ("402", Published),
-        ("quota", Published),
-        ("quota-403", Published),
-        ("invalid-image-url", Refused),
-        ("422", Refused),
-        ("404", Refused),
-        ("payment-replay", InDoubt),
-        ("chain-timeout", InDoubt),
-    ];
-    let plays = table.iter().flat_map(|row| {
+    let plays = FAULTS.iter().flat_map(|row| {
         [Replay::Refuse, Replay::SameAsset].map(|replay| async move {
-            let (kind, expected) = row;
+            let FaultRow {
+                kind,
+                from_wallet: expected,
+                ..
+            } = row;
             let stage = stage(some(&[(kind, 100.0)]), |wallet| wallet.replay = replay).await;
             let run = Run {
                 timeout: Duration::from_millis(1500),
@@ -136,11 +101,7 @@ async fn each_fault_leaves_the_state_that_the_table_says() {
             let charges = stage.sandbox.charges().len();
             assert_eq!(charges, if charged { 2 } else { 0 }, "{kind}: charged");
             stage.assert_paid_once_each(charges);
-            let exit = match (*kind, expected) {
-                ("401" | "403" | "402" | "quota" | "quota-403", _) => ExitCode::AuthOrPayment,
-                (_, InDoubt) => ExitCode::InDoubt,
-                _ => ExitCode::Partial,
-            };
+            let exit = exit_of(kind, *expected);
             assert_eq!(ended.exit(), exit, "{kind}");
             println!(
                 "{kind:>22} at 100 %, {replay:?}: {expected}, exit {}, charged: {charged}",
@@ -152,7 +113,7 @@ async fn each_fault_leaves_the_state_that_the_table_says() {
         .buffer_unordered(8)
         .collect()
         .await;
-    assert_eq!(plays.len(), 2 * table.len());
+    assert_eq!(plays.len(), 2 * FAULTS.len());
 }
 
 /// Replies lost before and after the charge, 10 % in all.
