@@ -174,6 +174,23 @@ pub enum LedgerCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Restore ids and doubts from the receipts in the bucket: after the ledger was lost, or is older than it was
+    #[command(after_help = "Examples:\n  castline ledger restore cast.csv")]
+    Restore {
+        /// The cast
+        cast: PathBuf,
+    },
+    /// Go on with another API key, wallet, or address of the API: carries the receipts over
+    #[command(
+        after_help = "Examples:\n  castline ledger rebind cast.csv\n  castline ledger rebind cast.csv --new-series"
+    )]
+    Rebind {
+        /// The cast
+        cast: PathBuf,
+        /// The key is another account's: begin its own receipts, and carry none over
+        #[arg(long)]
+        new_series: bool,
+    },
     /// Import the asset ids of a manifest, to rebuild a lost ledger or update an old one
     Import {
         /// The manifest in its full JSON form

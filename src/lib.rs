@@ -21,6 +21,7 @@ pub mod inspect;
 pub mod publish;
 pub mod enroll;
 pub mod ledger;
+pub mod receipts;
 pub mod manifest;
 
 // What joins, shows, configures and mocks.

@@ -4,17 +4,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::enroll::{Network, PaymentMode};
 use crate::exit::UsageError;
 use crate::ledger::LedgerView;
 use crate::manifest::Manifest;
 use crate::settings::Settings;
 use crate::util::text::pluralize;
 
+/// The API whose ids a ledger holds, and the network on which its wallet pays if that is not the main one: the ids of a
+/// test network are not those of the main one.
 pub(crate) fn provider(settings: &Settings, sandbox: bool) -> String {
     if sandbox {
-        "sandbox".to_owned()
-    } else {
-        settings.api.base_url.to_string()
+        return "sandbox".to_owned();
+    }
+    // The address is normalized when it is parsed, but for the slash at its end.
+    let api = settings.api.base_url.as_str().trim_end_matches('/');
+    match (settings.payment.mode, settings.payment.network) {
+        (PaymentMode::Wallet, Network::BaseSepolia) => format!("{api} on {}", Network::BaseSepolia),
+        _ => api.to_owned(),
     }
 }
 
@@ -38,6 +45,18 @@ pub(crate) fn is_real_manifest(path: &Path) -> bool {
 /// # Errors
 /// As a run would fail: the ledger belongs to another provider, or is lost.
 pub(crate) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Result<Option<LedgerView>> {
+    let (view, empty) = own_ledger(settings, sandbox)?;
+    if empty {
+        lost_ledger(settings, &manifest_path(settings, sandbox))?;
+    }
+    Ok(view)
+}
+
+/// Opens the ledger read-only, and tells whether it is empty.
+///
+/// # Errors
+/// The ledger belongs to another provider, or can't be read.
+pub(crate) fn own_ledger(settings: &Settings, sandbox: bool) -> anyhow::Result<(Option<LedgerView>, bool)> {
     let view = LedgerView::open(&settings.ledger)?;
     let empty = match &view {
         Some(view) => {
@@ -48,9 +67,8 @@ pub(crate) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Resu
     };
     if empty {
         other_ledger(settings);
-        lost_ledger(&settings.ledger, &manifest_path(settings, sandbox))?;
     }
-    Ok(view)
+    Ok((view, empty))
 }
 
 /// Warns when a new ledger is created while another one exists in the working folder, or one folder above the cast's:
@@ -80,7 +98,7 @@ fn other_ledger(settings: &Settings) {
 }
 
 /// Refuses an empty ledger beside a manifest with real ids: a run would pay twice.
-fn lost_ledger(ledger: &Path, manifest: &Path) -> anyhow::Result<()> {
+fn lost_ledger(settings: &Settings, manifest: &Path) -> anyhow::Result<()> {
     if !manifest.is_file() {
         return Ok(());
     }
@@ -90,10 +108,16 @@ fn lost_ledger(ledger: &Path, manifest: &Path) -> anyhow::Result<()> {
     if there.sandbox || enrolled == 0 {
         return Ok(());
     }
+    let restore = match settings.receipts && settings.s3.bucket.is_some() {
+        true => {
+            "Restore the ledger from the receipts in the bucket with `castline ledger restore`, or rebuild it"
+        }
+        false => "Restore the ledger, or rebuild it",
+    };
     let message = format!(
-        "the ledger {} is empty, but {} contains {} that were paid for: a run would pay for them again. \
-         Restore the ledger, or rebuild it with `castline ledger import {}`",
-        ledger.display(),
+        "the ledger {} is empty, but {} contains {} that were paid for: a run would pay for them again. {restore} with \
+         `castline ledger import {}`",
+        settings.ledger.display(),
         manifest.display(),
         pluralize(enrolled, "asset id"),
         manifest.display()

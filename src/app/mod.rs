@@ -11,6 +11,7 @@ pub(crate) mod planning;
 pub(crate) mod prepared_run;
 pub(crate) mod prompt;
 pub(crate) mod quote;
+pub(crate) mod receipts;
 pub(crate) mod reconcile;
 mod run_finalizer;
 pub(crate) mod sandbox;

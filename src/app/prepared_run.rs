@@ -1,6 +1,6 @@
 //! The setup shared by the commands that pay: opens the ledger and the services, and connects the pipeline stages.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -8,8 +8,9 @@ use anyhow::Context as _;
 
 use super::cast_names::CastNames;
 use super::context::Context;
-use super::ledger_guard::{ledger_to_read, manifest_path, provider};
+use super::ledger_guard::{ledger_to_read, manifest_path, own_ledger, provider};
 use super::manifest_file::ManifestFile;
+use super::receipts::{bring_up_to_date, check_manifest, receipts};
 use super::run_finalizer::RunFinalizer;
 use super::sandbox::start_sandbox;
 use super::services::ServiceConfig;
@@ -20,6 +21,7 @@ use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions};
 use crate::pipeline::{Checkpoint, Enroll, InspectStage, PaymentMethod, Pipeline, Price, Publish, Shutdown};
 use crate::plan::Policy;
 use crate::publish::{Fetcher, Publisher};
+use crate::receipts::Receipts;
 use crate::sandbox::Sandbox;
 
 /// The resources that a command that pays needs before it starts.
@@ -29,12 +31,14 @@ pub(crate) struct PreparedRun {
     manifest: PathBuf,
     /// The servers of a real run, checked to be configured; `None` for the sandbox, which is started later.
     servers: Option<Servers>,
+    cast: PathBuf,
 }
 
 /// The servers to which a run publishes and pays.
 struct Servers {
     parts: ServiceConfig,
     publisher: Publisher,
+    receipts: Option<Receipts>,
 }
 
 impl Servers {
@@ -42,22 +46,33 @@ impl Servers {
     ///
     /// # Errors
     /// A required setting is missing. Nothing has been written then.
-    async fn new(context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
+    async fn new(context: &Context, cast: &Path, sandbox: Option<&Sandbox>) -> anyhow::Result<Self> {
         let parts = ServiceConfig::new(context, sandbox)?;
         if matches!(parts.payment_method, PaymentMethod::Key) && parts.api.key.is_none() {
             return Err(KeyError::Missing.into());
         }
         let publisher = Publisher::new(parts.publish.clone(), parts.credentials.clone()).await?;
-        Ok(Self { parts, publisher })
+        let receipts = receipts(context, &parts, &publisher, cast);
+        Ok(Self {
+            parts,
+            publisher,
+            receipts,
+        })
     }
 }
 
 impl PreparedRun {
-    /// Opens the ledger for `command`, once everything else it needs is available.
-    pub(crate) async fn open(context: &mut Context, command: &str, sandbox: bool) -> anyhow::Result<Self> {
+    /// Opens the ledger for `command` on `cast`, once everything else it needs is available, and brings it up to date
+    /// from the receipts in the bucket.
+    pub(crate) async fn open(
+        context: &mut Context,
+        command: &str,
+        (cast, names): (&Path, &CastNames),
+        sandbox: bool,
+    ) -> anyhow::Result<Self> {
         let servers = match sandbox {
             true => None,
-            false => Some(Servers::new(context, None).await?),
+            false => Some(Servers::new(context, cast, None).await?),
         };
         let settings = &context.settings;
         let manifest = manifest_path(settings, sandbox);
@@ -69,9 +84,18 @@ impl PreparedRun {
                 .guard
                 .reserve_copy(&settings.said_by("ledger.backup"), copy)?;
         }
-        ledger_to_read(settings, sandbox)?;
+        let receipts = servers.as_ref().and_then(|servers| servers.receipts.as_ref());
+        match receipts {
+            // A lost ledger is restored from them.
+            Some(_) => drop(own_ledger(settings, sandbox)?),
+            None => drop(ledger_to_read(settings, sandbox)?),
+        }
         let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
         let ledger = Ledger::open(&settings.ledger, with_resumable_payments(options, settings))?;
+        if let Some(receipts) = receipts {
+            bring_up_to_date(&ledger, receipts, &manifest, &names.all).await?;
+        }
+        check_manifest(ledger.view(), &manifest)?;
         if manifest != settings.manifest {
             tracing::warn!(
                 "{} is a real manifest and is kept; writing {} instead",
@@ -83,6 +107,7 @@ impl PreparedRun {
             ledger,
             manifest,
             servers,
+            cast: cast.to_owned(),
         })
     }
 
@@ -98,7 +123,11 @@ impl PreparedRun {
             Some(servers) => (servers, None),
             None => {
                 let sandbox = start_sandbox(&context.settings).await?;
-                (Servers::new(context, Some(&sandbox)).await?, Some(sandbox))
+                let servers = Servers::new(context, &self.cast, Some(&sandbox)).await?;
+                if let Some(receipts) = &servers.receipts {
+                    receipts.check_series().await?;
+                }
+                (servers, Some(sandbox))
             }
         };
         let shutdown = Shutdown::default();
@@ -132,7 +161,11 @@ fn assemble(
     checkpoint: Arc<dyn Checkpoint>,
 ) -> anyhow::Result<Pipeline> {
     let settings = &context.settings;
-    let Servers { parts, publisher } = servers;
+    let Servers {
+        parts,
+        publisher,
+        receipts,
+    } = servers;
     let reporters = Arc::clone(&context.reporters);
     // A view, not the ledger itself: an image still being inspected when a run stops would keep it open.
     let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger no longer exists")?);
@@ -158,6 +191,7 @@ fn assemble(
         payment_method: parts.payment_method,
         rate_limiter: RateLimiter::new(settings.api.rate, settings.api.concurrency),
         ledger: ledger.clone(),
+        receipts,
         reporters: Arc::clone(&reporters),
         same_arguments: context.same_arguments.clone(),
         shutdown: shutdown.clone(),

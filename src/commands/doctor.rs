@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::app::context::Context;
 use crate::app::ledger_guard::{ledger_to_read, provider};
+use crate::app::receipts::receipts;
 use crate::app::sandbox::start_sandbox;
 use crate::app::services::{ServiceConfig, api};
 use crate::app::settings::root_of;
@@ -18,6 +19,7 @@ use crate::enroll::{Client, KeyError, PingResult};
 use crate::exit::ExitCode;
 use crate::ledger::{Ledger, OpenOptions};
 use crate::publish::{Fetcher, Publisher};
+use crate::receipts::Receipts;
 use crate::sandbox::Sandbox;
 use crate::util::duration::format_duration;
 use crate::util::text::pluralize;
@@ -93,7 +95,14 @@ pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Resu
         true => Some(start_sandbox(settings).await?),
         false => None,
     };
-    if let Err(error) = servers(&mut doctor, &context, sandbox.as_ref()).await {
+    if let Err(error) = servers(
+        &mut doctor,
+        &context,
+        cast.unwrap_or(Path::new(".")),
+        sandbox.as_ref(),
+    )
+    .await
+    {
         doctor.report("servers", Bad(format!("{error:#}")))?;
     }
     if let Some(sandbox) = sandbox {
@@ -103,7 +112,12 @@ pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Resu
 }
 
 /// Checks the API, its clock, and S3.
-async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbox>) -> anyhow::Result<()> {
+async fn servers(
+    doctor: &mut Doctor,
+    context: &Context,
+    cast: &Path,
+    sandbox: Option<&Sandbox>,
+) -> anyhow::Result<()> {
     let ca_pem = match sandbox {
         Some(sandbox) => Some(sandbox.ca_pem().to_vec()),
         None => context.ca_pem()?,
@@ -124,7 +138,7 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
     let parts = ServiceConfig::new(context, sandbox)?;
     let allow_private = parts.sandbox || context.settings.publish.allow_private_hosts;
     let fetcher = Fetcher::new(allow_private, parts.ca_pem.as_deref())?;
-    match Publisher::new(parts.publish, parts.credentials).await {
+    match Publisher::new(parts.publish.clone(), parts.credentials.clone()).await {
         Err(error) => doctor.report("s3 setup", Bad(error.to_string()))?,
         Ok(publisher) => {
             let access = publisher.check_access(&fetcher).await;
@@ -143,9 +157,28 @@ async fn servers(doctor: &mut Doctor, context: &Context, sandbox: Option<&Sandbo
                 let left = |e: &dyn std::fmt::Display| Odd(format!("the image remains (harmless): {e}"));
                 doctor.report("s3 delete", delete.map_or_else(|e| left(&e), |()| gone()))?;
             }
+            if let Some(receipts) = receipts(context, &parts, &publisher, cast) {
+                doctor.report("receipts", receipts_found(&receipts).await)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Whether receipts keep two machines apart, and whether this key has its series in the bucket.
+async fn receipts_found(receipts: &Receipts) -> Found {
+    match receipts.try_conditions().await {
+        Err(error) => Bad(error.to_string()),
+        Ok(false) => Odd(
+            "the store ignores If-None-Match: receipts keep runs apart that follow one another, but not two machines that \
+             pay for one character within the same moment"
+                .to_owned(),
+        ),
+        Ok(true) => match receipts.check_existing_series().await {
+            Err(error) => Bad(error.to_string()),
+            Ok(()) => Good("paid calls leave receipts, and conditional writes work".to_owned()),
+        },
+    }
 }
 
 /// Whether a run could open the ledger. Doesn't create one.

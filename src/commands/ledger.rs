@@ -1,20 +1,32 @@
 //! `castline ledger`: copies the ledger, or rebuilds it.
 
+use std::collections::HashSet;
 use std::path::Path;
 
+use crate::app::context::Context;
+use crate::app::ledger_guard::provider;
 use crate::app::overwrite_guard::OverwriteGuard;
-use crate::app::settings::settings;
+use crate::app::receipts::{self as app, Restored, receipts};
+use crate::app::services::ServiceConfig;
+use crate::app::settings::{read, settings};
 use crate::app::wallet::with_resumable_payments;
+use crate::cast::NameKey;
 use crate::cli::{Common, LedgerCommand};
+use crate::enroll::KeyError;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, check_ids_free};
 use crate::manifest::{Manifest, import_steps, names};
+use crate::pipeline::write_receipts;
+use crate::publish::Publisher;
+use crate::receipts::Receipts;
 use crate::util::text::pluralize;
 
 /// Runs a subcommand of `ledger`.
 pub(super) async fn ledger(common: &Common, command: LedgerCommand) -> anyhow::Result<ExitCode> {
     match command {
         LedgerCommand::Backup { cast, out } => backup(common, cast.as_deref(), &out),
+        LedgerCommand::Restore { cast } => restore(common, &cast).await,
+        LedgerCommand::Rebind { cast, new_series } => rebind(common, &cast, new_series).await,
         LedgerCommand::Import { manifest } => import(common, &manifest).await,
     }
 }
@@ -30,6 +42,102 @@ fn backup(common: &Common, cast: Option<&Path>, out: &Path) -> anyhow::Result<Ex
         eprintln!("copied {} to {}", settings.ledger.display(), out.display());
     }
     Ok(ExitCode::Done)
+}
+
+/// Takes over from the bucket every id and every doubt of the cast that the ledger does not know.
+async fn restore(common: &Common, cast: &Path) -> anyhow::Result<ExitCode> {
+    let context = Context::new(common, "ledger restore", Some(cast), Vec::new())?;
+    let receipts = connect(&context, cast).await?;
+    let names = names_of(cast, &context)?;
+    let ledger = open(&context, common, "ledger restore")?;
+    receipts.check_series().await?;
+    write_receipts(&ledger, &receipts).await?;
+    let Restored {
+        ids,
+        doubts,
+        under_way,
+    } = app::restore(&ledger, &receipts, &names).await?;
+    if !common.quiet {
+        let path = context.settings.ledger.display();
+        eprintln!("restored {} into {path}", pluralize(ids, "id"));
+        if doubts > 0 {
+            eprintln!(
+                "{} without outcome: settle with `castline resolve{}`",
+                pluralize(doubts, "call"),
+                context.same_arguments
+            );
+        }
+        if under_way > 0 {
+            eprintln!(
+                "{} may be under way elsewhere: left alone. Restore again later",
+                pluralize(under_way, "call")
+            );
+        }
+    }
+    Ok(match doubts {
+        0 => ExitCode::Done,
+        _ => ExitCode::InDoubt,
+    })
+}
+
+/// Makes the ledger and the bucket's receipts those of the key and the API that are configured now.
+async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Result<ExitCode> {
+    let context = Context::new(common, "ledger rebind", Some(cast), Vec::new())?;
+    let receipts = connect(&context, cast).await?;
+    let ours = provider(&context.settings, common.sandbox);
+    let before = match LedgerView::open(&context.settings.ledger)? {
+        Some(view) if view.is_sandbox() != common.sandbox => {
+            // What a sandbox gave is never taken for real.
+            view.check_owner(&ours, common.sandbox)?;
+            None
+        }
+        view => view.map(|view| view.provider().to_owned()),
+    };
+    let carried = receipts.rebind(before.as_deref(), !new_series).await?;
+    if let Some(before) = &before {
+        let options = OpenOptions::new(before, common.sandbox, "ledger rebind");
+        let ledger = Ledger::open(
+            &context.settings.ledger,
+            with_resumable_payments(options, &context.settings),
+        )?;
+        ledger.rebind(&ours).await?;
+    }
+    if !common.quiet {
+        eprintln!(
+            "{} now belongs to {ours}; {} carried over to your key",
+            context.settings.ledger.display(),
+            pluralize(carried, "receipt")
+        );
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The receipts in the configured bucket.
+async fn connect(context: &Context, cast: &Path) -> anyhow::Result<Receipts> {
+    let services = ServiceConfig::new(context, None)?;
+    let publisher = Publisher::new(services.publish.clone(), services.credentials.clone()).await?;
+    match receipts(context, &services, &publisher, cast) {
+        Some(receipts) => Ok(receipts),
+        None if !context.settings.receipts => {
+            Err(UsageError("receipts.enabled is false: there are no receipts".to_owned()).into())
+        }
+        None => Err(KeyError::Missing.into()),
+    }
+}
+
+/// The names in the cast.
+fn names_of(cast: &Path, context: &Context) -> anyhow::Result<HashSet<NameKey>> {
+    let cast = read(cast, &context.settings)?;
+    Ok(cast.characters.iter().map(|c| c.name.key()).collect())
+}
+
+fn open(context: &Context, common: &Common, command: &str) -> anyhow::Result<Ledger> {
+    let settings = &context.settings;
+    let options = OpenOptions::new(&provider(settings, common.sandbox), common.sandbox, command);
+    Ok(Ledger::open(
+        &settings.ledger,
+        with_resumable_payments(options, settings),
+    )?)
 }
 
 /// Imports the ids of a manifest into the ledger beside it, all or none. Ids already in the ledger are kept; a name

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::overwrite_guard::OverwriteGuard;
+use crate::app::receipts::check_manifest;
 use crate::app::settings::settings;
 use crate::app::stdout::print;
 use crate::cli::Common;
@@ -27,6 +28,9 @@ pub(super) fn manifest(
             settings.ledger.display()
         ))
     })?;
+    if let Some(path) = out.as_deref().filter(|_| format == ManifestFormat::Json) {
+        check_manifest(&view, path)?;
+    }
     let manifest = from_ledger(&view)?;
     match out {
         Some(path) => {

@@ -25,6 +25,7 @@ use crate::ledger::LedgerError;
 use crate::manifest::ManifestError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
+use crate::receipts::{ReceiptError, SeriesError};
 use crate::report::sheet;
 use crate::settings::SettingsError;
 use crate::util::wrap::wrap;
@@ -130,7 +131,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         if cause.is::<sheet::Interrupted>() {
             return ExitCode::Interrupted;
         }
-        let of_settings = cause.is::<SettingsError>() || cause.is::<KeyError>();
+        let of_receipts =
+            cause.is::<SeriesError>() || cause.downcast_ref().is_some_and(ReceiptError::is_fatal);
+        let of_settings = of_receipts || cause.is::<SettingsError>() || cause.is::<KeyError>();
         let of_s3 = matches!(cause.downcast_ref(), Some(PublishError::Setup { .. }));
         if cause.is::<UsageError>() || cause.is::<CastError>() || of_settings || of_s3 {
             return ExitCode::Usage;
@@ -146,7 +149,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         }
         match cause.downcast_ref::<LedgerError>() {
             Some(LedgerError::Locked { .. }) => return ExitCode::Locked,
-            Some(LedgerError::Foreign { .. } | LedgerError::IdTaken { .. }) => return ExitCode::Usage,
+            Some(
+                LedgerError::Foreign { .. } | LedgerError::IdTaken { .. } | LedgerError::SecondName { .. },
+            ) => return ExitCode::Usage,
             _ => {}
         }
     }

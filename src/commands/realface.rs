@@ -58,7 +58,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         retry_refused: !only.is_empty(),
         realface: true,
     };
-    let run = PreparedRun::open(&mut context, "realface", common.sandbox).await?;
+    let run = PreparedRun::open(&mut context, "realface", (&args.cast, &names), common.sandbox).await?;
     let (pipeline, finalizer) = run.start(&context, names, policy).await?;
     pipeline.enroll.resume().await;
     let actors = inspect(&pipeline, cast).await?;

@@ -3,8 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use crate::app::context::Context;
+use crate::app::receipts::receipts;
 use crate::app::reconcile::{assets_of, reconcile};
+use crate::app::services::ServiceConfig;
 use crate::app::stdout::println;
 use crate::app::wallet::with_resumable_payments;
 use crate::cast::{Name, printable};
@@ -14,6 +18,8 @@ use crate::ledger::{
     INTERRUPTED, Ledger, LedgerView, OpenOptions, Reader, Resolution, State, check_ids_free, in_doubt, now,
     settling,
 };
+use crate::pipeline::write_receipts;
+use crate::publish::Publisher;
 use crate::util::shell::quote;
 
 /// The resolutions given on the command line.
@@ -86,6 +92,7 @@ pub(super) async fn resolve(
             Resolution::Retry => format!("sent again\t{name}\tby the next run"),
         })?;
     }
+    write_after(&context, &ledger, cast).await;
     if let Some(address) = assets_of {
         reconcile(&context, &ledger, &address, common.sandbox).await?;
     }
@@ -122,6 +129,27 @@ pub(super) async fn resolve(
     } else {
         ExitCode::InDoubt
     })
+}
+
+/// Writes what was settled over the receipts, where a bucket is configured; else the next run does it.
+async fn write_after(context: &Context, ledger: &Ledger, cast: Option<&Path>) {
+    let write = async {
+        if ledger.view().unwritten_receipts(None)?.is_empty() {
+            return anyhow::Ok(());
+        }
+        let services = ServiceConfig::new(context, None)?;
+        let publisher = Publisher::new(services.publish.clone(), services.credentials.clone()).await?;
+        let cast = cast.unwrap_or(Path::new("."));
+        let receipts = receipts(context, &services, &publisher, cast).context("no key")?;
+        write_receipts(ledger, &receipts).await?;
+        Ok(())
+    };
+    if ledger.view().is_sandbox() || !context.settings.receipts {
+        return;
+    }
+    if let Err(error) = write.await {
+        tracing::warn!("the receipts in the bucket are not up to date ({error:#}); the next run writes them");
+    }
 }
 
 /// The commands to run next, for the first character in doubt.

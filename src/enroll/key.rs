@@ -79,6 +79,11 @@ impl ApiKey {
         Ok(Self(text.to_owned()))
     }
 
+    /// A secret for `purpose` that is derived from the key, and from which the key can't be found.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        crate::util::secret::derive(self.0.as_bytes(), purpose)
+    }
+
     /// The key in plain text, only for the header of a call.
     pub(super) fn expose(&self) -> &str {
         &self.0

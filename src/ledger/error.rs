@@ -38,7 +38,8 @@ pub enum LedgerError {
     },
     /// The ledger belongs to another provider, or to the sandbox.
     #[error(
-        "the ledger {path} belongs to {theirs}, not to {ours}: use another with --ledger", path = .path.display()
+        "the ledger {path} belongs to {theirs}, not to {ours}: use another with --ledger; or, if it is the same account \
+         under another address, `castline ledger rebind`", path = .path.display()
     )]
     Foreign {
         /// The ledger.
@@ -57,6 +58,21 @@ pub enum LedgerError {
         owner: String,
         /// The character that it was adopted for.
         name: String,
+    },
+    /// The file of the ledger has a second name.
+    #[error(
+        "the ledger {path} has a second name (a hard link), under which another run could pay at the same time: copy it, \
+         and delete the links", path = .path.display()
+    )]
+    SecondName {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// The file of the ledger was deleted or replaced while it was open.
+    #[error("the ledger {path} was deleted or replaced during the run", path = .path.display())]
+    Replaced {
+        /// The ledger.
+        path: PathBuf,
     },
     /// A paid call would exceed the budget.
     #[error("{message}")]

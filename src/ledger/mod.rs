@@ -2,9 +2,11 @@
 
 mod approval;
 mod backup;
+mod calls;
 mod clock;
 mod error;
 mod faults;
+mod identity;
 mod integrity;
 mod lock;
 mod records;
@@ -19,6 +21,7 @@ mod transition;
 mod view;
 
 pub use approval::Approval;
+pub use calls::{Call, CallState, ReceiptRef};
 pub use clock::now;
 pub use error::LedgerError;
 pub use lock::Holder;
@@ -27,5 +30,5 @@ pub use sessions::{Consent, INIT_WINDOW, Session, SessionState};
 pub use state::{IllegalTransition, Record, State, apply};
 pub use step::Interrupted;
 pub use store::{Ledger, OpenOptions};
-pub use transition::{Budget, INTERRUPTED, Resolution, Transition};
+pub use transition::{Budget, FoundCall, INTERRUPTED, Resolution, Transition};
 pub use view::{LedgerView, Reader, Spend};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{INTERRUPTED, Resolution, Transition};
+use super::{FoundCall, INTERRUPTED, Resolution, Transition};
 use crate::cast::{Character, Kind, Name};
 use crate::inspect::Verdict;
 use crate::util::money::Usd;
@@ -179,7 +179,7 @@ pub fn apply(
     let mut record = match (current, transition) {
         (Some(record), Transition::Import { .. }) if record.asset_id.is_some() => return Err(illegal()),
         (Some(record), _) => record.clone(),
-        (None, Transition::See { .. } | Transition::Import { .. }) => new(name),
+        (None, Transition::See { .. } | Transition::Import { .. } | Transition::Found { .. }) => new(name),
         (None, _) => return Err(illegal()),
     };
     match (record.state, transition) {
@@ -289,6 +289,18 @@ pub fn apply(
             (record.code, record.message) = (None, None);
             (record.attempted_sha256, record.attempted_price) = (None, None);
         }
+        // A doubt about this very image is settled; one about another image must be settled first.
+        (InDoubt, Transition::Found { call, .. })
+            if call.asset_id.is_none() || record.attempted_sha256.as_ref() != Some(&call.source_sha256) =>
+        {
+            return Err(illegal());
+        }
+        (
+            Seen | Unsuitable | Prepared | Published | Enrolled | Refused | InDoubt,
+            Transition::Found { call, at },
+        ) => {
+            found(&mut record, call, at);
+        }
         (
             Seen | Unsuitable | Prepared | Published | Refused,
             Transition::Import {
@@ -334,6 +346,32 @@ fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
     record.enrolled_at = Some(at.to_owned());
     record.price = price;
     (record.code, record.message) = (None, None);
+}
+
+/// Takes over a call that a receipt tells of: its id, or its doubt.
+fn found(record: &mut Record, call: &FoundCall, at: &str) {
+    record.kind = call.kind;
+    if record.source_sha256.is_none() {
+        record.source.clone_from(&call.source);
+        record.extra.clone_from(&call.extra);
+        record.source_sha256 = Some(call.source_sha256.clone());
+    }
+    record.attempted_sha256 = Some(call.source_sha256.clone());
+    match &call.asset_id {
+        Some(asset_id) => {
+            enrolled(record, asset_id, Some(call.price), &call.at);
+            record.url.clone_from(&call.url);
+            record.settlement = None;
+        }
+        None => {
+            record.attempted_price = Some(call.price);
+            let message = format!(
+                "a call that began at {} and was found in the bucket at {at} has no outcome; it may have been charged",
+                call.at
+            );
+            set_state(record, State::InDoubt, "receipt_without_outcome", &message);
+        }
+    }
 }
 
 fn new(name: &Name) -> Record {

@@ -1,6 +1,6 @@
 //! The guarantees, checked against random sequences of everything that can happen to a character.
 
-use crate::ledger::Budget;
+use crate::ledger::{Budget, FoundCall, ReceiptRef};
 use proptest::prelude::*;
 
 use super::*;
@@ -52,6 +52,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         price: Usd::from_micros(10_000),
         budget: Budget::default(),
         payment: None,
+        receipt: None,
     });
     let enrolled = id.clone().prop_map(|id| Transition::Enrolled {
         asset_id: id.to_owned(),
@@ -88,11 +89,31 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         url: None,
         extra: Vec::new(),
     });
+    let found =
+        (any::<bool>(), prop_oneof![Just("aa"), Just("bb")], 0..4u32).prop_map(|(has_id, sha, number)| {
+            Transition::Found {
+                call: Box::new(FoundCall {
+                    receipt: ReceiptRef {
+                        number,
+                        call: format!("call{number}"),
+                    },
+                    kind: Kind::Portrait,
+                    source: "a.png".to_owned(),
+                    source_sha256: sha.to_owned(),
+                    price: Usd::from_micros(10_000),
+                    at: String::new(),
+                    asset_id: has_id.then(|| format!("ta_found{number}")),
+                    url: None,
+                    extra: Vec::new(),
+                }),
+                at: String::new(),
+            }
+        });
     // Events of a run are more frequent than those of people, so that sequences get far.
     prop_oneof![
         4 => see, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release,
         1 => set_aside, 3 => doubt,
-        2 => resolve, 1 => import, 1 => fail
+        2 => resolve, 1 => import, 1 => fail, 1 => found
     ]
 }
 
@@ -144,6 +165,24 @@ proptest! {
                     account.seen.clone_from(sha256);
                     account.enrolled.clone_from(sha256);
                 }
+                Transition::Found { call, .. } => {
+                    prop_assert!(!account.open, "a call is under way");
+                    let sha256 = Some(call.source_sha256.clone());
+                    account.seen = account.seen.or_else(|| sha256.clone());
+                    match &call.asset_id {
+                        Some(asset_id) => {
+                            prop_assert!(account.unconsented == 0 || account.attempted == sha256);
+                            account.unconsented = 0;
+                            account.ids.push(asset_id.clone());
+                            account.enrolled = sha256;
+                        }
+                        None => {
+                            prop_assert_eq!(account.unconsented, 0, "a doubt hides another one");
+                            account.unconsented = 1;
+                            account.attempted = sha256;
+                        }
+                    }
+                }
                 Transition::Judge { .. } | Transition::Publish { .. } | Transition::Fail { .. } => {}
             }
             prop_assert_eq!(next.asset_id.as_ref(), account.ids.last(), "the last id is kept");
@@ -179,6 +218,7 @@ fn nothing_but_a_person_moves_a_doubt() {
             price: Usd::from_micros(10_000),
             budget: Budget::default(),
             payment: None,
+            receipt: None,
         },
         Transition::Doubt {
             code: "timeout".into(),
@@ -237,6 +277,7 @@ fn why_something_failed_stays_until_it_is_tried_again() {
         price: Usd::ZERO,
         budget: Budget::default(),
         payment: None,
+        receipt: None,
     };
     let enrolled = Transition::Enrolled {
         asset_id: "ta_1".into(),

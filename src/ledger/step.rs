@@ -5,7 +5,10 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::clock::now;
-use super::{Budget, LedgerError, Record, Resolution, Transition, apply, records, totals};
+use super::{
+    Budget, CallState, FoundCall, LedgerError, ReceiptRef, Record, Resolution, Transition, apply, records,
+    totals,
+};
 use crate::cast::{Name, NameKey};
 use crate::util::money::Usd;
 
@@ -37,7 +40,7 @@ pub(super) fn step(
             .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
             .execute((key.as_str(), old, &before.enrolled_sha256, now()))?;
     }
-    record_attempt(connection, run, &key, transition)?;
+    record_attempt(connection, run, &key, &record, transition)?;
     put(connection, &key, &record)?;
     Ok(record)
 }
@@ -59,6 +62,7 @@ fn record_attempt(
     connection: &Connection,
     run: i64,
     key: &NameKey,
+    record: &Record,
     transition: &Transition,
 ) -> Result<(), LedgerError> {
     let open = "(SELECT max(id) FROM attempts WHERE key = ?1)";
@@ -75,6 +79,7 @@ fn record_attempt(
             price,
             budget,
             payment,
+            receipt,
         } => {
             // The payment that was set aside has expired since, or is the one of this call.
             connection
@@ -83,11 +88,34 @@ fn record_attempt(
                 )?
                 .execute([key.as_str()])?;
             check_budget(connection, run, *price, *budget)?;
+            if let Some(ReceiptRef { call, .. }) = receipt {
+                // The same call again: its receipt tells what becomes of the last attempt.
+                connection
+                    .prepare_cached("UPDATE attempts SET receipt_call = NULL WHERE receipt_call = ?1")?
+                    .execute([call])?;
+            }
+            let (number, call) = receipt
+                .as_ref()
+                .map(|receipt| (receipt.number, &receipt.call))
+                .unzip();
             connection
                 .prepare_cached(
-                    "INSERT INTO attempts (key, run, request_digest, price, started_at, payment) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO attempts (key, run, request_digest, price, started_at, payment,
+                        receipt_number, receipt_call, source_sha256, kind)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 )?
-                .execute((key.as_str(), run, request_digest, money(*price), now(), payment))?;
+                .execute(rusqlite::params![
+                    key.as_str(),
+                    run,
+                    request_digest,
+                    money(*price),
+                    now(),
+                    payment,
+                    number,
+                    call,
+                    record.attempted_sha256,
+                    record.kind.as_str()
+                ])?;
         }
         Transition::Enrolled {
             asset_id,
@@ -120,7 +148,14 @@ fn record_attempt(
             _ = end("forgotten", "forgotten", "a person says it was not charged")?
         }
         // The doubt is kept, counted as spent.
-        Transition::Resolve(Resolution::Retry) => {}
+        Transition::Resolve(Resolution::Retry) => {
+            connection
+                .prepare_cached(&format!(
+                    "UPDATE attempts SET code = 'retried' WHERE id = {open} AND outcome = 'in_doubt'"
+                ))?
+                .execute([key.as_str()])?;
+        }
+        Transition::Found { call, .. } => found(connection, key, call)?,
         Transition::See { .. }
         | Transition::Judge { .. }
         | Transition::Publish { .. }
@@ -142,6 +177,49 @@ fn record_attempt(
                 .execute((key.as_str(), run, money(*price), at, asset_id))?;
         }
         Transition::Import { price: None, .. } => {}
+    }
+    Ok(())
+}
+
+/// Writes a call that a receipt tells of: over what is known of it, or as a new one, which counts as spent over the
+/// ledger's life, but not in this run.
+fn found(connection: &Connection, key: &NameKey, found: &FoundCall) -> Result<(), LedgerError> {
+    let (outcome, word) = match found.asset_id {
+        Some(_) => ("enrolled", CallState::Enrolled),
+        None => ("in_doubt", CallState::InDoubt),
+    };
+    let known = connection
+        .prepare_cached(
+            "UPDATE attempts SET outcome = ?2, code = 'receipt', message = 'found in the bucket', ended_at = ?3,
+                asset_id = ?4, price = ?5, receipt_written = ?6 WHERE receipt_call = ?1",
+        )?
+        .execute((
+            &found.receipt.call,
+            outcome,
+            &found.at,
+            &found.asset_id,
+            money(found.price),
+            word.as_str(),
+        ))?;
+    if known == 0 {
+        connection
+            .prepare_cached(
+                "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message,
+                    asset_id, receipt_number, receipt_call, receipt_written, source_sha256, kind)
+                 VALUES (?1, 0, '', ?2, ?3, ?3, ?4, 'receipt', 'found in the bucket', ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(rusqlite::params![
+                key.as_str(),
+                money(found.price),
+                found.at,
+                outcome,
+                found.asset_id,
+                found.receipt.number,
+                found.receipt.call,
+                word.as_str(),
+                found.source_sha256,
+                found.kind.as_str()
+            ])?;
     }
     Ok(())
 }

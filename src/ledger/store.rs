@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::clock::now;
 use super::faults::Faults;
+use super::identity::FileIdentity;
 use super::lock::Lock;
 use super::step::{Interrupted, recover, release_expired, step};
 use super::view::{LedgerView, Reader};
@@ -60,6 +61,7 @@ struct Shared {
     writer: Writer,
     view: LedgerView,
     key_secret: [u8; 32],
+    file: FileIdentity,
     run: i64,
     recovered: usize,
     interrupted: Vec<Interrupted>,
@@ -109,6 +111,7 @@ impl Ledger {
             sandbox: options.sandbox,
         };
         schema::prepare(&mut connection, path, &identity)?;
+        let file = FileIdentity::of(path)?;
         integrity::quick_check(&connection, path)?;
         schema::bind(&connection, path, &identity)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -141,6 +144,7 @@ impl Ledger {
                 },
                 view,
                 key_secret,
+                file,
                 run,
                 recovered,
                 interrupted,
@@ -213,11 +217,16 @@ impl Ledger {
     ) -> Result<Record, LedgerError> {
         let (name, transitions) = (name.clone(), transitions.into());
         let (path, run) = (self.path().to_owned(), self.shared.run);
+        let pays = transitions.iter().any(|t| matches!(t, Transition::Intend { .. }));
+        let file = pays.then(|| self.shared.file.clone());
         let enrolls = transitions
             .iter()
             .any(|t| matches!(t, Transition::Enrolled { .. }));
         let record = self
             .transact(move |connection| {
+                if let Some(file) = file {
+                    file.check()?;
+                }
                 let mut record = None;
                 for transition in &transitions {
                     record = Some(step(connection, &path, run, &name, transition)?);
@@ -304,6 +313,19 @@ impl Ledger {
             connection
                 .prepare_cached("DELETE FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?
                 .execute(row)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes it a ledger of the API at `provider`: the same account, under another address.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn rebind(&self, provider: &str) -> Result<(), LedgerError> {
+        let provider = provider.to_owned();
+        self.transact(move |connection| {
+            connection.execute("UPDATE ledger SET provider = ?1", [provider])?;
             Ok(())
         })
         .await

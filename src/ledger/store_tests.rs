@@ -112,6 +112,7 @@ async fn a_payment_that_was_turned_away_counts_until_nobody_can_charge_it() {
             price: cent,
             budget: Budget::default(),
             payment: Some("signed".to_owned()),
+            receipt: None,
         },
         Transition::Refuse {
             code: "invalid_image".to_owned(),
@@ -131,4 +132,15 @@ async fn a_payment_that_was_turned_away_counts_until_nobody_can_charge_it() {
     assert_eq!(ledger.view().spend(None).unwrap(), Spend::default());
     assert_eq!(ledger.view().set_aside(&name.key()).unwrap(), None);
     assert_eq!(ledger.get(&name.key()).unwrap().unwrap().state, State::Refused);
+}
+
+#[test]
+fn a_ledger_whose_creation_was_interrupted_is_none_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    std::fs::write(&path, "").unwrap();
+    assert!(LedgerView::open(&path).unwrap().is_none());
+    let ledger = Ledger::open(&path, OpenOptions::new("sandbox", true, "run")).unwrap();
+    assert!(ledger.is_empty().unwrap());
+    assert!(LedgerView::open(&path).unwrap().is_some());
 }

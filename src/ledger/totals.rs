@@ -64,6 +64,7 @@ mod tests {
     fn attempts() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("schema/001.sql")).unwrap();
+        connection.execute_batch(include_str!("schema/002.sql")).unwrap();
         connection
     }
 

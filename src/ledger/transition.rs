@@ -1,5 +1,6 @@
 //! The events of a character.
 
+use super::ReceiptRef;
 use crate::cast::{Character, Kind};
 use crate::inspect::{Inspection, Verdict};
 use crate::util::money::Usd;
@@ -65,6 +66,8 @@ pub enum Transition {
         budget: Budget,
         /// The signed authorization, in wallet mode.
         payment: Option<String>,
+        /// Its receipt in the bucket, unless receipts are off.
+        receipt: Option<ReceiptRef>,
     },
     /// The API returned an id.
     Enrolled {
@@ -112,6 +115,13 @@ pub enum Transition {
     },
     /// A person settles a doubt.
     Resolve(Resolution),
+    /// A receipt in the bucket says that a call was made that this ledger does not know, or what became of one.
+    Found {
+        /// The call.
+        call: Box<FoundCall>,
+        /// When it was found, RFC 3339.
+        at: String,
+    },
     /// An id is imported from a manifest into an empty ledger.
     Import {
         /// How it was enrolled.
@@ -131,6 +141,29 @@ pub enum Transition {
         /// Extra columns.
         extra: Vec<(String, String)>,
     },
+}
+
+/// A paid call that a receipt in the bucket tells of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundCall {
+    /// Its receipt.
+    pub receipt: ReceiptRef,
+    /// How the character was enrolled.
+    pub kind: Kind,
+    /// The image, as in the cast.
+    pub source: String,
+    /// SHA-256 of the image, in hex.
+    pub source_sha256: String,
+    /// The price.
+    pub price: Usd,
+    /// When it was enrolled, or its call began, RFC 3339.
+    pub at: String,
+    /// The asset id; `None` while its outcome is unknown.
+    pub asset_id: Option<String>,
+    /// The address where its image was published, without signature.
+    pub url: Option<String>,
+    /// Extra columns.
+    pub extra: Vec<(String, String)>,
 }
 
 /// How a person settles a doubt.
@@ -195,6 +228,7 @@ impl Transition {
             Self::SetAside { .. } => "be set aside",
             Self::Doubt { .. } => "come into doubt",
             Self::Resolve(_) => "be resolved",
+            Self::Found { .. } => "be found in the bucket",
             Self::Import { .. } => "be imported",
         }
     }

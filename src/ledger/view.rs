@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::integrity::pragma;
 use super::{Approval, LedgerError, Record, backup, records, schema};
 use crate::cast::{Name, NameKey};
 use crate::inspect::Inspection;
@@ -68,7 +69,7 @@ pub struct LedgerView {
 }
 
 impl LedgerView {
-    /// Opens the ledger at `path`; `None` if there is none.
+    /// Opens the ledger at `path`; `None` if there is none, or one whose creation was interrupted.
     ///
     /// # Errors
     /// The ledger can't be read, is damaged, or was written by a newer castline.
@@ -76,11 +77,16 @@ impl LedgerView {
         if !path.exists() {
             return Ok(None);
         }
+        undo_interrupted(path)?;
         let connection = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        let pages: i64 = pragma(&connection, path, "page_count")?;
+        if pages == 0 {
+            return Ok(None);
+        }
         let (provider, sandbox) = schema::identity(&connection, path)?;
         Ok(Some(Self {
             connection: Mutex::new(connection),
@@ -231,6 +237,18 @@ impl LedgerView {
     pub fn backup(&self, target: &Path) -> Result<(), LedgerError> {
         backup::copy(&self.connection(), target)
     }
+}
+
+/// Undoes a creation or migration that was interrupted, which only a connection that may write can do.
+fn undo_interrupted(path: &Path) -> Result<(), LedgerError> {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    if Path::new(&journal).exists() {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        pragma::<i64>(&connection, path, "page_count")?;
+    }
+    Ok(())
 }
 
 impl Reader for LedgerView {

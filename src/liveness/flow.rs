@@ -256,6 +256,7 @@ impl LivenessFlow {
         let character = published.character.clone();
         let key = character.name.key();
         let paid = Published {
+            receipt_number: None,
             character,
             url: published.url.clone(),
             object_key: published.object_key.clone(),

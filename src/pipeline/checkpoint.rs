@@ -101,6 +101,7 @@ mod tests {
                 price: Usd::ZERO,
                 budget: crate::ledger::Budget::default(),
                 payment: None,
+                receipt: None,
             },
             Transition::Enrolled {
                 asset_id: format!("ta_{}", name.as_str()),

@@ -51,6 +51,7 @@ impl Enroll {
             url,
             object_key,
             group_id,
+            receipt_number,
         } = published;
         let call = PaidCall {
             request: EnrollRequest {
@@ -60,6 +61,8 @@ impl Enroll {
             name: character.name,
             object_key,
             group_id,
+            receipt_number,
+            claim: None,
         };
         self.pay(call, None).await;
     }
@@ -103,6 +106,8 @@ impl Enroll {
             },
             object_key,
             group_id: kept.group_id,
+            receipt_number: None,
+            claim: None,
         };
         let open = Signed {
             payment: kept.payment,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use super::receipts::Claim;
 use super::{Price, Shutdown};
 use crate::cast::{Character, Name};
 use crate::enroll::payment::{Policy, SignedPayment, Wallet};
@@ -13,6 +14,7 @@ use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger};
 use crate::net::public_url::PublicUrl;
 use crate::publish::Publisher;
+use crate::receipts::Receipts;
 use crate::util::money::Usd;
 
 /// The third stage: enrolls published characters.
@@ -28,6 +30,8 @@ pub struct Enroll {
     pub rate_limiter: RateLimiter,
     /// The ledger.
     pub ledger: Ledger,
+    /// The receipts of paid calls in the bucket; `None` when they are off.
+    pub receipts: Option<Receipts>,
     /// The receivers of events.
     pub reporters: Arc<Reporters>,
     /// The arguments after a suggested command that select the same cast.
@@ -59,6 +63,8 @@ pub struct Published {
     pub object_key: String,
     /// The passed liveness session of a real actor.
     pub group_id: Option<String>,
+    /// The number of its next receipt, if the bucket was asked for it.
+    pub receipt_number: Option<u32>,
 }
 
 /// The exit code of a run stopped by the API.
@@ -85,6 +91,9 @@ pub(super) struct PaidCall {
     pub(super) object_key: String,
     /// The passed liveness session of a real actor.
     pub(super) group_id: Option<String>,
+    pub(super) receipt_number: Option<u32>,
+    /// Its receipt; `None` before it is known, and when receipts are off.
+    pub(super) claim: Option<Claim>,
 }
 
 /// The authorization of a call, once its intent is durable.

@@ -25,6 +25,12 @@ pub struct Inspected {
     pub approved: bool,
     /// A thumbnail for a report; only when requested.
     pub thumbnail: Option<Thumbnail>,
+    /// The number of the next receipt, if the bucket was asked for it.
+    pub receipt_number: Option<u32>,
+    /// Whether its standing comes from a receipt: it was paid for from elsewhere.
+    pub from_receipt: bool,
+    /// Code and message of what prevents paying for it now, at no cost.
+    pub blocked: Option<(String, String)>,
 }
 
 /// What is known of an image, and its source.
@@ -100,6 +106,9 @@ impl Inspected {
             is_reenrollment: false,
             approved: false,
             thumbnail: None,
+            receipt_number: None,
+            from_receipt: false,
+            blocked: None,
         }
     }
 

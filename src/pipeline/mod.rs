@@ -13,6 +13,7 @@ mod paid_call;
 mod planner;
 mod price;
 mod publish_stage;
+mod receipts;
 mod recorder;
 mod settle;
 mod shutdown;
@@ -26,7 +27,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::cast::{Cast, Character, NameKey, printable};
-use crate::event::Reporters;
+use crate::event::{Reporters, Stage};
 use crate::exit::ExitCode;
 use crate::ledger::{Ledger, LedgerError};
 use crate::plan::Agreed;
@@ -41,11 +42,12 @@ pub use once_map::OnceMap;
 pub use planner::{Planner, Survey};
 pub use price::Price;
 pub use publish_stage::Publish;
+pub use receipts::{WriteReceiptsError, write_receipts};
 pub use recorder::emit_inspected;
 pub use shutdown::{Shutdown, ShutdownReason};
 pub use wallet_payment::{has_expired, is_resendable};
 
-use recorder::{ledger_broke, record};
+use recorder::{failed, ledger_broke, record};
 
 /// The number of characters written to the ledger concurrently: they share commits.
 const RECORDS_AT_ONCE: usize = 64;
@@ -130,7 +132,7 @@ impl Pipeline {
                 () = self.shutdown.requested() => break,
                 next = recorded.next() => next,
             };
-            let inspected = match next {
+            let mut inspected = match next {
                 None => break,
                 Some(Ok(inspected)) => inspected,
                 Some(Err(error)) => {
@@ -146,6 +148,16 @@ impl Pipeline {
                 break;
             }
             emit_inspected(&self.reporters, &inspected, self.price);
+            if let Some((code, message)) = inspected.blocked.take() {
+                failed(
+                    &self.reporters,
+                    &inspected.character.name,
+                    Stage::Enroll,
+                    &code,
+                    message,
+                );
+                continue;
+            }
             if inspected.standing.is_paid_next() && to_publish.send(inspected).await.is_err() {
                 break;
             }
@@ -163,7 +175,8 @@ impl Pipeline {
         // A call paid for by an interrupted run, before the plan was agreed to, is not paid for here.
         let paid_before = resumed.contains(&character.name.key());
         let covered = |agreed: &Agreed| agreed.covers(&character.name, *standing, sha256);
-        paid_before || self.agreed.as_ref().is_none_or(covered)
+        // Found in the bucket: it costs nothing.
+        paid_before || inspected.from_receipt || self.agreed.as_ref().is_none_or(covered)
     }
 
     /// The images that were paid for before, or perhaps were. Inspections that this requires are stored in the ledger.
@@ -181,13 +194,14 @@ impl Pipeline {
         Ok(duplicates)
     }
 
-    /// Writes the inspection to the ledger, unless it is already there.
+    /// Writes the inspection to the ledger, unless it is already there, and asks the bucket whether the character was paid
+    /// for from elsewhere.
     ///
     /// # Errors
     /// The ledger can't be written, or `inspected` is its error.
     pub async fn record(&self, inspected: Result<Inspected, LedgerError>) -> Result<Inspected, LedgerError> {
         let inspected = inspected?;
         record(&self.ledger, self.inspect.inspector.fingerprint(), &inspected).await?;
-        Ok(inspected)
+        Ok(self.consult_receipts(inspected).await)
     }
 }

@@ -14,7 +14,16 @@ use crate::ledger::{Budget, INTERRUPTED, Transition};
 impl Enroll {
     /// Calls until the outcome is known, in doubt, or the retries are used up. `open` is a payment that an interrupted
     /// run had signed for this call.
-    pub(super) async fn pay(&self, mut call: PaidCall, mut open: Option<Box<Signed>>) {
+    pub(super) async fn pay(&self, mut call: PaidCall, open: Option<Box<Signed>>) {
+        match self.claim(&call, open.is_some()).await {
+            Ok(claim) => call.claim = claim,
+            Err(_) => return,
+        }
+        self.pay_until_settled(&mut call, open).await;
+        self.close_receipt(&call.name, call.claim.as_ref()).await;
+    }
+
+    async fn pay_until_settled(&self, call: &mut PaidCall, mut open: Option<Box<Signed>>) {
         let mut failures = 0;
         loop {
             let turn = async { (self.first_call_guard().await, self.rate_limiter.acquire().await) };
@@ -25,25 +34,28 @@ impl Enroll {
                 }
                 turn = turn => turn,
             };
-            if let Err((code, message)) = self.sign_address(&mut call).await {
+            if let Err((code, message)) = self.sign_address(call).await {
                 return match open {
                     Some(open) => self.give_up(&call.name, Some(open), code, &message).await,
                     None => self.not_signed(&call.name, code, message).await,
                 };
             }
-            let next = match self.authorize(&call, open.take()).await {
+            // Until the outcome is written, nothing may drop this future: the run awaits it even when stopping.
+            let authorized = match self.authorize(call, open.take()).await {
+                Ok(authorized) => self.with_receipt(call, authorized).await,
+                Err(next) => Err(next),
+            };
+            let next = match authorized {
                 Err(next) => {
                     drop(turn);
                     next
                 }
                 Ok(authorized) => {
-                    // Until the outcome is written, nothing may drop this future: the run awaits it even when
-                    // stopping.
-                    let outcome = self.send(&call, &authorized).await;
+                    let outcome = self.send(call, &authorized).await;
                     drop(turn);
                     match authorized {
                         Authorized::Key(price) => self.settle(&call.name, outcome, price, false).await,
-                        Authorized::Wallet(signed) => self.interpret_payment(&call, outcome, *signed).await,
+                        Authorized::Wallet(signed) => self.interpret_payment(call, outcome, *signed).await,
                     }
                 }
             };
@@ -75,6 +87,19 @@ impl Enroll {
         }
     }
 
+    /// Creates the receipt of an authorized call.
+    ///
+    /// # Errors
+    /// The call must not leave; its intent is ended.
+    async fn with_receipt(&self, call: &mut PaidCall, authorized: Authorized) -> Result<Authorized, Next> {
+        let Some(mut claim) = call.claim.take() else {
+            return Ok(authorized);
+        };
+        let opened = self.open_receipt(call, &mut claim, &authorized).await;
+        call.claim = Some(claim);
+        opened.map(|()| authorized)
+    }
+
     /// Where concurrent calls could together cost more than allowed, the first one goes alone until a reply has
     /// reported the price. With a wallet, the price is known beforehand.
     async fn first_call_guard(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
@@ -92,8 +117,9 @@ impl Enroll {
         match &self.payment_method {
             PaymentMethod::Key => {
                 let price = self.price.expected();
+                let receipt = call.claim.as_ref().map(|claim| claim.receipt.clone());
                 let durable = !self.shutdown.is_requested()
-                    && self.intend(&call.name, &call.request, price, None).await;
+                    && self.intend(&call.name, &call.request, price, None, receipt).await;
                 durable.then_some(Authorized::Key(price)).ok_or(Next::Done)
             }
             PaymentMethod::Wallet(payer) => {

@@ -75,6 +75,7 @@ impl Publish {
             character,
             sha256,
             evidence,
+            receipt_number,
             ..
         } = inspected;
         let (prepared, key) = match evidence {
@@ -82,13 +83,17 @@ impl Publish {
             Evidence::Cached { published, .. } => (None, published),
             Evidence::Kept | Evidence::Unreadable(_) => (None, None),
         };
-        match prepared {
+        let published = match prepared {
             Some(prepared) => {
                 let ready = self.upload(&prepared).await;
                 self.end(character, ready).await
             }
             None => self.republish(character, &sha256, key).await,
-        }
+        };
+        published.map(|published| Published {
+            receipt_number,
+            ..published
+        })
     }
 
     /// Publishes an image whose earlier object has `key`, if any; if that object is gone, prepares and uploads the
@@ -136,6 +141,7 @@ impl Publish {
                     url,
                     object_key: key,
                     group_id: None,
+                    receipt_number: None,
                 })
             }
             Err(trouble) => {

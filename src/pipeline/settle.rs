@@ -9,7 +9,7 @@ use crate::cast::{Name, printable};
 use crate::enroll::{EnrollRequest, Outcome};
 use crate::event::{Event, Stage};
 use crate::exit::ExitCode;
-use crate::ledger::{LedgerError, Transition};
+use crate::ledger::{LedgerError, ReceiptRef, Transition};
 use crate::plan::Standing;
 use crate::util::money::Usd;
 use crate::util::shell::quote;
@@ -22,12 +22,14 @@ impl Enroll {
         request: &EnrollRequest,
         price: Usd,
         payment: Option<String>,
+        receipt: Option<ReceiptRef>,
     ) -> bool {
         let intent = Transition::Intend {
             request_digest: request.digest(),
             price,
             budget: self.budget,
             payment,
+            receipt,
         };
         match self.ledger.write(name, [intent]).await {
             Ok(_) => true,

@@ -28,6 +28,13 @@ pub fn is_resendable(payment: &str) -> bool {
     serde_json::from_str(payment).is_ok_and(|kept: StoredPayment| kept.payment.is_alive(unix_now()))
 }
 
+/// Until when the payment signed for a call, as stored in the ledger, can be charged, in seconds since 1970.
+pub(super) fn valid_until(payment: &str) -> Option<u64> {
+    serde_json::from_str(payment)
+        .ok()
+        .map(|kept: StoredPayment| kept.payment.authorization.valid_before)
+}
+
 /// Whether the payment signed for a call, as stored in the ledger, can no longer be charged.
 pub fn has_expired(payment: &str) -> bool {
     serde_json::from_str(payment).is_ok_and(|kept: StoredPayment| kept.payment.has_expired(unix_now()))
@@ -159,7 +166,7 @@ impl Enroll {
             },
         };
         // Nothing was paid, whatever the reply.
-        if !self.intend(name, request, Usd::ZERO, None).await {
+        if !self.intend(name, request, Usd::ZERO, None, None).await {
             return Err(Next::Done);
         }
         Err(self.settle(name, answered, Usd::ZERO, false).await)
@@ -180,7 +187,11 @@ impl Enroll {
         };
         let text = serde_json::to_string(&kept).expect("a payment is plain data");
         let payment = kept.payment;
-        if !self.intend(name, request, payment.price(), Some(text)).await {
+        let receipt = call.claim.as_ref().map(|claim| claim.receipt.clone());
+        if !self
+            .intend(name, request, payment.price(), Some(text), receipt)
+            .await
+        {
             return Err(Next::Done);
         }
         Ok(Signed { payment, doubt: None })

@@ -97,6 +97,7 @@ fn what_the_ledger_saw_last_and_the_same_image_read_now_stand_in_one_place() {
         price: crate::util::money::Usd::ZERO,
         budget: crate::ledger::Budget::default(),
         payment: None,
+        receipt: None,
     };
     let (code, message) = (String::new(), String::new());
     let refuse = Transition::Refuse {

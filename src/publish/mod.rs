@@ -4,6 +4,7 @@
 //! overwrites nothing; [`Fetcher::probe`] requests the result as an anonymous client, before anything is paid for.
 //! [`Fetcher::fetch`] downloads the images that a cast gives as `https://` URLs, under the same rules.
 
+mod bucket;
 mod check;
 mod error;
 mod fetch;
@@ -11,6 +12,8 @@ mod key;
 mod probe;
 mod s3;
 
+pub use self::bucket::Stored;
+pub(crate) use self::bucket::unix_time;
 pub use self::check::AccessCheck;
 pub use self::error::PublishError;
 pub use self::fetch::{FetchError, Fetcher, MAX_SOURCE_BYTES};

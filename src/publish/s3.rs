@@ -27,7 +27,7 @@ const LONGEST_URL: usize = 2048;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pauses after a 409, which means that another upload of the same key is in progress.
-const CONFLICT: [Duration; 3] = [
+pub(super) const CONFLICT: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
     Duration::from_secs(2),
@@ -74,7 +74,7 @@ impl StaticCredentials {
 /// Publishes images. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Publisher {
-    client: aws_sdk_s3::Client,
+    pub(super) client: aws_sdk_s3::Client,
     pub(super) settings: PublishSettings,
 }
 
@@ -163,7 +163,7 @@ impl Publisher {
         let object = Object {
             key,
             content_type,
-            sha256: STANDARD.encode(Sha256::digest(&bytes)),
+            sha256: sha256_base64(&bytes),
             bytes,
         };
         let mut pauses = CONFLICT.iter();
@@ -336,7 +336,7 @@ impl Publisher {
         }
     }
 
-    fn access_error<E>(
+    pub(super) fn access_error<E>(
         &self,
         permission: &str,
         error: &aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
@@ -346,6 +346,11 @@ impl Publisher {
     {
         PublishError::from_sdk(&self.settings.bucket, permission, error)
     }
+}
+
+/// SHA-256 in base64, as in S3 headers.
+pub(super) fn sha256_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(Sha256::digest(bytes))
 }
 
 /// Checks the settings that can be validated without a request.

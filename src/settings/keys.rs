@@ -362,6 +362,12 @@ pub const KEYS: &[Key] = &[
         "Copy the ledger here at the end of each run. Relative to the cast's folder.",
     ),
     key(
+        "receipts.enabled",
+        Flag,
+        "true",
+        "Keep a receipt of each paid call in the bucket, so that nothing is paid twice from another machine or after the ledger is lost.",
+    ),
+    key(
         "manifest.path",
         Text,
         "manifest.json",

@@ -51,6 +51,8 @@ pub struct Settings {
     pub ledger: PathBuf,
     /// `ledger.backup`, likewise.
     pub ledger_backup: Option<PathBuf>,
+    /// `receipts.enabled`
+    pub receipts: bool,
     /// `manifest.path`, likewise.
     pub manifest: PathBuf,
     /// `manifest.checkpoint_interval`

@@ -80,6 +80,7 @@ impl Settings {
             realface,
             ca_file: path(&layers, "tls.ca_file", root),
             ledger: path(&layers, "ledger.path", root).ok_or_else(|| needed(&layers, "ledger.path"))?,
+            receipts: layers.required("receipts.enabled")?,
             ledger_backup: path(&layers, "ledger.backup", root),
             manifest: path(&layers, "manifest.path", root).ok_or_else(|| needed(&layers, "manifest.path"))?,
             checkpoint_interval: layers

@@ -391,6 +391,7 @@ async fn ledger_in_doubt(path: &std::path::Path, name: &str) {
             price: Usd::from_micros(10_000),
             budget: Budget::default(),
             payment: None,
+            receipt: None,
         },
         Transition::Doubt {
             code: "timeout".to_owned(),

@@ -31,6 +31,7 @@ fn history(standing: Standing) -> Vec<Transition> {
         price: Usd::from_micros(10_000),
         budget: Budget::default(),
         payment: None,
+        receipt: None,
     };
     let enrolled = Transition::Enrolled {
         asset_id: format!("ta_{}", standing.code()),

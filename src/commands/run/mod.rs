@@ -75,7 +75,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {
         quote(&mut context, common.sandbox).await?;
     }
-    let run = PreparedRun::open(&mut context, "run", common.sandbox).await?;
+    let run = PreparedRun::open(&mut context, "run", (&args.cast, &names), common.sandbox).await?;
     if context.settings.payment.mode == PaymentMode::Key && (ask || saved.is_some()) {
         use_reply_price(&mut context, run.ledger.view())?;
     }

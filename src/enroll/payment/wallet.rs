@@ -89,6 +89,11 @@ impl Wallet {
         Address::from_private_key(&self.0)
     }
 
+    /// A secret for `purpose` that is derived from the private key, and from which that can't be found.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        crate::util::secret::derive(self.0.to_bytes().as_slice(), purpose)
+    }
+
     /// Signs a payment with a fresh nonce, valid from now. Make it durable before it is sent.
     pub fn sign(&self, accepted: &Accepted) -> SignedPayment {
         let mut nonce = B256::ZERO;

@@ -10,7 +10,7 @@ use super::integrity::{damaged, pragma};
 /// `CAST` in ASCII: marks the file as a ledger of castline.
 const APPLICATION: i64 = 0x4341_5354;
 /// One script per schema, the oldest first; a ledger of schema *n* is migrated by the scripts after it.
-const SCRIPTS: &[&str] = &[include_str!("001.sql")];
+const SCRIPTS: &[&str] = &[include_str!("001.sql"), include_str!("002.sql")];
 
 /// The identity of a new ledger.
 pub(super) struct Identity<'a> {
@@ -89,7 +89,9 @@ pub(super) fn check_owner(
     ours: &Identity<'_>,
 ) -> Result<bool, LedgerError> {
     let (provider, sandbox) = identity(connection, path)?;
-    if (provider.as_str(), sandbox) == (ours.provider, ours.sandbox) {
+    // Earlier versions kept the address as it was written.
+    let same = provider.trim_end_matches('/') == ours.provider.trim_end_matches('/');
+    if same && sandbox == ours.sandbox {
         return Ok(true);
     }
     // Inspections alone are the same for every provider.

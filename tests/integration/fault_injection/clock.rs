@@ -43,6 +43,8 @@ fn a_clock_that_jumps_by_days_changes_neither_the_pace_nor_the_waits() {
     castline
         .args(["run", "--yes", "--quiet", "--rate", "5/s"])
         .args(["--set", "api.concurrency=1", "--set", "api.retries=20"])
+        // S3 refuses what a wrong clock has signed, and without a receipt nothing is paid.
+        .args(["--set", "receipts.enabled=false"])
         .arg(&cast.csv)
         .env("LD_PRELOAD", library)
         .env("FAKETIME_TIMESTAMP_FILE", &clock)

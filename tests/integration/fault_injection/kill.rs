@@ -50,6 +50,11 @@ impl Server {
         command
     }
 
+    /// Where the sandbox keeps everything.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// The environment that points castline to this sandbox.
     pub(super) fn settings(&self) -> &[(String, String)] {
         &self.env
@@ -86,11 +91,22 @@ pub(super) struct SmallCast {
     pub(super) names: BTreeSet<String>,
 }
 
+/// A face in few pixels: every row of a cast prepares it again, and these tests are not about pictures.
+fn small_face() -> &'static [u8] {
+    static FACE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    FACE.get_or_init(|| {
+        let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/queen_isaura.jpg");
+        let small = image::open(picture).unwrap().thumbnail(400, 400).to_rgb8();
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        small.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        jpeg.into_inner()
+    })
+}
+
 /// Names begin with `mark`, so that casts at one sandbox can be told apart.
 pub(super) fn small_cast(count: usize, mark: &str) -> SmallCast {
     let folder = tempfile::tempdir().unwrap();
-    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/queen_isaura.jpg");
-    std::fs::copy(picture, folder.path().join("face.jpg")).unwrap();
+    std::fs::write(folder.path().join("face.jpg"), small_face()).unwrap();
     let names: BTreeSet<String> = (0..count).map(|n| format!("{mark} {n:03}")).collect();
     let rows: String = names
         .iter()
@@ -128,7 +144,7 @@ impl SmallCast {
         records.map(|r| r["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn manifest(&self) -> BTreeMap<String, String> {
+    pub(super) fn manifest(&self) -> BTreeMap<String, String> {
         let Ok(text) = std::fs::read(self.csv.with_file_name("manifest.json")) else {
             return BTreeMap::new();
         };

@@ -8,10 +8,12 @@ mod crash;
 mod doctor;
 mod fault_table;
 mod faults;
+mod histories;
 mod kill;
 mod plan;
 mod price;
 mod rates;
+mod receipts;
 mod reconcile;
 mod duplicates;
 mod wallet;
@@ -30,6 +32,8 @@ use castline::inspect::Verdict;
 use castline::ledger::{Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
 use castline::net::public_url::PublicUrl;
 use castline::pipeline::{Enroll, PaymentMethod, Price, Published, Shutdown, ShutdownReason};
+use castline::publish::{PublishSettings, Publisher, StaticCredentials};
+use castline::receipts::{ReceiptSecret, Receipts};
 use castline::sandbox::{self, Faults, Sandbox, SandboxOptions};
 use castline::util::money::Usd;
 use tempfile::TempDir;
@@ -118,10 +122,13 @@ impl Harness {
     }
 
     fn ledger(&self) -> Ledger {
-        let path = self.folder.path().join("ledger.db");
+        Self::ledger_at(&self.folder.path().join("ledger.db"))
+    }
+
+    fn ledger_at(path: &std::path::Path) -> Ledger {
         // Other tests start processes meanwhile, which have this one's lock until they are what they will be.
         for _ in 0..200 {
-            match Ledger::open(&path, OpenOptions::new("sandbox", true, "test")) {
+            match Ledger::open(path, OpenOptions::new("sandbox", true, "test")) {
                 Err(LedgerError::Locked { .. }) => std::thread::sleep(Duration::from_millis(50)),
                 ledger => return ledger.unwrap(),
             }
@@ -131,7 +138,15 @@ impl Harness {
 
     /// Takes all of `names` that may be paid for through the paid station.
     async fn enroll(&self, names: &[String], run: Run) -> Ended {
-        let ledger = self.ledger();
+        let receipts = receipts(&self.sandbox, [7; 32]).await;
+        self.enroll_from(self.ledger(), receipts, names, run).await
+    }
+
+    /// As [`Harness::enroll`], with a ledger of another machine.
+    async fn enroll_from(&self, ledger: Ledger, receipts: Receipts, names: &[String], run: Run) -> Ended {
+        castline::pipeline::write_receipts(&ledger, &receipts)
+            .await
+            .unwrap();
         let shutdown = Shutdown::default();
         let reporters = Arc::new(Reporters::new("run", Vec::new()));
         let payment_method = self.payment_method();
@@ -149,6 +164,7 @@ impl Harness {
             signer: None,
             rate_limiter: RateLimiter::new(run.rate.parse().unwrap(), run.in_flight),
             ledger: ledger.clone(),
+            receipts: Some(receipts.clone()),
             reporters: Arc::clone(&reporters),
             same_arguments: " cast.csv".to_owned(),
             shutdown: shutdown.clone(),
@@ -172,6 +188,7 @@ impl Harness {
                     url: self.picture.clone(),
                     object_key: "hero.jpg".to_owned(),
                     group_id: None,
+                    receipt_number: None,
                 })
                 .await
                 .is_err()
@@ -277,14 +294,21 @@ fn character(name: &str) -> Character {
     }
 }
 
-/// One image that the API takes, published.
-async fn upload(sandbox: &Sandbox) -> PublicUrl {
-    use castline::publish::{PublishSettings, Publisher, StaticCredentials};
-    let mut jpeg = Vec::new();
-    let pixels = vec![90; 320 * 320 * 3];
-    jpeg_encoder::Encoder::new(&mut jpeg, 80)
-        .encode(&pixels, 320, 320, jpeg_encoder::ColorType::Rgb)
-        .unwrap();
+/// The receipts of a payer with that secret.
+async fn receipts(sandbox: &Sandbox, secret: [u8; 32]) -> Receipts {
+    let publisher = publisher(sandbox).await;
+    let secret = ReceiptSecret::new(secret);
+    Receipts::new(
+        publisher,
+        "",
+        secret,
+        "sandbox",
+        "cast.csv",
+        Duration::from_secs(5),
+    )
+}
+
+async fn publisher(sandbox: &Sandbox) -> Publisher {
     let settings = PublishSettings {
         bucket: sandbox.bucket().to_owned(),
         prefix: String::new(),
@@ -298,8 +322,18 @@ async fn upload(sandbox: &Sandbox) -> PublicUrl {
         ca_pem: Some(sandbox.ca_pem().to_vec()),
     };
     let credentials = StaticCredentials::new(sandbox.access_key(), sandbox.secret_key());
-    let publisher = Publisher::new(settings, Some(credentials)).await.unwrap();
-    publisher
+    Publisher::new(settings, Some(credentials)).await.unwrap()
+}
+
+/// One image that the API takes, published.
+async fn upload(sandbox: &Sandbox) -> PublicUrl {
+    let mut jpeg = Vec::new();
+    let pixels = vec![90; 320 * 320 * 3];
+    jpeg_encoder::Encoder::new(&mut jpeg, 80)
+        .encode(&pixels, 320, 320, jpeg_encoder::ColorType::Rgb)
+        .unwrap();
+    publisher(sandbox)
+        .await
         .publish(jpeg.into(), "image/jpeg", "hero.jpg")
         .await
         .unwrap()

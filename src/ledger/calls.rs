@@ -1,0 +1,193 @@
+//! What becomes of a paid call, and its receipt in the bucket: the ledger knows which receipts are not written yet.
+
+use rusqlite::OptionalExtension;
+use serde::{Deserialize, Serialize};
+
+use super::records;
+use super::{Ledger, LedgerError, LedgerView, Record};
+use crate::cast::{Kind, NameKey};
+use crate::util::money::Usd;
+
+/// What became of a paid call, as its receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// It is about to leave, or has left.
+    Open,
+    /// It was rejected unpaid, but the payment signed for it can still be charged.
+    SetAside,
+    /// Its outcome is unknown.
+    InDoubt,
+    /// It has an asset id.
+    Enrolled,
+    /// It was not charged.
+    NotCharged,
+    /// Its outcome is unknown, and a person decided to pay again.
+    Retried,
+}
+
+impl CallState {
+    /// The word in the ledger and in receipts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::SetAside => "set_aside",
+            Self::InDoubt => "in_doubt",
+            Self::Enrolled => "enrolled",
+            Self::NotCharged => "not_charged",
+            Self::Retried => "retried",
+        }
+    }
+
+    /// Whether nothing that is learned later changes it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Enrolled | Self::NotCharged | Self::Retried)
+    }
+
+    fn of(text: &str) -> Self {
+        match text {
+            "set_aside" => Self::SetAside,
+            "in_doubt" => Self::InDoubt,
+            "enrolled" => Self::Enrolled,
+            "not_charged" => Self::NotCharged,
+            "retried" => Self::Retried,
+            _ => Self::Open,
+        }
+    }
+}
+
+/// The receipt that belongs to a paid call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptRef {
+    /// The number of the receipt among those of the same character and image, from 1.
+    pub number: u32,
+    /// The random id of the call, the same in the receipt.
+    pub call: String,
+}
+
+/// A paid call that has a receipt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The record of the character, as it is now.
+    pub record: Record,
+    /// Its receipt.
+    pub receipt: ReceiptRef,
+    /// How the character was enrolled.
+    pub kind: Kind,
+    /// SHA-256 of the image, in hex.
+    pub source_sha256: String,
+    /// The price.
+    pub price: Usd,
+    /// When it began, RFC 3339.
+    pub started_at: String,
+    /// When it ended, RFC 3339.
+    pub ended_at: Option<String>,
+    /// What became of it.
+    pub state: CallState,
+    /// The reason: a fixed code.
+    pub code: Option<String>,
+    /// The asset id.
+    pub asset_id: Option<String>,
+    /// The signed payment, in wallet mode.
+    pub payment: Option<String>,
+}
+
+/// The word of [`CallState`] for a row of `attempts`.
+const STATE: &str = "CASE WHEN outcome IS NULL THEN 'open'
+    WHEN outcome = 'in_doubt' AND code = 'retried' THEN 'retried'
+    WHEN outcome IN ('set_aside', 'in_doubt', 'enrolled') THEN outcome
+    ELSE 'not_charged' END";
+
+impl LedgerView {
+    /// The calls whose receipts don't say yet what became of them, of one character or of all.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or is damaged.
+    pub fn unwritten_receipts(&self, of: Option<&NameKey>) -> Result<Vec<Call>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(&format!(
+            "SELECT c.record, c.digest, receipt_number, receipt_call, source_sha256, kind, price, started_at, ended_at,
+                    {STATE} AS call_state, code, asset_id, payment
+             FROM attempts JOIN characters c USING (key)
+             WHERE receipt_call IS NOT NULL AND (?1 IS NULL OR key = ?1) AND receipt_written IS NOT call_state
+             ORDER BY id"
+        ))?;
+        let mut rows = query.query([of.map(NameKey::as_str)])?;
+        let mut calls = Vec::new();
+        while let Some(row) = rows.next()? {
+            let kind: Option<String> = row.get(5)?;
+            let price: i64 = row.get(6)?;
+            calls.push(Call {
+                record: records::checked(self.path(), records::raw(row)?)?,
+                receipt: ReceiptRef {
+                    number: row.get(2)?,
+                    call: row.get(3)?,
+                },
+                source_sha256: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                kind: kind.and_then(|kind| kind.parse().ok()).unwrap_or_default(),
+                price: Usd::from_micros(price.unsigned_abs()),
+                started_at: row.get(7)?,
+                ended_at: row.get(8)?,
+                state: CallState::of(&row.get::<_, String>(9)?),
+                code: row.get(10)?,
+                asset_id: row.get(11)?,
+                payment: row.get(12)?,
+            });
+        }
+        Ok(calls)
+    }
+
+    /// The receipt of a character's last call and what became of that; `None` if it has no receipt.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_receipt(&self, key: &NameKey) -> Result<Option<(ReceiptRef, CallState)>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(&format!(
+            "SELECT receipt_number, receipt_call, {STATE} FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1"
+        ))?;
+        let last = query.query_row([key.as_str()], |row| {
+            Ok((
+                row.get::<_, Option<u32>>(0)?,
+                row.get::<_, Option<String>>(1)?,
+                row.get::<_, String>(2)?,
+            ))
+        });
+        Ok(match last.optional()? {
+            Some((Some(number), Some(call), word)) => {
+                Some((ReceiptRef { number, call }, CallState::of(&word)))
+            }
+            _ => None,
+        })
+    }
+
+    /// What the ledger knows of the call with that id.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn call_state(&self, call: &str) -> Result<Option<CallState>, LedgerError> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(&format!(
+            "SELECT {STATE} FROM attempts WHERE receipt_call = ?1 ORDER BY id DESC LIMIT 1"
+        ))?;
+        let word: Option<String> = query.query_row([call], |row| row.get(0)).optional()?;
+        Ok(word.as_deref().map(CallState::of))
+    }
+}
+
+impl Ledger {
+    /// Records that the receipt of a call says `state`.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn receipt_written(&self, call: &str, state: CallState) -> Result<(), LedgerError> {
+        let call = call.to_owned();
+        self.transact(move |connection| {
+            connection
+                .prepare_cached("UPDATE attempts SET receipt_written = ?2 WHERE receipt_call = ?1")?
+                .execute((call, state.as_str()))?;
+            Ok(())
+        })
+        .await
+    }
+}

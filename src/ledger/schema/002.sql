@@ -1,0 +1,10 @@
+-- Schema 2: which receipt in the bucket belongs to an attempt, and what that one says.
+ALTER TABLE attempts ADD COLUMN receipt_number INTEGER;  -- NULL: it has no receipt
+ALTER TABLE attempts ADD COLUMN receipt_call TEXT;       -- the random id of the call, the same in the receipt
+ALTER TABLE attempts ADD COLUMN receipt_written TEXT;    -- the outcome that the receipt was last written with
+ALTER TABLE attempts ADD COLUMN source_sha256 TEXT;      -- the image that is paid for, in hex
+ALTER TABLE attempts ADD COLUMN kind TEXT;
+CREATE INDEX attempts_by_call ON attempts (receipt_call) WHERE receipt_call IS NOT NULL;
+
+-- The fingerprint of the key or wallet that pays; NULL until a run with receipts.
+ALTER TABLE ledger ADD COLUMN payer TEXT;

@@ -1,0 +1,444 @@
+//! Receipts in a run: consulted before a character is paid for, created before its call leaves, completed after it.
+
+use futures_util::{StreamExt, stream};
+
+use super::Pipeline;
+use super::enrollment::{Authorized, Enroll, Next, PaidCall};
+use super::inspected::Inspected;
+use super::recorder::{failed, ledger_broke};
+use super::settle::unpaid;
+use super::wallet_payment::{is_resendable, valid_until};
+use crate::cast::{Kind, Name, NameKey, printable};
+use crate::event::{Event, Stage};
+use crate::exit::ExitCode;
+use crate::ledger::{
+    Call, CallState, Ledger, LedgerError, Reader, ReceiptRef, Record, Resolution, State, Transition, now,
+};
+use crate::plan::Standing;
+use crate::receipts::{Found, Receipt, ReceiptError, Receipts, Subject, new_call};
+use crate::util::money::Usd;
+
+/// The number of receipts written concurrently.
+const WRITES: usize = 16;
+
+/// The receipt of a paid call.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) receipt: ReceiptRef,
+    /// Whether it exists in the bucket.
+    created: bool,
+    kind: Kind,
+    source_sha256: String,
+}
+
+/// Why receipts could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteReceiptsError {
+    /// The ledger can't be read or written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The bucket can't be read or written.
+    #[error(transparent)]
+    Receipts(#[from] ReceiptError),
+}
+
+/// Writes the receipts that an earlier command left without the outcome that the ledger knows; returns how many.
+///
+/// # Errors
+/// The ledger or the bucket can't be read or written.
+pub async fn write_receipts(ledger: &Ledger, receipts: &Receipts) -> Result<usize, WriteReceiptsError> {
+    let calls = ledger.view().unwritten_receipts(None)?;
+    let mut written = stream::iter(calls)
+        .map(|call| async move {
+            let wrote = receipts.complete(&receipt_of(&call, receipts)).await?;
+            ledger.receipt_written(&call.receipt.call, call.state).await?;
+            Ok::<_, WriteReceiptsError>(usize::from(wrote))
+        })
+        .buffer_unordered(WRITES);
+    let mut count = 0;
+    while let Some(wrote) = written.next().await {
+        count += wrote?;
+    }
+    Ok(count)
+}
+
+fn receipt_of(call: &Call, receipts: &Receipts) -> Receipt {
+    let until = (call.state == CallState::SetAside)
+        .then(|| call.payment.as_deref().and_then(valid_until))
+        .flatten();
+    Receipt::of(call, receipts.api(), receipts.cast(), until)
+}
+
+/// What the bucket says of a character, and what it means for a run.
+enum Consulted {
+    /// It may be paid for, with the receipt of this number.
+    Free(u32),
+    /// The ledger has taken over an id or a doubt from a receipt.
+    TakenOver(Standing),
+    /// Another machine may be paying for it now, since the time given.
+    UnderWay(String),
+    /// Its doubt was settled elsewhere: it was not charged.
+    Settled,
+}
+
+/// Asks the bucket about a character and image, and writes what it says to the ledger. `before` are transitions that end
+/// an open intent, written only if something is taken over.
+async fn consult(
+    ledger: &Ledger,
+    receipts: &Receipts,
+    (name, kind, source_sha256): (&Name, Kind, &str),
+    before: Vec<Transition>,
+) -> Result<Consulted, WriteReceiptsError> {
+    let subject = Subject {
+        name,
+        kind,
+        source_sha256,
+    };
+    let mut from = 1;
+    loop {
+        let (receipt, standing) = match receipts.find(&subject, from, None).await? {
+            Found::Free(number) => return Ok(Consulted::Free(number)),
+            Found::UnderWay(receipt) => return Ok(Consulted::UnderWay(receipt.started_at)),
+            Found::Enrolled(receipt) => (receipt, Standing::Enrolled),
+            // The receipt of a doubt that a person has settled here.
+            Found::InDoubt(receipt)
+                if ledger
+                    .view()
+                    .call_state(&receipt.call)?
+                    .is_some_and(CallState::is_final) =>
+            {
+                from = receipt.number + 1;
+                continue;
+            }
+            Found::InDoubt(receipt) => (receipt, Standing::InDoubt),
+        };
+        let found = Transition::Found {
+            call: Box::new(receipt.found()),
+            at: now(),
+        };
+        let mut steps = before;
+        steps.push(found);
+        ledger.write(name, steps).await?;
+        return Ok(Consulted::TakenOver(standing));
+    }
+}
+
+impl Pipeline {
+    /// Asks the bucket whether a character that the ledger does not know as paid for was paid for from elsewhere.
+    pub(super) async fn consult_receipts(&self, mut inspected: Inspected) -> Inspected {
+        let Some(receipts) = &self.enroll.receipts else {
+            return inspected;
+        };
+        let consulted = match inspected.standing {
+            _ if inspected.sha256.is_empty() => return inspected,
+            Standing::InDoubt => match self.settle_by_receipt(receipts, &inspected.character.name).await {
+                Ok(None) => return inspected,
+                Ok(Some(settled)) => Ok(settled),
+                Err(error) => Err(error),
+            },
+            Standing::Enrolled | Standing::Changed | Standing::Refused => return inspected,
+            // Those that are not paid for next are asked about once, when this ledger sees them for the first time.
+            standing if !standing.is_paid_next() && inspected.known => return inspected,
+            _ => {
+                let character = &inspected.character;
+                let subject = (&character.name, character.kind, inspected.sha256.as_str());
+                consult(&self.ledger, receipts, subject, Vec::new()).await
+            }
+        };
+        match consulted {
+            Ok(Consulted::Free(number)) => inspected.receipt_number = Some(number),
+            Ok(Consulted::TakenOver(standing)) => {
+                inspected.standing = standing;
+                inspected.evidence.drop_prepared();
+                inspected.from_receipt = true;
+            }
+            Ok(Consulted::UnderWay(since)) if inspected.standing.is_paid_next() => {
+                let (code, message) = under_way(&since);
+                inspected.blocked = Some((code, message));
+            }
+            Ok(Consulted::UnderWay(_)) => {}
+            Ok(Consulted::Settled) => {
+                let message = "its doubt was settled elsewhere: it was not charged. The next run enrolls it";
+                inspected.blocked = Some(("settled_elsewhere".to_owned(), message.to_owned()));
+                inspected.standing = Standing::ToEnroll;
+                inspected.from_receipt = true;
+            }
+            Err(error) => inspected.blocked = Some(self.enroll.receipts_broke(error)),
+        }
+        inspected
+    }
+
+    /// Settles a doubt of the ledger, if its receipt has got an outcome since: from the machine that made the call, or
+    /// from a person there.
+    async fn settle_by_receipt(
+        &self,
+        receipts: &Receipts,
+        name: &Name,
+    ) -> Result<Option<Consulted>, WriteReceiptsError> {
+        let Some(record) = self
+            .ledger
+            .get(&name.key())?
+            .filter(|r| r.state == State::InDoubt)
+        else {
+            return Ok(None);
+        };
+        let last = self.ledger.view().last_receipt(&name.key())?;
+        let (Some(sha256), Some((ReceiptRef { number, .. }, CallState::InDoubt))) =
+            (&record.attempted_sha256, last)
+        else {
+            return Ok(None);
+        };
+        let subject = Subject {
+            name,
+            kind: record.kind,
+            source_sha256: sha256,
+        };
+        let Some(receipt) = receipts.read(&subject, number).await? else {
+            return Ok(None);
+        };
+        let (step, settled) = match receipt.state {
+            CallState::Enrolled => {
+                let call = Box::new(receipt.found());
+                let found = Transition::Found { call, at: now() };
+                (found, Consulted::TakenOver(Standing::Enrolled))
+            }
+            CallState::NotCharged => (Transition::Resolve(Resolution::Forget), Consulted::Settled),
+            CallState::Open | CallState::SetAside | CallState::InDoubt | CallState::Retried => {
+                return Ok(None);
+            }
+        };
+        self.ledger.write(name, [step]).await?;
+        Ok(Some(settled))
+    }
+}
+
+impl Enroll {
+    /// The receipt for a call: that of a call which is still open, or a new one. `resumed` is whether an earlier run
+    /// has made its intent durable.
+    ///
+    /// # Errors
+    /// The call must not be made: its character was paid for already, or the bucket can't be read. That is written and
+    /// reported.
+    pub(super) async fn claim(&self, call: &PaidCall, resumed: bool) -> Result<Option<Claim>, Next> {
+        let Some(receipts) = &self.receipts else {
+            return Ok(None);
+        };
+        let claimed = async {
+            let record = self.ledger.get(&call.name.key())?;
+            let Some(Record {
+                kind,
+                source_sha256: Some(source_sha256),
+                ..
+            }) = record
+            else {
+                return Ok(Err(Next::Done));
+            };
+            let claim = |receipt, created| Claim {
+                receipt,
+                created,
+                kind,
+                source_sha256: source_sha256.clone(),
+            };
+            match self.ledger.view().last_receipt(&call.name.key())? {
+                Some((open, CallState::Open)) => return Ok(Ok(Some(claim(open, true)))),
+                // A ledger of a castline without receipts.
+                _ if resumed => return Ok(Ok(None)),
+                Some((aside, CallState::SetAside)) if self.is_set_aside_alive(&call.name).await? => {
+                    return Ok(Ok(Some(claim(aside, true))));
+                }
+                _ => {}
+            }
+            if let Some(number) = call.receipt_number {
+                return Ok(Ok(Some(claim(new_call(number), false))));
+            }
+            let subject = (&call.name, kind, source_sha256.as_str());
+            Ok(
+                match consult(&self.ledger, receipts, subject, Vec::new()).await? {
+                    Consulted::Free(number) => Ok(Some(claim(new_call(number), false))),
+                    other => {
+                        self.report_consulted(&call.name, other);
+                        Err(Next::Done)
+                    }
+                },
+            )
+        };
+        match claimed.await {
+            Ok(Ok(claim)) => Ok(claim),
+            Ok(Err(next)) => Err(next),
+            Err(error) => {
+                let (code, message) = self.receipts_broke(error);
+                failed(&self.reporters, &call.name, Stage::Enroll, &code, message);
+                Err(Next::Done)
+            }
+        }
+    }
+
+    /// Whether the payment that was set aside for a character can be sent; if not, waits until it has expired.
+    async fn is_set_aside_alive(&self, name: &Name) -> Result<bool, LedgerError> {
+        let kept = self.ledger.view().set_aside(&name.key())?;
+        Ok(kept.as_deref().is_some_and(is_resendable))
+    }
+
+    /// Creates the receipt of a call whose intent is durable, or renews its date; after that, the call may leave.
+    ///
+    /// # Errors
+    /// The call must not leave; its intent is ended.
+    pub(super) async fn open_receipt(
+        &self,
+        call: &PaidCall,
+        claim: &mut Claim,
+        authorized: &Authorized,
+    ) -> Result<(), Next> {
+        let Some(receipts) = &self.receipts else {
+            return Ok(());
+        };
+        let (price, signed) = match authorized {
+            Authorized::Key(price) => (*price, false),
+            Authorized::Wallet(signed) => (signed.payment.price(), true),
+        };
+        let opened = async {
+            let Some(record) = self.ledger.get(&call.name.key())? else {
+                return Ok(false);
+            };
+            let open = Call {
+                receipt: claim.receipt.clone(),
+                kind: claim.kind,
+                source_sha256: claim.source_sha256.clone(),
+                price,
+                started_at: now(),
+                ended_at: None,
+                state: CallState::Open,
+                code: None,
+                asset_id: None,
+                payment: None,
+                record,
+            };
+            let receipt = Receipt::of(&open, receipts.api(), receipts.cast(), None);
+            if claim.created {
+                receipts.replace(&receipt).await?;
+                return Ok(true);
+            }
+            Ok(receipts.create(&receipt).await?)
+        };
+        let error: WriteReceiptsError = match opened.await {
+            Ok(true) => {
+                claim.created = true;
+                return Ok(());
+            }
+            Ok(false) => {
+                // Somebody was faster. A payment that was signed is not sent, and expires.
+                let ended = unpaid(
+                    "receipt_exists".to_owned(),
+                    "another call for it has a receipt".to_owned(),
+                    signed,
+                );
+                let subject = (&call.name, claim.kind, claim.source_sha256.as_str());
+                let consulted = consult(&self.ledger, receipts, subject, vec![ended.clone()]).await;
+                match consulted {
+                    Ok(Consulted::Free(number)) => {
+                        claim.receipt = new_call(number);
+                        if !self.write(&call.name, ended, price).await {
+                            return Err(Next::Done);
+                        }
+                        let message = "the receipt of an earlier call was completed just now".to_owned();
+                        return Err(Next::retry(None, "receipt_exists".to_owned(), message));
+                    }
+                    Ok(other) => {
+                        if let Consulted::UnderWay(_) = other
+                            && !self.write(&call.name, ended, price).await
+                        {
+                            return Err(Next::Done);
+                        }
+                        self.report_consulted(&call.name, other);
+                        return Err(Next::Done);
+                    }
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        let fatal = !matches!(&error, WriteReceiptsError::Receipts(error) if !error.is_fatal());
+        let (code, message) = self.receipts_broke(error);
+        let ended = unpaid(code.clone(), message.clone(), signed);
+        if !self.write(&call.name, ended, price).await || fatal {
+            return Err(Next::Done);
+        }
+        Err(Next::retry(None, code, message))
+    }
+
+    /// Writes what became of a call over its receipt. If that fails, the next run does it; until then, other machines
+    /// take the call for one in doubt.
+    pub(super) async fn close_receipt(&self, name: &Name, claim: Option<&Claim>) {
+        let Some(receipts) = &self.receipts else { return };
+        if let Err(error) = self.write_own(receipts, &name.key(), claim).await {
+            tracing::warn!(
+                "the receipt of {} does not say yet what became of its call ({error}); the next run writes it",
+                printable(name.as_str())
+            );
+        }
+    }
+
+    async fn write_own(
+        &self,
+        receipts: &Receipts,
+        key: &NameKey,
+        claim: Option<&Claim>,
+    ) -> Result<(), WriteReceiptsError> {
+        for call in self.ledger.view().unwritten_receipts(Some(key))? {
+            let receipt = receipt_of(&call, receipts);
+            // Of two calls that wanted one number, the receipt is that of the faster one.
+            match claim {
+                Some(claim) if claim.created && claim.receipt == call.receipt => {
+                    receipts.replace(&receipt).await?;
+                }
+                _ => drop(receipts.complete(&receipt).await?),
+            }
+            self.ledger
+                .receipt_written(&call.receipt.call, call.state)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Reports what a receipt says of a character that was to be paid for.
+    fn report_consulted(&self, name: &Name, consulted: Consulted) {
+        match consulted {
+            Consulted::UnderWay(since) => {
+                let (code, message) = under_way(&since);
+                failed(&self.reporters, name, Stage::Enroll, &code, message);
+            }
+            Consulted::TakenOver(standing) => self.reporters.emit(Event::Planned {
+                name: name.as_str().to_owned(),
+                standing,
+                cost_usd: Usd::ZERO,
+            }),
+            Consulted::Free(_) | Consulted::Settled => {}
+        }
+    }
+
+    /// The code and message of a failure of receipts; stops the run if nothing can be paid any more.
+    fn receipts_broke(&self, error: WriteReceiptsError) -> (String, String) {
+        match error {
+            WriteReceiptsError::Ledger(error) => {
+                ledger_broke(&self.shutdown, &error);
+                ("ledger_not_writable".to_owned(), error.to_string())
+            }
+            WriteReceiptsError::Receipts(error) => {
+                if error.is_fatal() {
+                    self.shutdown
+                        .request(ExitCode::Usage, error.code(), error.to_string());
+                }
+                (error.code().to_owned(), error.to_string())
+            }
+        }
+    }
+}
+
+/// The code and message of a call that is under way elsewhere.
+fn under_way(since: &str) -> (String, String) {
+    let message = format!(
+        "a paid call for it began at {since}, from another machine or ledger, and may still be under way; nothing was paid. \
+         Run again later"
+    );
+    ("under_way_elsewhere".to_owned(), message)
+}
