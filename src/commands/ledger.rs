@@ -93,6 +93,14 @@ async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Resul
         }
         view => view.map(|view| view.provider().to_owned()),
     };
+    let network = |api: &str| api.split_once(" on ").map(|(_, network)| network.to_owned());
+    if let Some(before) = before
+        .as_deref()
+        .filter(|before| network(before) != network(&ours))
+    {
+        let text = format!("{before} and {ours} are on different networks: use another ledger with --ledger");
+        return Err(UsageError(text).into());
+    }
     let carried = receipts.rebind(before.as_deref(), !new_series).await?;
     if let Some(before) = &before {
         let options = OpenOptions::new(before, common.sandbox, "ledger rebind");

@@ -189,9 +189,9 @@ async fn inspect(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Inspecte
             duplicates.judge(&mut inspected);
             inspected
         });
-        let inspected = pipeline.record(inspected).await?;
+        let mut inspected = pipeline.record(inspected).await?;
         emit_inspected(&pipeline.reporters, &inspected, pipeline.price);
-        if inspected.standing.is_paid_next() {
+        if !pipeline.report_blocked(&mut inspected) && inspected.standing.is_paid_next() {
             actors.push(inspected);
         }
     }

@@ -3,6 +3,7 @@
 //! Two characters of a series can share everything but a small face, and a mean difference alone would take them
 //! for one image. So no single place may differ by more than scaling and trimming explain.
 
+use std::fmt;
 use std::str::FromStr;
 
 use image::RgbImage;
@@ -12,6 +13,8 @@ use super::resize::{Quality, resized};
 
 /// Side of the thumbnails that are compared, in pixels.
 const SIDE: usize = 12;
+/// The version of signatures, apart from that of the inspection: it changes with [`SIDE`] or the way of resizing.
+const VERSION: &str = "1:";
 const VALUES: usize = SIDE * SIDE * 3;
 /// Largest mean difference per value, out of 255, between near-duplicates.
 const NEAR: u32 = 4;
@@ -164,9 +167,16 @@ impl<T> Extend<(ImageSignature, T)> for SignatureIndex<T> {
     }
 }
 
+/// The version, a colon, and the values in hexadecimal.
+impl fmt::Display for ImageSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{VERSION}{}", hex::encode(self.0))
+    }
+}
+
 impl Serialize for ImageSignature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(self.0))
+        serializer.collect_str(self)
     }
 }
 
@@ -174,6 +184,8 @@ impl FromStr for ImageSignature {
     type Err = ParseLikenessError;
 
     fn from_str(text: &str) -> Result<Self, ParseLikenessError> {
+        // The first version was written without its number.
+        let text = text.strip_prefix(VERSION).unwrap_or(text);
         let mut values = [0; VALUES];
         hex::decode_to_slice(text, &mut values).map_err(|_| ParseLikenessError)?;
         Ok(Self(values))

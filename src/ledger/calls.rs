@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::records;
 use super::{Ledger, LedgerError, LedgerView, Record};
 use crate::cast::{Kind, NameKey};
+use crate::inspect::ImageSignature;
 use crate::util::money::Usd;
 
 /// What became of a paid call, as its receipt says.
@@ -90,6 +91,8 @@ pub struct Call {
     pub asset_id: Option<String>,
     /// The signed payment, in wallet mode.
     pub payment: Option<String>,
+    /// How the image looks, if it was inspected.
+    pub signature: Option<ImageSignature>,
 }
 
 /// The word of [`CallState`] for a row of `attempts`.
@@ -107,8 +110,8 @@ impl LedgerView {
         let connection = self.connection();
         let mut query = connection.prepare_cached(&format!(
             "SELECT c.record, c.digest, receipt_number, receipt_call, source_sha256, kind, price, started_at, ended_at,
-                    {STATE} AS call_state, code, asset_id, payment
-             FROM attempts JOIN characters c USING (key)
+                    {STATE} AS call_state, code, asset_id, payment, signature
+             FROM attempts JOIN characters c USING (key) LEFT JOIN signatures USING (source_sha256)
              WHERE receipt_call IS NOT NULL AND (?1 IS NULL OR key = ?1) AND receipt_written IS NOT call_state
              ORDER BY id"
         ))?;
@@ -132,6 +135,9 @@ impl LedgerView {
                 code: row.get(10)?,
                 asset_id: row.get(11)?,
                 payment: row.get(12)?,
+                signature: row
+                    .get::<_, Option<String>>(13)?
+                    .and_then(|text| text.parse().ok()),
             });
         }
         Ok(calls)

@@ -105,6 +105,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
                     asset_id: has_id.then(|| format!("ta_found{number}")),
                     url: None,
                     extra: Vec::new(),
+                    signature: None,
                 }),
                 at: String::new(),
             }

@@ -10,6 +10,7 @@ use super::{
     totals,
 };
 use crate::cast::{Name, NameKey};
+use crate::inspect::ImageSignature;
 use crate::util::money::Usd;
 
 /// A paid call of an earlier run whose payment can be resent.
@@ -43,6 +44,20 @@ pub(super) fn step(
     record_attempt(connection, run, &key, &record, transition)?;
     put(connection, &key, &record)?;
     Ok(record)
+}
+
+/// Writes the signature of an image, if there is one.
+pub(super) fn put_signature(
+    connection: &Connection,
+    sha256: &str,
+    signature: Option<&ImageSignature>,
+) -> Result<(), LedgerError> {
+    if let Some(signature) = signature {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO signatures VALUES (?1, ?2)")?
+            .execute((sha256, signature.to_string()))?;
+    }
+    Ok(())
 }
 
 fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), LedgerError> {
@@ -184,6 +199,7 @@ fn record_attempt(
 /// Writes a call that a receipt tells of: over what is known of it, or as a new one, which counts as spent over the
 /// ledger's life, but not in this run.
 fn found(connection: &Connection, key: &NameKey, found: &FoundCall) -> Result<(), LedgerError> {
+    put_signature(connection, &found.source_sha256, found.signature.as_ref())?;
     let (outcome, word) = match found.asset_id {
         Some(_) => ("enrolled", CallState::Enrolled),
         None => ("in_doubt", CallState::InDoubt),

@@ -12,11 +12,11 @@ use super::clock::now;
 use super::faults::Faults;
 use super::identity::FileIdentity;
 use super::lock::Lock;
-use super::step::{Interrupted, recover, release_expired, step};
+use super::step::{Interrupted, put_signature, recover, release_expired, step};
 use super::view::{LedgerView, Reader};
 use super::{Approval, LedgerError, Record, Spend, Transition, integrity, schema, totals};
 use crate::cast::{Name, NameKey};
-use crate::inspect::Inspection;
+use crate::inspect::{ImageSignature, Inspection};
 
 /// The most waiting writes that share one commit.
 const GROUP: usize = 256;
@@ -267,7 +267,9 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let text = serde_json::to_string(seen).expect("an inspection is plain data");
         let (sha256, fingerprint) = (sha256.to_owned(), fingerprint.to_owned());
+        let signature = seen.signature;
         self.transact(move |connection| {
+            put_signature(connection, &sha256, signature.as_ref())?;
             connection
                 .prepare_cached("INSERT OR REPLACE INTO inspections VALUES (?1, ?2, ?3)")?
                 .execute((sha256, fingerprint, text))?;
@@ -376,8 +378,12 @@ impl Reader for Ledger {
         self.shared.view.cached_inspection(sha256, fingerprint)
     }
 
-    fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
-        self.shared.view.paid_inspections(fingerprint)
+    fn signature(&self, sha256: &str) -> Result<Option<ImageSignature>, LedgerError> {
+        self.shared.view.signature(sha256)
+    }
+
+    fn paid_signatures(&self) -> Result<Vec<(String, ImageSignature)>, LedgerError> {
+        self.shared.view.paid_signatures()
     }
 
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {

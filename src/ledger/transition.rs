@@ -2,7 +2,7 @@
 
 use super::ReceiptRef;
 use crate::cast::{Character, Kind};
-use crate::inspect::{Inspection, Verdict};
+use crate::inspect::{ImageSignature, Inspection, Verdict};
 use crate::util::money::Usd;
 
 /// The code of a call that was in flight when its run ended, and did not itself fail.
@@ -164,6 +164,8 @@ pub struct FoundCall {
     pub url: Option<String>,
     /// Extra columns.
     pub extra: Vec<(String, String)>,
+    /// How the image looks, if the receipt tells.
+    pub signature: Option<ImageSignature>,
 }
 
 /// How a person settles a doubt.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::integrity::pragma;
 use super::{Approval, LedgerError, Record, backup, records, schema};
 use crate::cast::{Name, NameKey};
-use crate::inspect::Inspection;
+use crate::inspect::{ImageSignature, Inspection};
 use crate::util::money::Usd;
 
 /// The queries of the pipeline before it inspects an image.
@@ -24,12 +24,17 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// The ledger can't be read.
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError>;
-    /// The names of characters that were paid for, or perhaps were, each with the inspection of the image that was paid
-    /// for, by the inspector with that fingerprint.
+    /// The signature of an image, whatever inspected it.
     ///
     /// # Errors
     /// The ledger can't be read.
-    fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError>;
+    fn signature(&self, sha256: &str) -> Result<Option<ImageSignature>, LedgerError>;
+    /// The names of characters that were paid for, or perhaps were, each with the signature of the image that was paid
+    /// for, where it is known.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    fn paid_signatures(&self) -> Result<Vec<(String, ImageSignature)>, LedgerError>;
     /// The names of characters that were paid for, or perhaps were, each with the SHA-256 of the image that was paid
     /// for, where it is known.
     ///
@@ -268,24 +273,28 @@ impl Reader for LedgerView {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    fn paid_inspections(&self, fingerprint: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+    fn signature(&self, sha256: &str) -> Result<Option<ImageSignature>, LedgerError> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare_cached("SELECT signature FROM signatures WHERE source_sha256 = ?1")?;
+        let text: Option<String> = query.query_row([sha256], |row| row.get(0)).optional()?;
+        // One of an older version counts as missing: the image is inspected anew.
+        Ok(text.and_then(|text| text.parse().ok()))
+    }
+
+    fn paid_signatures(&self) -> Result<Vec<(String, ImageSignature)>, LedgerError> {
         let connection = self.connection();
         let mut query = connection.prepare_cached(&format!(
-            "SELECT paid.name, i.inspection FROM ({PAID}) paid
-             JOIN inspections i ON i.source_sha256 = paid.sha256 WHERE i.fingerprint = ?1 ORDER BY paid.seq"
+            "SELECT paid.name, s.signature FROM ({PAID}) paid
+             JOIN signatures s ON s.source_sha256 = paid.sha256 ORDER BY paid.seq"
         ))?;
-        let rows = query.query_map([fingerprint], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        let mut seen = Vec::new();
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let mut paid = Vec::new();
         for row in rows {
             let (name, text) = row?;
-            // As above: an unreadable inspection counts as missing.
-            seen.extend(
-                serde_json::from_str(&text)
-                    .ok()
-                    .map(|inspection| (name, inspection)),
-            );
+            paid.extend(text.parse().ok().map(|signature| (name, signature)));
         }
-        Ok(seen)
+        Ok(paid)
     }
 
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {

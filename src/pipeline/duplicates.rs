@@ -42,15 +42,10 @@ impl Duplicates {
         let not_inspected = stage.paid_not_inspected(characters).await?;
         let now = not_inspected
             .iter()
-            .map(|u| (u.name.clone(), u.inspection.clone()));
-        let before = ledger.paid_inspections(stage.inspector.fingerprint())?;
+            .filter_map(|u| Some((u.name.clone(), u.inspection.signature?)));
+        let before = ledger.paid_signatures()?;
         let mut seen = SignatureIndex::default();
-        seen.extend(
-            before
-                .into_iter()
-                .chain(now)
-                .filter_map(|(name, seen)| Some((seen.signature?, name))),
-        );
+        seen.extend(before.into_iter().chain(now).map(|(name, seen)| (seen, name)));
         let known = ledger.paid_pictures()?;
         let known = known.into_iter().map(|(name, sha256)| (sha256, name)).collect();
         let stage = Some(Arc::clone(stage));

@@ -80,9 +80,9 @@ impl InspectStage {
             .buffered(ahead)
     }
 
-    /// Inspects the images of characters that were paid for, or perhaps were, but whose inspection is not in the
-    /// ledger: after `castline ledger import`, or with another version of the inspection. Only this detects a new
-    /// character with the same image. Without new characters, nothing is inspected.
+    /// Inspects the images of characters that were paid for, or perhaps were, but whose signature is not in the ledger:
+    /// after `castline ledger import`. Only this detects a new character with the same image. Without new characters,
+    /// nothing is inspected.
     pub(super) async fn paid_not_inspected(
         self: &Arc<Self>,
         characters: &[Character],
@@ -99,7 +99,7 @@ impl InspectStage {
                 continue;
             };
             let seen = match paid {
-                Some(sha256) => ledger.cached_inspection(sha256, self.inspector.fingerprint())?,
+                Some(sha256) => ledger.signature(sha256)?,
                 None => None,
             };
             if seen.is_none() {
@@ -236,10 +236,13 @@ impl InspectStage {
             // The image of an enrolled character was paid for, and those are all known.
             let seen = match standing {
                 Standing::Enrolled => None,
-                _ => cached(&sha256)?,
+                _ => match &self.ledger {
+                    Some(ledger) => ledger.signature(&sha256)?,
+                    None => None,
+                },
             };
             return Ok(Inspected {
-                signature: seen.and_then(|seen| seen.signature),
+                signature: seen,
                 known,
                 ..Inspected::kept(character, sha256, standing)
             });

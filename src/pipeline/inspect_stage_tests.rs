@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::cast::{Kind, Name, NameKey};
-use crate::inspect::{InspectSettings, Verdict};
+use crate::inspect::{ImageSignature, InspectSettings, Verdict};
 use crate::ledger::LedgerError;
 
 /// A ledger that panics on one name, as a decoder might on an image, and has no other characters.
@@ -18,7 +18,11 @@ impl Reader for Broken {
         Ok(None)
     }
 
-    fn paid_inspections(&self, _: &str) -> Result<Vec<(String, Inspection)>, LedgerError> {
+    fn signature(&self, _: &str) -> Result<Option<ImageSignature>, LedgerError> {
+        Ok(None)
+    }
+
+    fn paid_signatures(&self) -> Result<Vec<(String, ImageSignature)>, LedgerError> {
         Ok(Vec::new())
     }
 

@@ -27,7 +27,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::cast::{Cast, Character, NameKey, printable};
-use crate::event::{Reporters, Stage};
+use crate::event::Reporters;
 use crate::exit::ExitCode;
 use crate::ledger::{Ledger, LedgerError};
 use crate::plan::Agreed;
@@ -47,7 +47,7 @@ pub use recorder::emit_inspected;
 pub use shutdown::{Shutdown, ShutdownReason};
 pub use wallet_payment::{has_expired, is_resendable};
 
-use recorder::{failed, ledger_broke, record};
+use recorder::{ledger_broke, record};
 
 /// The number of characters written to the ledger concurrently: they share commits.
 const RECORDS_AT_ONCE: usize = 64;
@@ -148,14 +148,7 @@ impl Pipeline {
                 break;
             }
             emit_inspected(&self.reporters, &inspected, self.price);
-            if let Some((code, message)) = inspected.blocked.take() {
-                failed(
-                    &self.reporters,
-                    &inspected.character.name,
-                    Stage::Enroll,
-                    &code,
-                    message,
-                );
+            if self.report_blocked(&mut inspected) {
                 continue;
             }
             if inspected.standing.is_paid_next() && to_publish.send(inspected).await.is_err() {

@@ -124,6 +124,21 @@ async fn consult(
 }
 
 impl Pipeline {
+    /// Reports a character that can't be paid for now, if it is one; returns whether it is.
+    pub fn report_blocked(&self, inspected: &mut Inspected) -> bool {
+        let Some((code, message)) = inspected.blocked.take() else {
+            return false;
+        };
+        failed(
+            &self.reporters,
+            &inspected.character.name,
+            Stage::Enroll,
+            &code,
+            message,
+        );
+        true
+    }
+
     /// Asks the bucket whether a character that the ledger does not know as paid for was paid for from elsewhere.
     pub(super) async fn consult_receipts(&self, mut inspected: Inspected) -> Inspected {
         let Some(receipts) = &self.enroll.receipts else {
@@ -311,6 +326,7 @@ impl Enroll {
                 code: None,
                 asset_id: None,
                 payment: None,
+                signature: self.ledger.signature(&claim.source_sha256)?,
                 record,
             };
             let receipt = Receipt::of(&open, receipts.api(), receipts.cast(), None);

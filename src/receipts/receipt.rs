@@ -1,9 +1,10 @@
 //! A receipt as it is stored: JSON, without secrets and without signed payments.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ReceiptError;
 use crate::cast::{Kind, Name};
+use crate::inspect::ImageSignature;
 use crate::ledger::{Call, CallState, FoundCall, ReceiptRef};
 use crate::util::money::Usd;
 
@@ -57,6 +58,19 @@ pub struct Receipt {
     /// Extra columns of the cast.
     #[serde(default)]
     pub extra: Vec<(String, String)>,
+    /// How the image looks: with it, a re-saved copy under another name is recognized.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "known_signature"
+    )]
+    pub signature: Option<ImageSignature>,
+}
+
+/// A signature of this version; one of another counts as missing.
+fn known_signature<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ImageSignature>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 impl Receipt {
@@ -82,6 +96,7 @@ impl Receipt {
             source: record.source.clone(),
             url: record.url.clone(),
             extra: record.extra.clone(),
+            signature: call.signature,
         }
     }
 
@@ -103,6 +118,7 @@ impl Receipt {
                 .filter(|_| self.state == CallState::Enrolled),
             url: self.url.clone(),
             extra: self.extra.clone(),
+            signature: self.signature,
         }
     }
 

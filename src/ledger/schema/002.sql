@@ -6,5 +6,12 @@ ALTER TABLE attempts ADD COLUMN source_sha256 TEXT;      -- the image that is pa
 ALTER TABLE attempts ADD COLUMN kind TEXT;
 CREATE INDEX attempts_by_call ON attempts (receipt_call) WHERE receipt_call IS NOT NULL;
 
--- The fingerprint of the key or wallet that pays; NULL until a run with receipts.
-ALTER TABLE ledger ADD COLUMN payer TEXT;
+-- How images look, whatever inspected them: with it, a re-saved image of somebody who was paid for is recognized after the
+-- settings of the inspection or its networks have changed.
+CREATE TABLE signatures (
+    source_sha256 TEXT PRIMARY KEY,
+    signature     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO signatures
+    SELECT source_sha256, json_extract(inspection, '$.signature') FROM inspections
+    WHERE json_extract(inspection, '$.signature') IS NOT NULL;

@@ -424,3 +424,36 @@ fn art_that_goes_back_and_forth_is_paid_for_once_each() {
         [&ids[0], &ids[1], &ids[0], &ids[1], &ids[0]].map(String::clone)
     );
 }
+
+/// The same art, saved again as another format.
+fn save_again(cast: &SmallCast, name: &str) {
+    let picture = image::open(cast.csv.with_file_name("face.jpg")).unwrap();
+    picture.save(cast.csv.with_file_name(name)).unwrap();
+}
+
+#[test]
+fn renamed_and_saved_again_it_is_held_whatever_became_of_ledger_and_settings() {
+    let server = Server::start(&[]);
+    let cast = small_cast(1, "saved");
+    run(&server, &cast.csv);
+    save_again(&cast, "again.png");
+    std::fs::write(&cast.csv, "name,image,approve\nSomebody new,again.png,yes\n").unwrap();
+    let mut restore = server.castline();
+    lose_ledger(&cast);
+    let output = restore
+        .args(["ledger", "restore"])
+        .arg(&cast.csv)
+        .output()
+        .unwrap();
+    assert!(stderr(&output).contains("restored 1 id"), "{}", stderr(&output));
+    // Another inspection than the one that saw the paid image.
+    let mut castline = server.castline();
+    castline
+        .args(["run", "--yes", "--json", "--set", "inspect.long_side=700"])
+        .arg(&cast.csv);
+    let output = castline.output().unwrap();
+    let events = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{events}");
+    assert!(events.contains("duplicate_of:saved 000"), "{events}");
+    assert_eq!(charges(&server).len(), 1);
+}
