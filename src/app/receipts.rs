@@ -9,6 +9,7 @@ use super::context::Context;
 use super::ledger_guard::provider;
 use super::services::ServiceConfig;
 use crate::cast::{Name, NameKey, printable};
+use crate::enroll::KeyError;
 use crate::exit::UsageError;
 use crate::ledger::{CallState, Ledger, LedgerView, Reader, Resolution, State, Transition, now};
 use crate::manifest::Manifest;
@@ -45,6 +46,19 @@ pub(crate) fn receipts(
         &cast_name(cast),
         settings.api.timeout,
     ))
+}
+
+/// The receipts in the configured bucket, for a command that pays for nothing.
+///
+/// # Errors
+/// The bucket or the key is missing, receipts are off, or the bucket holds receipts under another key only.
+pub(crate) async fn connect(context: &Context, cast: &Path) -> anyhow::Result<Receipts> {
+    if !context.settings.receipts {
+        return Err(UsageError("receipts.enabled is false: there are no receipts".to_owned()).into());
+    }
+    let services = ServiceConfig::new(context, None)?;
+    let publisher = Publisher::new(services.publish.clone(), services.credentials.clone()).await?;
+    receipts(context, &services, &publisher, cast).ok_or_else(|| KeyError::Missing.into())
 }
 
 /// The name of a cast: of its file or folder.
@@ -164,11 +178,12 @@ pub(crate) async fn restore(
         }
     }
     let mut restored = Restored::default();
+    let mut known: HashSet<String> = ledger.view().asset_ids()?.into_keys().collect();
     for (name, mut of_name) in by_name.into_values() {
         // The last id is the one in use.
         of_name.sort_by(|a, b| (&a.started_at, a.number).cmp(&(&b.started_at, b.number)));
         for receipt in of_name {
-            restore_one(ledger, receipts, &name, receipt, &mut restored).await?;
+            restore_one(ledger, receipts, &name, receipt, &mut known, &mut restored).await?;
         }
     }
     Ok(restored)
@@ -179,6 +194,7 @@ async fn restore_one(
     receipts: &Receipts,
     name: &Name,
     receipt: Receipt,
+    known_ids: &mut HashSet<String>,
     restored: &mut Restored,
 ) -> anyhow::Result<()> {
     let record = ledger.get(&name.key())?;
@@ -194,7 +210,7 @@ async fn restore_one(
                 && record.as_ref().and_then(|r| r.attempted_sha256.as_ref()) == Some(&receipt.source_sha256);
             let free = !matches!(state, Some(State::Intent | State::InDoubt));
             let id = receipt.asset_id.clone().unwrap_or_default();
-            if (settles || free) && !ledger.view().asset_ids()?.contains_key(&id) {
+            if (settles || free) && known_ids.insert(id) {
                 ledger.write(name, [found(&receipt)]).await?;
                 restored.ids += 1;
             }
@@ -211,7 +227,7 @@ async fn restore_one(
                 kind: receipt.kind,
                 source_sha256: &receipt.source_sha256,
             };
-            match receipts.find(&subject, receipt.number, None).await? {
+            match receipts.find(&subject, receipt.number).await? {
                 Found::InDoubt(receipt) => {
                     ledger.write(name, [found(&receipt)]).await?;
                     restored.doubts += 1;

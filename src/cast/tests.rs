@@ -105,7 +105,7 @@ mod csv_files {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once_and_the_good_rows_are_kept() {
+    fn all_that_is_wrong_is_reported_at_once_and_the_good_rows_are_kept() {
         let cast = read_csv(
             "name,image,kind,approve\n\
              Ana,ana.png,,\n\
@@ -130,7 +130,7 @@ mod csv_files {
     }
 
     #[test]
-    fn each_mistake_names_its_line_its_field_and_its_mend() {
+    fn each_mistake_names_its_line_its_field_and_its_fix() {
         for (row, message) in [
             (
                 "Ana,",
@@ -235,7 +235,7 @@ mod csv_files {
     }
 
     #[test]
-    fn other_encodings_and_other_files_are_told_apart() {
+    fn other_encodings_and_other_files_are_distinguished() {
         let latin: &[u8] = b"name,image\nAna,ana.png\nZo\xEB,cy.webp\n";
         let error = read_csv(latin).unwrap_err().to_string();
         assert!(
@@ -537,7 +537,7 @@ mod folders {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_file_name_that_is_not_unicode_is_told() {
+    fn a_file_name_that_is_not_unicode_is_reported() {
         use std::os::unix::ffi::OsStrExt;
         let dir = folder(&[("ana.png", b"-")]);
         fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"zo\xEB.png")), "-").unwrap();
@@ -552,7 +552,7 @@ mod folders {
 }
 
 #[test]
-fn the_mend_of_a_row_speaks_of_the_cast_s_own_separator() {
+fn the_fix_of_a_row_speaks_of_the_cast_s_own_separator() {
     let dir = folder(&[("cast.csv", b"name;image\nAna;ana.png;x;y\n"), ("ana.png", b"-")]);
     let message = bad_rows(&read(&dir.path().join("cast.csv"), &CastOptions::default()).unwrap());
     assert!(

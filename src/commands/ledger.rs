@@ -1,23 +1,18 @@
 //! `castline ledger`: copies the ledger, or rebuilds it.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use crate::app::context::Context;
 use crate::app::ledger_guard::provider;
 use crate::app::overwrite_guard::OverwriteGuard;
-use crate::app::receipts::{self as app, Restored, receipts};
-use crate::app::services::ServiceConfig;
+use crate::app::receipts::{self as app, Restored};
 use crate::app::settings::{read, settings};
 use crate::app::wallet::with_resumable_payments;
-use crate::cast::NameKey;
 use crate::cli::{Common, LedgerCommand};
-use crate::enroll::KeyError;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, check_ids_free};
 use crate::manifest::{Manifest, import_steps, names};
 use crate::pipeline::write_receipts;
-use crate::publish::Publisher;
 use crate::receipts::Receipts;
 use crate::util::text::pluralize;
 
@@ -47,9 +42,10 @@ fn backup(common: &Common, cast: Option<&Path>, out: &Path) -> anyhow::Result<Ex
 /// Takes over from the bucket every id and every doubt of the cast that the ledger does not know.
 async fn restore(common: &Common, cast: &Path) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "ledger restore", Some(cast), Vec::new())?;
-    let receipts = connect(&context, cast).await?;
-    let names = names_of(cast, &context)?;
-    let ledger = open(&context, common, "ledger restore")?;
+    let receipts = connect(common, &context, cast).await?;
+    let names = read(cast, &context.settings)?.characters;
+    let names = names.iter().map(|c| c.name.key()).collect();
+    let ledger = open(&context, &provider(&context.settings, false), "ledger restore")?;
     receipts.check_series().await?;
     write_receipts(&ledger, &receipts).await?;
     let Restored {
@@ -83,12 +79,12 @@ async fn restore(common: &Common, cast: &Path) -> anyhow::Result<ExitCode> {
 /// Makes the ledger and the bucket's receipts those of the key and the API that are configured now.
 async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "ledger rebind", Some(cast), Vec::new())?;
-    let receipts = connect(&context, cast).await?;
-    let ours = provider(&context.settings, common.sandbox);
+    let receipts = connect(common, &context, cast).await?;
+    let ours = provider(&context.settings, false);
     let before = match LedgerView::open(&context.settings.ledger)? {
-        Some(view) if view.is_sandbox() != common.sandbox => {
+        Some(view) if view.is_sandbox() => {
             // What a sandbox gave is never taken for real.
-            view.check_owner(&ours, common.sandbox)?;
+            view.check_owner(&ours, false)?;
             None
         }
         view => view.map(|view| view.provider().to_owned()),
@@ -101,13 +97,13 @@ async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Resul
         let text = format!("{before} and {ours} are on different networks: use another ledger with --ledger");
         return Err(UsageError(text).into());
     }
+    // Locked first: a run that is under way keeps its series until its end.
+    let ledger = match &before {
+        Some(before) => Some(open(&context, before, "ledger rebind")?),
+        None => None,
+    };
     let carried = receipts.rebind(before.as_deref(), !new_series).await?;
-    if let Some(before) = &before {
-        let options = OpenOptions::new(before, common.sandbox, "ledger rebind");
-        let ledger = Ledger::open(
-            &context.settings.ledger,
-            with_resumable_payments(options, &context.settings),
-        )?;
+    if let Some(ledger) = ledger {
         ledger.rebind(&ours).await?;
     }
     if !common.quiet {
@@ -121,27 +117,17 @@ async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Resul
 }
 
 /// The receipts in the configured bucket.
-async fn connect(context: &Context, cast: &Path) -> anyhow::Result<Receipts> {
-    let services = ServiceConfig::new(context, None)?;
-    let publisher = Publisher::new(services.publish.clone(), services.credentials.clone()).await?;
-    match receipts(context, &services, &publisher, cast) {
-        Some(receipts) => Ok(receipts),
-        None if !context.settings.receipts => {
-            Err(UsageError("receipts.enabled is false: there are no receipts".to_owned()).into())
-        }
-        None => Err(KeyError::Missing.into()),
+async fn connect(common: &Common, context: &Context, cast: &Path) -> anyhow::Result<Receipts> {
+    if common.sandbox {
+        let text = "receipts of the sandbox are not worth restoring; leave out --sandbox";
+        return Err(UsageError(text.to_owned()).into());
     }
+    app::connect(context, cast).await
 }
 
-/// The names in the cast.
-fn names_of(cast: &Path, context: &Context) -> anyhow::Result<HashSet<NameKey>> {
-    let cast = read(cast, &context.settings)?;
-    Ok(cast.characters.iter().map(|c| c.name.key()).collect())
-}
-
-fn open(context: &Context, common: &Common, command: &str) -> anyhow::Result<Ledger> {
+fn open(context: &Context, provider: &str, command: &str) -> anyhow::Result<Ledger> {
     let settings = &context.settings;
-    let options = OpenOptions::new(&provider(settings, common.sandbox), common.sandbox, command);
+    let options = OpenOptions::new(provider, false, command);
     Ok(Ledger::open(
         &settings.ledger,
         with_resumable_payments(options, settings),

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_does_not_wait_for_the_report_is_told_so_and_not_of_a_bug() {
+    fn whoever_does_not_wait_for_the_report_is_reported_so_and_not_of_a_bug() {
         let error =
             anyhow::Error::from(sheet::Interrupted).context("the run is done, but its report is not written");
         assert_eq!(exit_code(&error), ExitCode::Interrupted);

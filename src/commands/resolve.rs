@@ -3,12 +3,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use anyhow::Context as _;
-
 use crate::app::context::Context;
-use crate::app::receipts::receipts;
+use crate::app::ledger_guard::provider;
+use crate::app::receipts::connect;
 use crate::app::reconcile::{assets_of, reconcile};
-use crate::app::services::ServiceConfig;
 use crate::app::stdout::println;
 use crate::app::wallet::with_resumable_payments;
 use crate::cast::{Name, printable};
@@ -19,7 +17,6 @@ use crate::ledger::{
     settling,
 };
 use crate::pipeline::write_receipts;
-use crate::publish::Publisher;
 use crate::util::shell::quote;
 
 /// The resolutions given on the command line.
@@ -137,10 +134,11 @@ async fn write_after(context: &Context, ledger: &Ledger, cast: Option<&Path>) {
         if ledger.view().unwritten_receipts(None)?.is_empty() {
             return anyhow::Ok(());
         }
-        let services = ServiceConfig::new(context, None)?;
-        let publisher = Publisher::new(services.publish.clone(), services.credentials.clone()).await?;
-        let cast = cast.unwrap_or(Path::new("."));
-        let receipts = receipts(context, &services, &publisher, cast).context("no key")?;
+        ledger
+            .view()
+            .check_owner(&provider(&context.settings, false), false)?;
+        let receipts = connect(context, cast.unwrap_or(Path::new("."))).await?;
+        receipts.check_existing_series().await?;
         write_receipts(ledger, &receipts).await?;
         Ok(())
     };

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_never_stands_was_never_sent_however_short_the_time() {
+    async fn a_connection_that_is_never_made_was_never_sent_however_short_the_time() {
         // Accepts, but never completes the handshake.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = ApiSettings {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_certificate_that_is_none_is_told() {
+    fn a_root_certificate_that_is_none_is_reported() {
         let wrong = client("https://api.example", Some(b"not PEM".to_vec()));
         assert!(matches!(wrong, Err(ClientError::Certificate(_))));
     }

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_profile_is_told() {
+    fn what_is_no_profile_is_reported() {
         let base = "name = \"x\"\nbase_url = \"https://x.example\"\n";
         for (text, part) in [
             (

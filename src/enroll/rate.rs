@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_read_and_told() {
+    fn rates_are_read_and_reported() {
         for (text, message, interval) in [
             ("5/s", "5/s", 200),
             ("3/min", "3/min", 20_000),

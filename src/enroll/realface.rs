@@ -98,7 +98,7 @@ impl Client {
     pub async fn enroll_realface(&self, request: &EnrollRequest, group_id: &str) -> Outcome {
         let call = self.post("realface/enroll", &request.body_of(group_id));
         let answer = self.once(call, request.image_url.signature()).await;
-        mended(&answer, session_gone(classify(&answer, &self.provider)))
+        for_session(&answer, session_gone(classify(&answer, &self.provider)))
     }
 }
 
@@ -109,7 +109,7 @@ pub fn is_about_session(code: &str) -> bool {
 }
 
 /// Adapts an outcome to its meaning for the session, and adds what to do about a photo that does not match.
-pub(super) fn mended(answer: &CallResult, outcome: Outcome) -> Outcome {
+pub(super) fn for_session(answer: &CallResult, outcome: Outcome) -> Outcome {
     let again = |code: String, message| Outcome::Retry {
         code,
         message,

@@ -117,7 +117,7 @@ fn what_is_about_the_session_may_be_made_again_and_a_wrong_photo_may_not() {
     let judge = |status, body: &Value| {
         let answer = CallResult::Reply(reply(status, body));
         let outcome = session_gone(classify(&answer, &Provider::default()));
-        mended(&answer, outcome)
+        for_session(&answer, outcome)
     };
     for (status, body, expected) in [
         (425, json!(null), "liveness_incomplete"),

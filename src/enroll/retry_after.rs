@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_found_wherever_it_stands() {
+    fn the_wait_is_found_wherever_it_is() {
         for (header, body, seconds) in [
             (Some("12"), "", Some(12)),
             (Some(" 2.5 "), "", Some(2)),

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_are_told_for_how_long_it_is_held() {
+    fn people_learn_for_how_long_it_is_held() {
         let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(125);
         let text = format!(
             "process 7 (castline run) since {}",

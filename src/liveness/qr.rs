@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_no_code_holds_is_told() {
+    fn a_link_that_no_code_holds_is_reported() {
         assert_eq!(Code::new(&"x".repeat(3000)), Err(LinkTooLong));
         assert!(Code::new(&format!("https://h5.example/{}", "x".repeat(2028))).is_ok());
     }

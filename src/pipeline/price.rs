@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_call_costs_the_most_that_this_run_was_told_and_at_least_what_was_planned() {
+    fn the_next_call_costs_the_most_that_this_run_was_reported_and_at_least_what_was_planned() {
         let price = Price::new(cents(2), Some(cents(5)));
         price.record_reply_price(None);
         assert_eq!(price.expected(), cents(5), "the price of the last run");
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_planned_is_told_once_and_more_than_agreed_each_time() {
+    fn more_than_planned_is_reported_once_and_more_than_agreed_each_time() {
         let price = Price::new(cents(2), None);
         assert_eq!(price.record_reply_price(Some(cents(2))), None);
         let dearer = price.record_reply_price(Some(cents(3))).unwrap();

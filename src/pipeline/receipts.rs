@@ -25,8 +25,10 @@ const WRITES: usize = 16;
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) receipt: ReceiptRef,
-    /// Whether it exists in the bucket.
+    /// Whether it is known to be in the bucket, created by this call.
     created: bool,
+    /// Whether an earlier run has chosen it: it may exist, and be this call's or that of a faster one.
+    reused: bool,
     kind: Kind,
     source_sha256: String,
 }
@@ -81,22 +83,17 @@ enum Consulted {
     Settled,
 }
 
-/// Asks the bucket about a character and image, and writes what it says to the ledger. `before` are transitions that end
-/// an open intent, written only if something is taken over.
+/// Asks the bucket about a character and image, from receipt number `from` on, and writes what it says to the ledger.
+/// `before` are transitions that end an open intent, written only if something is taken over.
 async fn consult(
     ledger: &Ledger,
     receipts: &Receipts,
-    (name, kind, source_sha256): (&Name, Kind, &str),
+    subject: Subject<'_>,
+    mut from: u32,
     before: Vec<Transition>,
 ) -> Result<Consulted, WriteReceiptsError> {
-    let subject = Subject {
-        name,
-        kind,
-        source_sha256,
-    };
-    let mut from = 1;
     loop {
-        let (receipt, standing) = match receipts.find(&subject, from, None).await? {
+        let (receipt, standing) = match receipts.find(&subject, from).await? {
             Found::Free(number) => return Ok(Consulted::Free(number)),
             Found::UnderWay(receipt) => return Ok(Consulted::UnderWay(receipt.started_at)),
             Found::Enrolled(receipt) => (receipt, Standing::Enrolled),
@@ -118,7 +115,7 @@ async fn consult(
         };
         let mut steps = before;
         steps.push(found);
-        ledger.write(name, steps).await?;
+        ledger.write(subject.name, steps).await?;
         return Ok(Consulted::TakenOver(standing));
     }
 }
@@ -156,8 +153,19 @@ impl Pipeline {
             standing if !standing.is_paid_next() && inspected.known => return inspected,
             _ => {
                 let character = &inspected.character;
-                let subject = (&character.name, character.kind, inspected.sha256.as_str());
-                consult(&self.ledger, receipts, subject, Vec::new()).await
+                match self.ledger.view().last_receipt(&character.name.key()) {
+                    // The next call is the same one again, with its receipt: see `Enroll::claim`.
+                    Ok(Some((_, CallState::Open | CallState::SetAside))) => return inspected,
+                    Ok(_) => {
+                        let subject = Subject {
+                            name: &character.name,
+                            kind: character.kind,
+                            source_sha256: &inspected.sha256,
+                        };
+                        consult(&self.ledger, receipts, subject, 1, Vec::new()).await
+                    }
+                    Err(error) => Err(error.into()),
+                }
             }
         };
         match consulted {
@@ -248,27 +256,38 @@ impl Enroll {
             else {
                 return Ok(Err(Next::Done));
             };
-            let claim = |receipt, created| Claim {
+            let claim = |receipt, reused| Claim {
                 receipt,
-                created,
+                created: false,
+                reused,
                 kind,
                 source_sha256: source_sha256.clone(),
             };
+            let mut from = 1;
             match self.ledger.view().last_receipt(&call.name.key())? {
                 Some((open, CallState::Open)) => return Ok(Ok(Some(claim(open, true)))),
                 // A ledger of a castline without receipts.
                 _ if resumed => return Ok(Ok(None)),
-                Some((aside, CallState::SetAside)) if self.is_set_aside_alive(&call.name).await? => {
-                    return Ok(Ok(Some(claim(aside, true))));
+                Some((aside, CallState::SetAside)) => {
+                    let kept = self.ledger.view().set_aside(&call.name.key())?;
+                    if kept.as_deref().is_some_and(is_resendable) {
+                        return Ok(Ok(Some(claim(aside, true))));
+                    }
+                    // Its payment is no longer sent, and has expired before another one is signed.
+                    from = aside.number + 1;
                 }
                 _ => {}
             }
             if let Some(number) = call.receipt_number {
                 return Ok(Ok(Some(claim(new_call(number), false))));
             }
-            let subject = (&call.name, kind, source_sha256.as_str());
+            let subject = Subject {
+                name: &call.name,
+                kind,
+                source_sha256: &source_sha256,
+            };
             Ok(
-                match consult(&self.ledger, receipts, subject, Vec::new()).await? {
+                match consult(&self.ledger, receipts, subject, from, Vec::new()).await? {
                     Consulted::Free(number) => Ok(Some(claim(new_call(number), false))),
                     other => {
                         self.report_consulted(&call.name, other);
@@ -286,12 +305,6 @@ impl Enroll {
                 Err(Next::Done)
             }
         }
-    }
-
-    /// Whether the payment that was set aside for a character can be sent; if not, waits until it has expired.
-    async fn is_set_aside_alive(&self, name: &Name) -> Result<bool, LedgerError> {
-        let kept = self.ledger.view().set_aside(&name.key())?;
-        Ok(kept.as_deref().is_some_and(is_resendable))
     }
 
     /// Creates the receipt of a call whose intent is durable, or renews its date; after that, the call may leave.
@@ -312,9 +325,7 @@ impl Enroll {
             Authorized::Wallet(signed) => (signed.payment.price(), true),
         };
         let opened = async {
-            let Some(record) = self.ledger.get(&call.name.key())? else {
-                return Ok(false);
-            };
+            let record = self.ledger.get(&call.name.key())?;
             let open = Call {
                 receipt: claim.receipt.clone(),
                 kind: claim.kind,
@@ -327,14 +338,17 @@ impl Enroll {
                 asset_id: None,
                 payment: None,
                 signature: self.ledger.signature(&claim.source_sha256)?,
-                record,
+                record: record.expect("its intent is durable"),
             };
             let receipt = Receipt::of(&open, receipts.api(), receipts.cast(), None);
-            if claim.created {
-                receipts.replace(&receipt).await?;
-                return Ok(true);
+            if !claim.created && !receipts.create(&receipt).await? {
+                return Ok(false);
             }
-            Ok(receipts.create(&receipt).await?)
+            if claim.created || claim.reused {
+                // It was this call's before: its date says that it leaves now.
+                receipts.replace(&receipt).await?;
+            }
+            Ok(true)
         };
         let error: WriteReceiptsError = match opened.await {
             Ok(true) => {
@@ -348,11 +362,15 @@ impl Enroll {
                     "another call for it has a receipt".to_owned(),
                     signed,
                 );
-                let subject = (&call.name, claim.kind, claim.source_sha256.as_str());
-                let consulted = consult(&self.ledger, receipts, subject, vec![ended.clone()]).await;
+                let subject = Subject {
+                    name: &call.name,
+                    kind: claim.kind,
+                    source_sha256: &claim.source_sha256,
+                };
+                let consulted = consult(&self.ledger, receipts, subject, 1, vec![ended.clone()]).await;
                 match consulted {
                     Ok(Consulted::Free(number)) => {
-                        claim.receipt = new_call(number);
+                        (claim.receipt, claim.reused) = (new_call(number), false);
                         if !self.write(&call.name, ended, price).await {
                             return Err(Next::Done);
                         }

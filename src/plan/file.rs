@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_moves_makes_a_plan_stale_and_is_told() {
+    fn whatever_moves_makes_a_plan_stale_and_is_reported() {
         let then = plan(&[
             ("Ada", Standing::ToEnroll, "aa"),
             ("Bo", Standing::Enrolled, "bb"),

@@ -1,6 +1,6 @@
 //! Small objects beside the images: created only where nothing is yet, read, replaced and listed.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use bytes::Bytes;
@@ -139,9 +139,4 @@ impl Publisher {
         }
         Ok(keys)
     }
-}
-
-/// The time of this machine, in seconds since 1970.
-pub(crate) fn unix_time() -> Duration {
-    UNIX_EPOCH.elapsed().unwrap_or_default()
 }

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_names_what_to_mend_and_whether_the_run_stops() {
+    fn each_refusal_names_what_to_fix_and_whether_the_run_stops() {
         for (status, code, expected, fatal) in [
             (404, "NoSuchBucket", "no_bucket", true),
             (404, "", "no_bucket", true),

@@ -13,7 +13,6 @@ mod probe;
 mod s3;
 
 pub use self::bucket::Stored;
-pub(crate) use self::bucket::unix_time;
 pub use self::check::AccessCheck;
 pub use self::error::PublishError;
 pub use self::fetch::{FetchError, Fetcher, MAX_SOURCE_BYTES};

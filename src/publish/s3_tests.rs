@@ -139,7 +139,7 @@ async fn what_would_fail_for_every_picture_fails_at_once() {
 }
 
 #[tokio::test]
-async fn a_token_that_makes_the_address_too_long_is_told() {
+async fn a_token_that_makes_the_address_too_long_is_reported() {
     let credentials = Credentials::new("AKIA", "secret", Some("t".repeat(2000)), None, "test");
     let settings = settings(|s| s.presign_expiry = Some(Duration::from_secs(60)));
     let error = Publisher::new(settings, Some(StaticCredentials(credentials)))

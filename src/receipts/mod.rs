@@ -17,7 +17,8 @@ use futures_util::{StreamExt, stream};
 
 use crate::cast::{Kind, Name};
 use crate::ledger::{CallState, ReceiptRef};
-use crate::publish::{PublishError, Publisher, Stored, unix_time};
+use crate::publish::{PublishError, Publisher, Stored};
+use crate::util::duration::unix_now;
 
 pub use key::ReceiptSecret;
 pub use receipt::Receipt;
@@ -162,22 +163,25 @@ impl Receipts {
         )
     }
 
+    fn key_for(&self, receipt: &Receipt) -> String {
+        self.key_of(
+            &receipt.name_key(),
+            receipt.kind,
+            &receipt.source_sha256,
+            receipt.number,
+        )
+    }
+
     fn key_of(&self, name_key: &str, kind: Kind, sha256: &str, number: u32) -> String {
         let name = self.secret.object_name(&self.api, name_key, kind, sha256, number);
         format!("{}/{}/{name}.json", self.folder, self.fingerprint())
     }
 
-    /// Reads the receipts of a character and image, from number `from` on. A receipt of the call `own` is not
-    /// another's: its number is free.
+    /// Reads the receipts of a character and image, from number `from` on.
     ///
     /// # Errors
     /// The bucket can't be read, or what is there is no receipt.
-    pub async fn find(
-        &self,
-        subject: &Subject<'_>,
-        from: u32,
-        own: Option<&str>,
-    ) -> Result<Found, ReceiptError> {
+    pub async fn find(&self, subject: &Subject<'_>, from: u32) -> Result<Found, ReceiptError> {
         for number in from.max(1)..=MOST {
             let key = self.key(subject, number);
             let (receipt, modified) = match self.bucket.read_object(&key).await? {
@@ -186,9 +190,6 @@ impl Receipts {
                 Stored::Missing | Stored::Denied => return Ok(Found::Free(number)),
                 Stored::Found { bytes, modified } => (Receipt::read(&key, &bytes)?, modified),
             };
-            if own == Some(receipt.call.as_str()) && !receipt.state.is_final() {
-                return Ok(Found::Free(number));
-            }
             let receipt = Box::new(receipt);
             match receipt.state {
                 CallState::NotCharged | CallState::Retried => {}
@@ -203,7 +204,7 @@ impl Receipts {
                 }
                 CallState::SetAside => {
                     let until = Duration::from_secs(receipt.valid_until.unwrap_or(u64::MAX));
-                    if unix_time() <= until.saturating_add(EXPIRY_SLACK) {
+                    if Duration::from_secs(unix_now()) <= until.saturating_add(EXPIRY_SLACK) {
                         return Ok(Found::UnderWay(receipt));
                     }
                 }
@@ -221,12 +222,7 @@ impl Receipts {
     /// # Errors
     /// The bucket can't be written.
     pub async fn create(&self, receipt: &Receipt) -> Result<bool, ReceiptError> {
-        let key = self.key_of(
-            &receipt.name_key(),
-            receipt.kind,
-            &receipt.source_sha256,
-            receipt.number,
-        );
+        let key = self.key_for(receipt);
         let created = self.bucket.create_object(&key, &receipt.to_json()).await;
         if let Ok(true) = created {
             return Ok(true);
@@ -243,12 +239,7 @@ impl Receipts {
     /// # Errors
     /// The bucket can't be written.
     pub async fn replace(&self, receipt: &Receipt) -> Result<(), ReceiptError> {
-        let key = self.key_of(
-            &receipt.name_key(),
-            receipt.kind,
-            &receipt.source_sha256,
-            receipt.number,
-        );
+        let key = self.key_for(receipt);
         Ok(self.bucket.replace_object(&key, &receipt.to_json()).await?)
     }
 
@@ -258,13 +249,8 @@ impl Receipts {
     /// # Errors
     /// The bucket can't be read or written.
     pub async fn complete(&self, receipt: &Receipt) -> Result<bool, ReceiptError> {
-        let key = self.key_of(
-            &receipt.name_key(),
-            receipt.kind,
-            &receipt.source_sha256,
-            receipt.number,
-        );
-        match self.bucket.read_object(&key).await? {
+        let key = self.key_for(receipt);
+        let cast = match self.bucket.read_object(&key).await? {
             Stored::Found { bytes, .. } => {
                 let there = Receipt::read(&key, &bytes)?;
                 if there.call != receipt.call
@@ -273,13 +259,19 @@ impl Receipts {
                 {
                     return Ok(false);
                 }
+                there.cast
             }
             Stored::Denied => return Err(ReceiptError::Denied(key)),
             // The process ended before it was created: nothing was sent.
             Stored::Missing if receipt.state == CallState::NotCharged => return Ok(false),
             // Somebody may create one in this moment, which must stay.
             Stored::Missing => return Ok(self.bucket.create_object(&key, &receipt.to_json()).await?),
-        }
+        };
+        // A command that settles a doubt may not know the cast.
+        let receipt = Receipt {
+            cast,
+            ..receipt.clone()
+        };
         self.bucket.replace_object(&key, &receipt.to_json()).await?;
         Ok(true)
     }
@@ -350,7 +342,7 @@ impl Receipts {
         self.bucket.replace_object(&key, b"{}").await?;
         Ok(match self.bucket.read_object(&key).await? {
             Stored::Found { modified, .. } => modified,
-            Stored::Missing | Stored::Denied => unix_time(),
+            Stored::Missing | Stored::Denied => Duration::from_secs(unix_now()),
         })
     }
 }

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_address_is_not_told_when_it_fails() {
+    async fn the_address_is_not_reported_when_it_fails() {
         let url = "https://localhost:9/hook/very-secret".parse().unwrap();
         let message = send(&url, &Summary::default(), "secret", None).await.unwrap_err();
         assert!(!message.contains("very-secret"), "{message}");

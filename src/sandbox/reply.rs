@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_told_in_every_form() {
+    fn the_wait_is_reported_in_every_form() {
         let message = |form| render(ErrorShape::Nested, form);
         assert_eq!(message(RetryAfterForm::HeaderSeconds).0.as_deref(), Some("7"));
         let date = message(RetryAfterForm::HeaderDate).0.unwrap();

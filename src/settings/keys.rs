@@ -3,53 +3,8 @@
 //! `castline init`, `castline config show`, the sample in `config/` and the check for unknown keys
 //! all read this table.
 
-/// One setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    /// `section.name`, as in `castline.toml`.
-    pub name: &'static str,
-    /// The default as written in the file, without quotes; empty when there is none.
-    pub default: &'static str,
-    /// How the value is written in TOML.
-    pub shape: Shape,
-    /// What the setting means, for the commented file.
-    pub doc: &'static str,
-    /// Whether the value is a secret, such as a chat webhook URL: messages show only its host.
-    pub secret: bool,
-}
-
-/// How a value is written in TOML.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// `"text"`
-    Text,
-    /// `"https://…"`, which may contain a password.
-    Url,
-    /// `3` or `0.01`
-    Number,
-    /// `true` or `false`
-    Flag,
-    /// `["a", "b"]`
-    List,
-}
-
-const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
-    Key {
-        name,
-        default,
-        shape,
-        doc,
-        secret: false,
-    }
-}
-
-const fn secret(name: &'static str, doc: &'static str) -> Key {
-    Key {
-        secret: true,
-        ..key(name, Url, "", doc)
-    }
-}
-
+pub use super::key::{Key, Shape};
+use super::key::{key, secret};
 use Shape::{Flag, List, Number, Text, Url};
 
 /// All settings, in the order of the file.

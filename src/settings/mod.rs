@@ -1,6 +1,7 @@
 //! Settings: flags > environment > file > defaults, validated, with the origin of every value.
 
 mod error;
+mod key;
 pub mod keys;
 mod layers;
 mod read;

@@ -68,7 +68,7 @@ fn an_unknown_variable_is_refused_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_wrong_value_is_told_with_its_key_origin_and_mend() {
+fn a_wrong_value_is_reported_with_its_key_origin_and_fix() {
     for (file, part) in [
         ("[api]\nrate = \"fast\"", "api.rate"),
         ("[api]\ntimeout = \"soon\"", "write for example 90s"),

@@ -1,6 +1,12 @@
-//! Formats durations for messages.
+//! The current time, and durations in messages.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+/// The current time in Unix seconds, by this machine's clock.
+pub fn unix_now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
 
 /// Formats a duration as `42 s`, `3 min 20 s` or `2 h 5 min`, in whole seconds, rounded up.
 pub(crate) fn format_duration(time: Duration) -> String {

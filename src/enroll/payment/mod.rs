@@ -21,10 +21,11 @@ mod step;
 mod token;
 mod wallet;
 
+pub use crate::util::duration::unix_now;
 pub use alloy_primitives::Address;
 pub use challenge::{Challenge, ChallengeError};
 pub use payload::{Authorization, SignedPayment};
 pub use policy::{Accepted, Policy, PolicyError};
 pub use send::Quote;
 pub use step::{Step, step};
-pub use wallet::{WALLET_VARIABLE, Wallet, WalletError, unix_now};
+pub use wallet::{WALLET_VARIABLE, Wallet, WalletError};

@@ -43,7 +43,7 @@ fn refused(field: &str, value: Value) -> PolicyError {
 }
 
 #[test]
-fn what_is_asked_beyond_the_policy_is_refused_and_told() {
+fn what_is_asked_beyond_the_policy_is_refused_and_reported() {
     for (field, value, message) in [
         ("scheme", json!("upto"), "the scheme upto instead of exact"),
         ("scheme", Value::Null, "the scheme nothing instead of exact"),

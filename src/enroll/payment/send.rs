@@ -6,7 +6,7 @@ use super::payload::SignedPayment;
 use crate::enroll::EnrollRequest;
 use crate::enroll::client::Client;
 use crate::enroll::outcome::{Outcome, StopKind, classify};
-use crate::enroll::realface::{mended, session_gone};
+use crate::enroll::realface::{for_session, session_gone};
 use crate::enroll::transport::CallResult;
 
 /// The result of asking for the price.
@@ -25,7 +25,7 @@ impl Client {
         let answer = self.unpaid_or_paid(request, group_id, None).await;
         match quoted(&answer, self) {
             Quote::Answered(outcome) if group_id.is_some() => {
-                Quote::Answered(mended(&answer, session_gone(outcome)))
+                Quote::Answered(for_session(&answer, session_gone(outcome)))
             }
             quote => quote,
         }
@@ -41,7 +41,7 @@ impl Client {
         let answer = self.unpaid_or_paid(request, group_id, Some(payment)).await;
         let outcome = classify_payment(&answer, &self.provider);
         match group_id {
-            Some(_) => mended(&answer, session_gone(outcome)),
+            Some(_) => for_session(&answer, session_gone(outcome)),
             None => outcome,
         }
     }

@@ -111,7 +111,7 @@ fn a_429_keeps_the_payment_and_the_doubt() {
 }
 
 #[test]
-fn a_session_that_must_be_mended_ends_the_call() {
+fn a_session_that_must_be_renewed_ends_the_call() {
     let incomplete = || retry("liveness_incomplete");
     assert_eq!(at(incomplete(), false, 1_000), Step::Settled(incomplete()));
     assert_eq!(

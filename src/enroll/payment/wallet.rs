@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Signature};
 use k256::ecdsa::SigningKey;
@@ -11,6 +11,7 @@ use super::payload::{Authorization, SignedPayment};
 use super::policy::Accepted;
 use super::token::signing_hash;
 use crate::enroll::key::first_line;
+use crate::util::duration::unix_now;
 
 /// The environment variable that holds the private key.
 pub const WALLET_VARIABLE: &str = "CASTLINE_WALLET_KEY";
@@ -122,12 +123,6 @@ impl Wallet {
             signature: signature.as_bytes().into(),
         }
     }
-}
-
-/// The current time in Unix seconds, by this machine's clock.
-pub fn unix_now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 impl fmt::Debug for Wallet {

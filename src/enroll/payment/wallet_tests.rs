@@ -39,7 +39,7 @@ fn a_key_has_its_address_with_or_without_0x() {
 }
 
 #[test]
-fn what_is_no_key_is_told_and_not_repeated() {
+fn what_is_no_key_is_reported_and_not_repeated() {
     let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
     for text in [
         "",

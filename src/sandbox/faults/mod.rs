@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_is_refused_with_the_mend() {
+    fn what_is_no_fault_is_refused_with_the_fix() {
         let refused = |flag: &str| Faults::default().set(flag).unwrap_err().to_string();
         assert!(
             refused("explode=3").contains("reset-charged"),

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::SystemTime;
 
 use castline::ledger::{CallState, Resolution};
 use proptest::prelude::*;
@@ -107,7 +106,7 @@ impl Machines<'_> {
             Step::Retry(machine) => self.retry(machine),
             Step::Wait => {
                 let fingerprint = ReceiptSecret::new(self.payer).fingerprint();
-                age_open_receipts(&self.harness.folder.path().join("sandbox"), &fingerprint);
+                age_open_receipts(&self.harness.folder.path().join("sandbox"), Some(&fingerprint));
             }
         }
     }
@@ -216,26 +215,6 @@ fn copy(from: &Path, to: &Path) {
     if from.exists() {
         remove(to);
         std::fs::copy(from, to).unwrap();
-    }
-}
-
-/// Sets back the date of all receipts of a payer without an outcome by an hour.
-fn age_open_receipts(folder: &Path, payer: &str) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        let of_another =
-            path.parent().is_some_and(|folder| folder.ends_with("receipts")) && !path.ends_with(payer);
-        if path.is_dir() && !of_another {
-            age_open_receipts(&path, payer);
-        } else if path.to_string_lossy().contains(payer) {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            if text.contains(r#""state": "open""#)
-                && let Ok(file) = std::fs::File::options().write(true).open(&path)
-            {
-                file.set_modified(SystemTime::now() - Duration::from_secs(3600))
-                    .ok();
-            }
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::SystemTime;
 
 use super::kill::{Server, SmallCast, small_cast};
 use super::*;
@@ -56,19 +55,20 @@ fn forgetful(names: &[&str]) -> Server {
 
 /// Every file of the sandbox's store whose path contains `part`.
 fn objects(server: &Server, part: &str) -> Vec<PathBuf> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => walk(&path, found),
-                false => found.push(path),
-            }
-        }
-    }
     let mut found = Vec::new();
     walk(server.folder(), &mut found);
     found.retain(|path| path.to_string_lossy().contains(part));
     found
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => walk(&path, found),
+            false => found.push(path),
+        }
+    }
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn after_a_kill_the_main_file_alone_pays_for_nothing_twice() {
     let (enrolled, charged) = (cast.manifest().len(), charges(&server).len());
     assert!(charged > 8 && enrolled <= charged, "{enrolled} of {charged}");
     // What was under way at the kill is told, and becomes a doubt once no call can take so long.
-    age_open_receipts(&server);
+    age_open_receipts(server.folder(), None);
     run(&server, &cast.csv);
     assert_charged_once(&server);
     let doubts = cast.in_state("in_doubt").len();
@@ -226,18 +226,6 @@ fn after_a_kill_the_main_file_alone_pays_for_nothing_twice() {
         20,
         "every character has its id or is in doubt"
     );
-}
-
-/// Sets back the clock of all receipts without an outcome by an hour.
-fn age_open_receipts(server: &Server) {
-    for path in objects(server, "receipts") {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        if text.contains(r#""state": "open""#) {
-            let file = std::fs::File::options().write(true).open(&path).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(3600))
-                .unwrap();
-        }
-    }
 }
 
 #[cfg(unix)]

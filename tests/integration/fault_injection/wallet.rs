@@ -31,7 +31,7 @@ pub(super) fn payment_method(wallet: &Wallet) -> PaymentMethod {
     }))
 }
 
-async fn stage(faults: Faults, change: impl FnOnce(&mut WalletOptions)) -> Harness {
+pub(super) async fn stage(faults: Faults, change: impl FnOnce(&mut WalletOptions)) -> Harness {
     let mut wallet = WalletOptions::default();
     change(&mut wallet);
     let mut stage = Harness::with(|options| {
