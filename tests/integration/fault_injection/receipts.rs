@@ -445,3 +445,58 @@ fn renamed_and_saved_again_it_is_held_whatever_became_of_ledger_and_settings() {
     assert!(events.contains("duplicate_of:saved 000"), "{events}");
     assert_eq!(charges(&server).len(), 1);
 }
+
+/// Of two machines with one wallet the slower one has signed a payment too. It is not sent while the receipt is that of
+/// the faster one, and is sent where the receipt is its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_was_set_aside_is_sent_under_its_own_receipt_only() {
+    let mut faults = Faults::default();
+    faults.set("429=100").unwrap();
+    let harness = super::wallet::stage(faults, |_| {}).await;
+    let names = ["Ada".to_owned()];
+    let posts = || {
+        harness
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|r| r.method == "POST")
+            .count()
+    };
+    let enroll = || {
+        let run = Run {
+            retries: 0,
+            ..Run::default()
+        };
+        harness.enroll(&names, run)
+    };
+    enroll().await;
+    let signed = posts();
+    assert_eq!(signed, 2, "a quote and a payment, which was turned away");
+
+    let fingerprint = ReceiptSecret::new([7; 32]).fingerprint();
+    let mut found = Vec::new();
+    walk(harness.folder.path(), &mut found);
+    found.retain(|path| {
+        let path = path.to_string_lossy();
+        path.contains(&fingerprint) && path.ends_with(".json") && !path.ends_with("clock.json")
+    });
+    let receipts: Vec<_> = found
+        .into_iter()
+        .filter_map(|path| Some((std::fs::read_to_string(&path).ok()?, path)))
+        .filter(|(text, _)| text.contains(r#""state": "set_aside""#))
+        .collect();
+    let [(own, path)] = &receipts[..] else {
+        panic!("one receipt: {receipts:?}")
+    };
+    let mut other: serde_json::Value = serde_json::from_str(own).unwrap();
+    other["call"] = "that of the faster machine".into();
+    other["state"] = "open".into();
+    std::fs::write(path, other.to_string()).unwrap();
+    enroll().await;
+    assert_eq!(posts(), signed, "nothing is sent under another call's receipt");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), other.to_string());
+
+    std::fs::write(path, own).unwrap();
+    enroll().await;
+    assert_eq!(posts(), signed + 1, "the same payment, sent again");
+}
