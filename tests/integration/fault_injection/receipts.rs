@@ -9,9 +9,13 @@ use super::*;
 
 /// A run of a cast, as fast as it goes.
 fn run(server: &Server, cast: &Path) -> Output {
+    castline(server, &["run", "--yes", "--rate", "1000/s"], cast, None)
+}
+
+/// A command on a cast, perhaps with one more variable in its environment.
+fn castline(server: &Server, args: &[&str], cast: &Path, variable: Option<(&str, &str)>) -> Output {
     let mut castline = server.castline();
-    castline.args(["run", "--yes", "--rate", "1000/s"]).arg(cast);
-    let output = castline.output().unwrap();
+    let output = castline.args(args).arg(cast).envs(variable).output().unwrap();
     // Shown when the test fails.
     println!("{:?}: {}", output.status, stderr(&output));
     output
@@ -99,23 +103,14 @@ fn a_lost_ledger_is_restored_by_a_command() {
     let cast = small_cast(6, "again");
     run(&server, &cast.csv);
     lose_ledger(&cast);
-    let mut restore = server.castline();
-    let output = restore
-        .args(["ledger", "restore"])
-        .arg(&cast.csv)
-        .output()
-        .unwrap();
+    let output = castline(&server, &["ledger", "restore"], &cast.csv, None);
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     assert!(stderr(&output).contains("restored 5 ids"), "{}", stderr(&output));
     assert_eq!(cast.in_state("enrolled").len(), 5);
     assert_eq!(cast.in_state("in_doubt").len(), 1);
     // Money that was spent stays spent.
-    let mut capped = server.castline();
-    capped
-        .args(["run", "--yes"])
-        .arg(&cast.csv)
-        .env("CASTLINE_API_MAX_TOTAL_COST_USD", "0.06");
-    let output = capped.output().unwrap();
+    let cap = Some(("CASTLINE_API_MAX_TOTAL_COST_USD", "0.06"));
+    let output = castline(&server, &["run", "--yes"], &cast.csv, cap);
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     assert_charged_once(&server);
 }
@@ -176,11 +171,8 @@ fn an_older_ledger_pays_for_nothing_and_takes_no_id_out_of_the_manifest() {
     assert_eq!(cast.manifest(), before);
 
     // Without receipts, a run stops before it pays.
-    let mut off = server.castline();
-    off.args(["run", "--yes"])
-        .arg(&cast.csv)
-        .env("CASTLINE_RECEIPTS_ENABLED", "false");
-    let output = off.output().unwrap();
+    let off = Some(("CASTLINE_RECEIPTS_ENABLED", "false"));
+    let output = castline(&server, &["run", "--yes"], &cast.csv, off);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("5 asset ids"), "{}", stderr(&output));
 
@@ -281,14 +273,8 @@ fn a_new_key_begins_no_series_unasked_and_takes_the_receipts_over_when_asked() {
     run(&server, &cast.csv);
     let before = cast.manifest();
     lose_ledger(&cast);
-    let with_new_key = |args: &[&str]| {
-        let mut castline = server.castline();
-        castline
-            .args(args)
-            .arg(&cast.csv)
-            .env("CASTLINE_API_KEY", "sk-another-key-0123456789");
-        castline.output().unwrap()
-    };
+    let new_key = Some(("CASTLINE_API_KEY", "sk-another-key-0123456789"));
+    let with_new_key = |args: &[&str]| castline(&server, args, &cast.csv, new_key);
     let output = with_new_key(&["run", "--yes"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(
@@ -372,12 +358,8 @@ fn receipts_name_nobody_in_their_keys_and_hold_no_secret() {
 fn a_bucket_that_takes_no_receipt_pays_for_nothing() {
     let server = Server::start(&[]);
     let cast = small_cast(3, "denied");
-    let mut castline = server.castline();
-    castline
-        .args(["run", "--yes"])
-        .arg(&cast.csv)
-        .env("AWS_SECRET_ACCESS_KEY", "wrong");
-    let output = castline.output().unwrap();
+    let wrong = Some(("AWS_SECRET_ACCESS_KEY", "wrong"));
+    let output = castline(&server, &["run", "--yes"], &cast.csv, wrong);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(charges(&server).is_empty());
 }
@@ -397,11 +379,7 @@ fn art_that_goes_back_and_forth_is_paid_for_once_each() {
     let mut ids = Vec::new();
     for art in [&first, second.get_ref(), &first, second.get_ref(), &first] {
         std::fs::write(&picture, art).unwrap();
-        let mut castline = server.castline();
-        castline
-            .args(["run", "--yes", "--re-enroll-changed"])
-            .arg(&cast.csv);
-        let output = castline.output().unwrap();
+        let output = castline(&server, &["run", "--yes", "--re-enroll-changed"], &cast.csv, None);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         ids.push(cast.manifest()["seesaw 000"].clone());
     }
@@ -426,20 +404,12 @@ fn renamed_and_saved_again_it_is_held_whatever_became_of_ledger_and_settings() {
     run(&server, &cast.csv);
     save_again(&cast, "again.png");
     std::fs::write(&cast.csv, "name,image,approve\nSomebody new,again.png,yes\n").unwrap();
-    let mut restore = server.castline();
     lose_ledger(&cast);
-    let output = restore
-        .args(["ledger", "restore"])
-        .arg(&cast.csv)
-        .output()
-        .unwrap();
+    let output = castline(&server, &["ledger", "restore"], &cast.csv, None);
     assert!(stderr(&output).contains("restored 1 id"), "{}", stderr(&output));
     // Another inspection than the one that saw the paid image.
-    let mut castline = server.castline();
-    castline
-        .args(["run", "--yes", "--json", "--set", "inspect.long_side=700"])
-        .arg(&cast.csv);
-    let output = castline.output().unwrap();
+    let other = ["run", "--yes", "--json", "--set", "inspect.long_side=700"];
+    let output = castline(&server, &other, &cast.csv, None);
     let events = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(3), "{events}");
     assert!(events.contains("duplicate_of:saved 000"), "{events}");
