@@ -387,6 +387,15 @@ pub enum Command {
     #[command(after_help = "Examples:\n  castline eval labelled/ --errors\n  \
         castline eval labelled/labels.csv --set inspect.accept_score=0.7 --json")]
     Eval(EvalArgs),
+    /// Trust the castline.toml beside a cast, as it is now
+    ///
+    /// A castline.toml that is found beside a cast may have been sent with it. Until it is trusted, it can lower limits and
+    /// set what is harmless, but not decide where keys go, what is paid, or which files are used elsewhere.
+    #[command(after_help = "Example:\n  castline trust cast.csv")]
+    Trust {
+        /// The cast, its folder, or the castline.toml itself
+        cast: PathBuf,
+    },
     /// Write a commented castline.toml
     Init {
         /// Folder to write into, usually the cast's

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::enroll::{Network, PaymentMode};
 use crate::exit::UsageError;
-use crate::ledger::LedgerView;
+use crate::ledger::{LedgerError, LedgerView};
 use crate::manifest::Manifest;
 use crate::settings::Settings;
 use crate::util::text::pluralize;
@@ -25,12 +25,42 @@ pub(crate) fn provider(settings: &Settings, sandbox: bool) -> String {
     }
 }
 
-/// The path of the manifest to write. A sandbox manifest never replaces a real one.
+/// The ledger, read-only, for the cast of the command; `None` when there is none yet.
+///
+/// # Errors
+/// It can't be read.
+pub(crate) fn open_view(settings: &Settings) -> Result<Option<LedgerView>, LedgerError> {
+    LedgerView::open_for(&settings.ledger, settings.cast_path.as_deref())
+}
+
+/// The path of the manifest to write. A sandbox manifest never replaces a real one, and two casts in one folder each have
+/// their own.
 pub(crate) fn manifest_path(settings: &Settings, sandbox: bool) -> PathBuf {
-    let path = settings.manifest.clone();
+    let path = manifest_of_cast(settings);
     match sandbox && is_real_manifest(&path) {
         true => path.with_extension("sandbox.json"),
         false => path,
+    }
+}
+
+/// The manifest of the settings; if that is another cast's, which is still there, one that is named after this cast.
+fn manifest_of_cast(settings: &Settings) -> PathBuf {
+    let path = settings.manifest.clone();
+    let cast = settings
+        .cast_path
+        .as_deref()
+        .and_then(|cast| cast.canonicalize().ok());
+    let Some((cast, name)) = cast.as_deref().and_then(|cast| Some((cast, cast.file_name()?))) else {
+        return path;
+    };
+    let theirs = Manifest::read(&path).ok().and_then(|manifest| manifest.cast);
+    match theirs {
+        Some(theirs) if *name != *theirs && settings.root.join(&theirs).exists() => {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            let stem = cast.file_stem().unwrap_or_default().to_string_lossy();
+            path.with_file_name(format!("{stem}.{file}"))
+        }
+        _ => path,
     }
 }
 
@@ -57,7 +87,7 @@ pub(crate) fn ledger_to_read(settings: &Settings, sandbox: bool) -> anyhow::Resu
 /// # Errors
 /// The ledger belongs to another provider, or can't be read.
 pub(crate) fn own_ledger(settings: &Settings, sandbox: bool) -> anyhow::Result<(Option<LedgerView>, bool)> {
-    let view = LedgerView::open(&settings.ledger)?;
+    let view = open_view(settings)?;
     let empty = match &view {
         Some(view) => {
             view.check_owner(&provider(settings, sandbox), sandbox)?;

@@ -8,7 +8,7 @@ use crate::cli::Common;
 use crate::exit::UsageError;
 use crate::ledger::LedgerView;
 use crate::settings::{FILE_NAME, Settings};
-use crate::util::fs::{self, folder_of};
+use crate::util::fs::{self, resolved};
 
 /// The first bytes of every SQLite file.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -155,18 +155,6 @@ fn refused(by: &str, path: &Path, why: &str) -> UsageError {
         "{by}: refusing to overwrite {}: it is {why}; choose another file",
         path.display()
     ))
-}
-
-/// The canonical path, even of a file that doesn't exist yet.
-fn resolved(path: &Path) -> PathBuf {
-    let of_folder = || {
-        let folder = folder_of(path).canonicalize().ok()?;
-        Some(folder.join(path.file_name()?))
-    };
-    path.canonicalize()
-        .ok()
-        .or_else(of_folder)
-        .unwrap_or_else(|| path.to_owned())
 }
 
 fn starts_like_a_ledger(path: &Path) -> bool {

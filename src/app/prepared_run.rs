@@ -2,23 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 use anyhow::Context as _;
+use tokio::sync::OnceCell;
 
 use super::cast_names::CastNames;
 use super::context::Context;
-use super::ledger_guard::{ledger_to_read, manifest_path, own_ledger, provider};
+use super::ledger_guard::{ledger_to_read, manifest_path, open_view, own_ledger, provider};
 use super::manifest_file::ManifestFile;
+use super::pace::rate_limiter;
 use super::receipts::{bring_up_to_date, check_manifest, receipts};
 use super::run_finalizer::RunFinalizer;
 use super::sandbox::start_sandbox;
 use super::services::ServiceConfig;
 use super::signals::drain_on_signal;
-use super::wallet::with_resumable_payments;
-use crate::enroll::{Client, KeyError, RateLimiter};
-use crate::ledger::{Budget, Ledger, LedgerView, OpenOptions};
-use crate::pipeline::{Checkpoint, Enroll, InspectStage, PaymentMethod, Pipeline, Price, Publish, Shutdown};
+use super::wallet::ledger_options;
+use crate::enroll::{Client, KeyError};
+use crate::ledger::{Budget, Ledger, OpenOptions};
+use crate::pipeline::{
+    Brake, Checkpoint, Enroll, InspectStage, PaymentMethod, Pipeline, Price, Publish, Shutdown,
+};
 use crate::plan::Policy;
 use crate::publish::{Fetcher, Publisher};
 use crate::receipts::Receipts;
@@ -91,7 +94,7 @@ impl PreparedRun {
             None => drop(ledger_to_read(settings, sandbox)?),
         }
         let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
-        let ledger = Ledger::open(&settings.ledger, with_resumable_payments(options, settings))?;
+        let ledger = Ledger::open(&settings.ledger, ledger_options(options, settings))?;
         if let Some(receipts) = receipts {
             bring_up_to_date(&ledger, receipts, &manifest, &names.all).await?;
         }
@@ -166,9 +169,10 @@ fn assemble(
         publisher,
         receipts,
     } = servers;
+    let rate_limiter = rate_limiter(settings, &parts);
     let reporters = Arc::clone(&context.reporters);
     // A view, not the ledger itself: an image still being inspected when a run stops would keep it open.
-    let reader = Arc::new(LedgerView::open(ledger.path())?.context("the ledger no longer exists")?);
+    let reader = Arc::new(open_view(settings)?.context("the ledger no longer exists")?);
     let inspect: Arc<InspectStage> =
         Arc::new(context.inspect_stage(names, policy, true, Some(reader), parts.ca_pem.as_deref())?);
     let prefix = parts.publish.prefix;
@@ -184,26 +188,30 @@ fn assemble(
         prefix,
         concurrency: settings.publish.concurrency,
         probe: settings.publish.probe,
+        unwritten: OnceCell::new(),
     };
     let enroll = Enroll {
         signer,
         client: Client::new(parts.api)?,
         payment_method: parts.payment_method,
-        rate_limiter: RateLimiter::new(settings.api.rate, settings.api.concurrency),
+        rate_limiter,
         ledger: ledger.clone(),
         receipts,
         reporters: Arc::clone(&reporters),
         same_arguments: context.same_arguments.clone(),
         shutdown: shutdown.clone(),
-        price: Price::new(settings.api.price, ledger.view().reply_price()?),
+        price: Price::new(settings.api.price, ledger.view().reply_price()?)
+            .accept_zero(settings.api.accept_zero_price),
         budget: Budget {
             run: settings.api.max_cost,
             life: settings.api.max_total_cost,
         },
         concurrency: settings.api.concurrency,
         retries: settings.api.retries,
-        max_consecutive_in_doubt: settings.api.max_consecutive_in_doubt,
-        consecutive_in_doubt: AtomicU32::new(0),
+        brake: Brake::new(
+            settings.api.max_consecutive_in_doubt,
+            ledger.view().consecutive_doubts()?,
+        ),
     };
     Ok(Pipeline {
         inspect,

@@ -13,7 +13,7 @@ use crate::enroll::KeyError;
 use crate::exit::UsageError;
 use crate::ledger::{CallState, Ledger, LedgerView, Reader, Resolution, State, Transition, now};
 use crate::manifest::Manifest;
-use crate::pipeline::{PaymentMethod, write_receipts};
+use crate::pipeline::write_receipts;
 use crate::publish::Publisher;
 use crate::receipts::{Found, Receipt, ReceiptSecret, Receipts, Subject};
 use crate::util::text::pluralize;
@@ -32,11 +32,10 @@ pub(crate) fn receipts(
     if !settings.receipts {
         return None;
     }
-    let derived = match &services.payment_method {
+    let derived = match services.sandbox {
         // The sandbox has a new key each time, and keeps its bucket.
-        _ if services.sandbox => [0; 32],
-        PaymentMethod::Key => services.api.key.as_ref()?.derive(PURPOSE),
-        PaymentMethod::Wallet(payer) => payer.wallet.derive(PURPOSE),
+        true => [0; 32],
+        false => services.payer_secret(PURPOSE)?,
     };
     Some(Receipts::new(
         publisher.clone(),

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use super::context::Context;
+use super::ledger_guard::provider;
 use super::sandbox::start_sandbox;
 use super::services::api;
 use super::stdout::println;
 use super::wallet;
 use crate::cast::printable;
-use crate::enroll::{Client, Match, find_listed};
+use crate::enroll::{Client, Match, find_listed, unmatchable};
 use crate::exit::UsageError;
 use crate::ledger::{Ledger, Resolution, in_doubt, now, settling};
 
@@ -40,6 +41,7 @@ pub(crate) async fn reconcile(
     sandbox: bool,
 ) -> anyhow::Result<()> {
     let settings = &context.settings;
+    ledger.view().check_owner(&provider(settings, sandbox), sandbox)?;
     let doubts = in_doubt(ledger)?;
     let sandbox = match sandbox {
         true => Some(start_sandbox(settings).await?),
@@ -72,7 +74,12 @@ pub(crate) async fn reconcile(
                 println(&format!("found\t{shown}\t{}", printable(&asset.asset_id)))?;
                 taken.insert(asset.asset_id);
             }
-            Match::None => println(&format!("not listed\t{shown}"))?,
+            Match::None => match unmatchable(&listed, &taken) {
+                0 => println(&format!("not listed\t{shown}"))?,
+                unclear => println(&format!(
+                    "not found\t{shown}\t{unclear} of the listed assets have no name or no image: look them up yourself"
+                ))?,
+            },
             Match::Several(assets) => {
                 let ids: Vec<_> = assets.iter().map(|a| printable(&a.asset_id)).collect();
                 println(&format!("listed {} times\t{shown}\t{}", ids.len(), ids.join(" ")))?;

@@ -66,6 +66,16 @@ impl ServiceConfig {
     }
 }
 
+impl ServiceConfig {
+    /// A secret for `purpose` that is derived from the payer's key; `None` without a key.
+    pub(crate) fn payer_secret(&self, purpose: &str) -> Option<[u8; 32]> {
+        Some(match &self.payment_method {
+            PaymentMethod::Key => self.api.key.as_ref()?.derive(purpose),
+            PaymentMethod::Wallet(payer) => payer.wallet.derive(purpose),
+        })
+    }
+}
+
 /// The settings of the API client. Free calls may be sent without a key; calls paid from a wallet must be, since a
 /// gateway that accepts both could charge both.
 pub(crate) fn api(

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::trust;
 use crate::cast::{self, Cast, CastError, CastOptions};
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::exit::UsageError;
-use crate::settings::{Origin, Settings};
+use crate::settings::{Origin, Settings, keys};
 
 /// Setting keys with their text and the flag that set them.
 pub(crate) type Flags = Vec<(String, String, String)>;
@@ -23,7 +24,17 @@ pub(crate) fn root_of(cast: Option<&Path>) -> PathBuf {
 }
 
 /// Loads the settings for a command on `cast`.
-pub(crate) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
+///
+/// # Errors
+/// They are wrong, or need trust that a file beside the cast doesn't have.
+pub(crate) fn settings(common: &Common, cast: Option<&Path>, flags: Flags) -> anyhow::Result<Settings> {
+    let settings = load(common, cast, flags)?;
+    trust::check(&settings)?;
+    Ok(settings)
+}
+
+/// Loads the settings to look at them.
+pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
     if let Some(ledger) = &common.ledger {
         flags.push((
             "ledger.path".to_owned(),
@@ -41,7 +52,16 @@ pub(crate) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -
                 "--set {set:?}: write --set KEY=VALUE, such as --set api.rate=3/min"
             ))
         })?;
-        flags.push((key.trim().to_owned(), text.to_owned(), "--set".to_owned()));
+        let key = key.trim();
+        if let Some(secret) = keys::find(key).filter(|key| key.secret) {
+            let text = format!(
+                "--set {key}: everybody on this machine can read the arguments of a command; put it into castline.toml \
+                 or {}",
+                secret.variable()
+            );
+            return Err(UsageError(text).into());
+        }
+        flags.push((key.to_owned(), text.to_owned(), "--set".to_owned()));
     }
     let variables: Vec<(String, String)> = std::env::vars_os()
         .map(|(name, text)| {
@@ -55,8 +75,16 @@ pub(crate) fn settings(common: &Common, cast: Option<&Path>, mut flags: Flags) -
         return Err(CastError::NotFound(cast.to_owned()).into());
     }
     let mut settings = Settings::load(&root_of(cast), common.config.as_deref(), &variables, flags)?;
+    settings.cast_path = cast.map(Path::to_owned);
     if common.sandbox {
         for_sandbox(&mut settings);
+        // It has its own API, key and wallet.
+        if let Some(untrusted) = &mut settings.untrusted {
+            untrusted
+                .keys
+                .retain(|key| !key.starts_with("api.") && !key.starts_with("payment."));
+        }
+        settings.untrusted = settings.untrusted.filter(|untrusted| !untrusted.keys.is_empty());
     }
     Ok(settings)
 }

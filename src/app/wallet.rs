@@ -19,8 +19,10 @@ pub(crate) fn payment_method(
     }
 }
 
-/// Keeps an interrupted wallet call open while its payment can be resent.
-pub(crate) fn with_resumable_payments(options: OpenOptions, settings: &Settings) -> OpenOptions {
+/// Opens the ledger for the cast of the command, and keeps an interrupted wallet call open while its payment can be
+/// resent.
+pub(crate) fn ledger_options(options: OpenOptions, settings: &Settings) -> OpenOptions {
+    let options = options.for_cast(settings.cast_path.as_deref());
     match settings.payment.mode {
         PaymentMode::Key => options,
         PaymentMode::Wallet => options.with_resumable_payments(is_resendable, has_expired),

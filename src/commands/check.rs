@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 
 use crate::app::cast_names::CastNames;
 use crate::app::context::Context;
+use crate::app::ledger_guard::open_view;
 use crate::app::output_kind::OutputKind;
 use crate::app::settings::cast_flags;
 use crate::app::stdout::println;
@@ -39,7 +40,7 @@ pub(super) async fn check(
     // Where stdout and stderr share a terminal, the summary covers everything.
     let lines = !common.json && (common.quiet || !Term::stdout().is_term() || !Term::stderr().is_term());
     // Without a ledger, no decision exists yet.
-    let view = LedgerView::open(&context.settings.ledger)?;
+    let view = open_view(&context.settings)?;
     let mut duplicates = Duplicates::default();
     let mut all = std::pin::pin!(Arc::new(inspect).all(cast.characters));
     while let Some(inspected) = all.next().await {

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 
-use crate::app::settings::settings;
+use crate::app::settings::load;
 use crate::app::stdout::{print, println};
 use crate::cli::{Cli, Common, ConfigCommand};
 use crate::exit::{ExitCode, UsageError};
@@ -11,7 +11,7 @@ use crate::settings::keys::{KEYS, SECRET_VARIABLES};
 /// Prints every setting, as it would appear in the file.
 pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { cast, origin } = command;
-    let settings = settings(common, cast.as_deref(), Vec::new())?;
+    let settings = load(common, cast.as_deref(), Vec::new())?;
     let mut section = "";
     for key in KEYS {
         let (its_section, name) = key.parts();

@@ -189,7 +189,7 @@ fn ledger(context: &Context, sandbox: bool) -> Found {
             return Ok(format!("{}: none yet; the first run creates it", path.display()));
         }
         let options = OpenOptions::new(&provider(&context.settings, sandbox), sandbox, "doctor");
-        let ledger = Ledger::open(path, wallet::with_resumable_payments(options, &context.settings))?;
+        let ledger = Ledger::open(path, wallet::ledger_options(options, &context.settings))?;
         let count = pluralize(ledger.view().all()?.len(), "character");
         Ok(format!("{}: {count}, undamaged, not locked", path.display()))
     };

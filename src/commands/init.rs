@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::app::trust::trust;
 use crate::exit::{ExitCode, UsageError};
 use crate::settings::{FILE_NAME, keys};
 
@@ -22,6 +23,9 @@ pub(super) fn init(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
         _ => anyhow::Error::from(error).context(format!("{} can't be written", path.display())),
     })?;
     file.write_all(keys::commented_file().as_bytes())?;
+    if let Err(error) = trust(&path) {
+        tracing::debug!("{} is not remembered as trusted: {error:#}", path.display());
+    }
     eprintln!(
         "wrote {}; set s3.bucket in it, and export CASTLINE_API_KEY",
         path.display()

@@ -7,7 +7,7 @@ use crate::app::ledger_guard::provider;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::receipts::{self as app, Restored};
 use crate::app::settings::{read, settings};
-use crate::app::wallet::with_resumable_payments;
+use crate::app::wallet::ledger_options;
 use crate::cli::{Common, LedgerCommand};
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, check_ids_free};
@@ -128,17 +128,16 @@ async fn connect(common: &Common, context: &Context, cast: &Path) -> anyhow::Res
 fn open(context: &Context, provider: &str, command: &str) -> anyhow::Result<Ledger> {
     let settings = &context.settings;
     let options = OpenOptions::new(provider, false, command);
-    Ok(Ledger::open(
-        &settings.ledger,
-        with_resumable_payments(options, settings),
-    )?)
+    Ok(Ledger::open(&settings.ledger, ledger_options(options, settings))?)
 }
 
 /// Imports the ids of a manifest into the ledger beside it, all or none. Ids already in the ledger are kept; a name
 /// with a different id, and an id under a different name, are errors.
 async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
     let manifest = Manifest::read(path).map_err(|e| UsageError(e.to_string()))?;
-    let settings = settings(common, Some(path), Vec::new())?;
+    let mut settings = settings(common, Some(path), Vec::new())?;
+    let cast = manifest.cast.as_ref().map(|cast| settings.root.join(cast));
+    settings.cast_path = cast.filter(|cast| cast.exists());
     if manifest.sandbox != common.sandbox {
         let message = if manifest.sandbox {
             "its ids are from the sandbox; add --sandbox"
@@ -150,7 +149,7 @@ async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
     let names = names(&manifest)?;
     // A call that the next run can resend stays open, unless the manifest has its outcome.
     let options = OpenOptions::new(&manifest.provider, manifest.sandbox, "ledger import");
-    let ledger = Ledger::open(&settings.ledger, with_resumable_payments(options, &settings))?;
+    let ledger = Ledger::open(&settings.ledger, ledger_options(options, &settings))?;
     let mut new = Vec::new();
     for (name, entry) in names.iter().zip(&manifest.characters) {
         let record = ledger.get(&name.key())?;

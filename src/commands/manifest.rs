@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::ledger_guard::open_view;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::receipts::check_manifest;
 use crate::app::settings::settings;
 use crate::app::stdout::print;
 use crate::cli::Common;
 use crate::exit::{ExitCode, UsageError};
-use crate::ledger::LedgerView;
 use crate::manifest::{self, ManifestFormat, from_ledger};
 
 /// Writes the manifest to `out`, or to stdout.
@@ -22,7 +22,7 @@ pub(super) fn manifest(
     if let Some(path) = &out {
         OverwriteGuard::new(common, &settings, cast).reserve_manifest("--out", path)?;
     }
-    let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
+    let view = open_view(&settings)?.ok_or_else(|| {
         UsageError(format!(
             "no ledger at {}: nothing has been enrolled yet",
             settings.ledger.display()

@@ -15,6 +15,7 @@ mod review;
 mod run;
 mod sandbox;
 mod status;
+mod trust;
 
 use crate::app::stdout::StdoutClosed;
 use crate::cast::CastError;
@@ -121,6 +122,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Review { cast, port, no_open } => review::review(&common, cast, port, !no_open).await,
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
         Command::Eval(args) => tokio::task::spawn_blocking(move || eval::eval(&common, &args)).await?,
+        Command::Trust { cast } => trust::trust(&cast),
         Command::Init { folder, force } => init::init(&folder, force),
     }
 }
@@ -150,7 +152,10 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         match cause.downcast_ref::<LedgerError>() {
             Some(LedgerError::Locked { .. }) => return ExitCode::Locked,
             Some(
-                LedgerError::Foreign { .. } | LedgerError::IdTaken { .. } | LedgerError::SecondName { .. },
+                LedgerError::Foreign { .. }
+                | LedgerError::IdTaken { .. }
+                | LedgerError::SecondName { .. }
+                | LedgerError::Ambiguous { .. },
             ) => return ExitCode::Usage,
             _ => {}
         }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use crate::app::command_hint::same_arguments_or_cast;
 use crate::app::context::Context;
+use crate::app::ledger_guard::open_view;
 use crate::app::output_kind::OutputKind;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::settings::{read, settings};
@@ -28,7 +29,7 @@ pub(super) fn report(
     let mut settings = settings(common, cast, Vec::new())?;
     settings.cast.allow_outside |= allow_outside;
     OverwriteGuard::new(common, &settings, cast).reserve("--out", out, OutputKind::Report)?;
-    let view = LedgerView::open(&settings.ledger)?.ok_or_else(|| {
+    let view = open_view(&settings)?.ok_or_else(|| {
         UsageError(format!(
             "no ledger at {}: no run yet; to report on the images alone, run `castline check{} --report FILE`",
             settings.ledger.display(),
@@ -42,7 +43,7 @@ pub(super) fn report(
 
 /// Writes the report at the end of a run. Everything is durable by then: an interruption only skips the report.
 pub(super) fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
-    let view = LedgerView::open(&context.settings.ledger)?.context("the ledger no longer exists")?;
+    let view = open_view(&context.settings)?.context("the ledger no longer exists")?;
     if !common.quiet {
         eprintln!("writing the report…");
     }

@@ -8,15 +8,15 @@ use crate::app::ledger_guard::provider;
 use crate::app::receipts::connect;
 use crate::app::reconcile::{assets_of, reconcile};
 use crate::app::stdout::println;
-use crate::app::wallet::with_resumable_payments;
+use crate::app::wallet::ledger_options;
 use crate::cast::{Name, printable};
 use crate::cli::Common;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{
-    INTERRUPTED, Ledger, LedgerView, OpenOptions, Reader, Resolution, State, check_ids_free, in_doubt, now,
-    settling,
+    INTERRUPTED, Ledger, LedgerView, OpenOptions, Reader, Record, Resolution, State, check_ids_free,
+    in_doubt, now, settling,
 };
-use crate::pipeline::write_receipts;
+use crate::pipeline::{is_chargeable, write_receipts};
 use crate::util::shell::quote;
 
 /// The resolutions given on the command line.
@@ -49,34 +49,40 @@ pub(super) async fn resolve(
         };
         return Err(UsageError(text).into());
     };
-    let settled = settled_by_a_person(&asked)?;
+    let mut settled = settled_by_a_person(&asked)?;
     let assets_of = asked.reconcile.then(|| assets_of(&context)).transpose()?;
     // Opened for writing even to list: opening puts in doubt what an interrupted run left open, except what the
     // next run can resend.
     let options = OpenOptions::new(view.provider(), view.is_sandbox(), "resolve");
-    let ledger = Ledger::open(path, with_resumable_payments(options, &context.settings))?;
-    for (name, _) in &settled {
-        let name_shown = name.as_str();
-        match ledger.get(&name.key())?.map(|record| record.state) {
-            Some(State::InDoubt | State::Intent) => {}
-            Some(state) => {
-                let text = format!("{name_shown} is {state}, not in doubt; nothing was changed");
-                return Err(UsageError(text).into());
-            }
-            None => {
-                let text = format!("{name_shown} is not in the ledger; nothing was changed");
-                return Err(UsageError(text).into());
-            }
+    let ledger = Ledger::open(path, ledger_options(options, &context.settings))?;
+    for (name, resolution) in &settled {
+        if let Err(problem) = may_be_settled(ledger.get(&name.key())?.as_ref(), resolution) {
+            let name = printable(name.as_str());
+            return Err(UsageError(format!("{name} {problem}; nothing was changed")).into());
         }
     }
     let adopted = settled.iter().filter_map(|(name, resolution)| match resolution {
         Resolution::Adopt { asset_id, .. } => Some((name, asset_id.as_str())),
-        Resolution::Forget | Resolution::Retry => None,
+        Resolution::Forget { .. } | Resolution::Retry => None,
     });
     check_ids_free(&ledger, adopted)?;
     let mut transitions = Vec::new();
-    for (name, resolution) in &settled {
+    for (name, resolution) in &mut settled {
         let record = ledger.get(&name.key())?;
+        if let Resolution::Forget { valid } = resolution {
+            let payment = match &record {
+                Some(Record {
+                    retried: Some(_),
+                    state,
+                    ..
+                }) if *state != State::InDoubt => ledger.view().set_aside(&name.key())?,
+                _ => ledger
+                    .view()
+                    .last_attempt(&name.key())?
+                    .and_then(|last| last.payment),
+            };
+            *valid = payment.as_deref().is_some_and(is_chargeable);
+        }
         let steps = settling(record.map(|record| record.state), resolution.clone());
         transitions.extend(steps.into_iter().map(|step| (name.clone(), step)));
     }
@@ -85,7 +91,14 @@ pub(super) async fn resolve(
         let name = printable(name.as_str());
         println(&match resolution {
             Resolution::Adopt { asset_id, .. } => format!("adopted\t{name}\t{}", printable(asset_id)),
-            Resolution::Forget => format!("forgotten\t{name}\tnot enrolled, not counted as spent"),
+            Resolution::Forget { valid: false } => {
+                format!("forgotten\t{name}\tnot enrolled, not counted as spent")
+            }
+            Resolution::Forget { valid: true } => {
+                format!(
+                    "forgotten\t{name}\tnot enrolled; its payment is valid still, and is used by the next call"
+                )
+            }
             Resolution::Retry => format!("sent again\t{name}\tby the next run"),
         })?;
     }
@@ -195,17 +208,18 @@ fn settled_by_a_person(asked: &ResolveRequest) -> Result<Vec<(Name, Resolution)>
     for pair in &asked.adopt {
         let (name, id) = pair
             .rsplit_once('=')
-            .filter(|(_, id)| id.trim().starts_with("ta_"))
+            .filter(|(_, id)| is_asset_id(id.trim()))
             .ok_or_else(|| {
                 UsageError(format!(
-                    "--adopt {pair:?}: write --adopt 'NAME=ta_…', with the id shown by the provider"
+                    "--adopt {pair:?}: write NAME=ID with the id that the provider shows: ta_ and at least 6 letters, \
+                     digits, - or _"
                 ))
             })?;
         let asset_id = id.trim().to_owned();
         settled.push((named(name)?, Resolution::Adopt { asset_id, at: now() }));
     }
     for name in &asked.forget {
-        settled.push((named(name)?, Resolution::Forget));
+        settled.push((named(name)?, Resolution::Forget { valid: false }));
     }
     for name in &asked.retry {
         settled.push((named(name)?, Resolution::Retry));
@@ -221,6 +235,28 @@ fn settled_by_a_person(asked: &ResolveRequest) -> Result<Vec<(Name, Resolution)>
         }
     }
     Ok(settled)
+}
+
+/// Whether a person may settle a character so: it is in doubt, or its call was repeated; or its id was entered by a
+/// person, and is corrected.
+fn may_be_settled(record: Option<&Record>, resolution: &Resolution) -> Result<(), String> {
+    let Some(record) = record else {
+        return Err("is not in the ledger".to_owned());
+    };
+    match (record.state, resolution) {
+        (State::InDoubt | State::Intent, _) => Ok(()),
+        (_, Resolution::Adopt { .. } | Resolution::Forget { .. }) if record.retried.is_some() => Ok(()),
+        (State::Enrolled, Resolution::Adopt { .. }) if record.adopted => Ok(()),
+        (State::Enrolled, Resolution::Adopt { .. }) => Err("has its id from the API".to_owned()),
+        (state, _) => Err(format!("is {state}, not in doubt")),
+    }
+}
+
+/// Whether a person may enter this as an asset id: strict, so that an example or a cut-off id is not taken for one.
+fn is_asset_id(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    text.strip_prefix("ta_")
+        .is_some_and(|rest| rest.len() >= 6 && rest.bytes().all(allowed))
 }
 
 fn named(name: &str) -> Result<Name, UsageError> {

@@ -11,7 +11,7 @@ use crate::app::context::Context;
 use crate::app::ledger_guard::{ledger_to_read, provider};
 use crate::app::settings::cast_flags;
 use crate::app::stdout::println;
-use crate::app::wallet::with_resumable_payments;
+use crate::app::wallet::ledger_options;
 use crate::cast::printable;
 use crate::cli::{CastArgs, Common};
 use crate::exit::{ExitCode, UsageError};
@@ -64,7 +64,7 @@ pub(super) async fn review(
         common.sandbox,
         "review",
     );
-    let options = with_resumable_payments(options, &context.settings);
+    let options = ledger_options(options, &context.settings);
     let ledger = Ledger::open(&context.settings.ledger, options)?;
     let items: Vec<_> = undecided.iter().map(Undecided::item).collect();
     let backend = Arc::new(CastReviewBackend {

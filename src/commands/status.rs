@@ -7,6 +7,7 @@ use console::{Alignment, Term, measure_text_width, pad_str};
 use serde_json::json;
 
 use crate::app::command_hint::same_arguments_or_cast;
+use crate::app::ledger_guard::open_view;
 use crate::app::settings::{read, settings};
 use crate::app::stdout::println;
 use crate::cast::{Character, Name, NameKey, printable};
@@ -22,7 +23,7 @@ use crate::util::wrap::wrap;
 pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let settings = settings(common, path, Vec::new())?;
     let cast = path.map(|path| read(path, &settings)).transpose()?;
-    let view = LedgerView::open(&settings.ledger)?;
+    let view = open_view(&settings)?;
     let records = view
         .as_ref()
         .map(LedgerView::all)

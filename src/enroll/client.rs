@@ -8,10 +8,12 @@ use reqwest::redirect::Policy;
 use url::Url;
 
 use super::key::ApiKey;
+use super::outcome::Outcome;
 use super::provider::Provider;
 use super::transport::{CallResult, MAX_REPLY, Reply, reason};
 
-/// How long the connection and its handshake may take. Nothing has been sent until then.
+/// How long the connection and its handshake may take, and at most half of the call's own limit. Nothing has been sent
+/// until then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The address of the API, and how to call it.
@@ -23,8 +25,7 @@ pub struct ApiSettings {
     pub key: Option<ApiKey>,
     /// The provider's profile.
     pub provider: Provider,
-    /// The time limit of a call once it is connected. Connecting has 20 s of its own; a call is abandoned after the sum
-    /// of both and is in doubt then, so this should be generous.
+    /// The time limit of a call, connecting included. A call that was sent is in doubt then, so this should be generous.
     pub timeout: Duration,
     /// An extra root certificate in PEM.
     pub ca_pem: Option<Vec<u8>>,
@@ -68,6 +69,8 @@ impl Client {
     /// As [`new`](Self::new).
     pub fn with_connect_timeout(settings: ApiSettings, connect: Duration) -> Result<Self, ClientError> {
         let base_url = checked(settings.base_url)?;
+        // The limit of the whole call must not run out while connecting, or one that was never sent would look lost.
+        let connect = connect.min(settings.timeout / 2);
         let http = crate::net::tls::http(settings.ca_pem.as_deref())?
             .https_only(true)
             .redirect(Policy::none())
@@ -77,9 +80,7 @@ impl Client {
             .pool_max_idle_per_host(0)
             .http1_only()
             .connect_timeout(connect)
-            // The limit of the whole call, connecting included: it must not run out while connecting, or a call that
-            // was never sent would look lost.
-            .timeout(settings.timeout.saturating_add(connect))
+            .timeout(settings.timeout)
             .build()
             .map_err(|error| ClientError::Setup(reason(&error)))?;
         Ok(Self {
@@ -119,6 +120,12 @@ impl Client {
         let mut url = self.base_url.clone();
         url.set_path(&format!("{}/{path}", self.base_url.path().trim_end_matches('/')));
         url
+    }
+
+    /// An outcome without the key and `secret`, should the reply have repeated them.
+    pub(super) fn without_secrets(&self, outcome: Outcome, secret: &str) -> Outcome {
+        let key = self.key.as_ref().map_or("", ApiKey::expose);
+        outcome.without(key).without(secret)
     }
 
     /// Sends a request once, and masks the key and `secret` where the reply repeats them.

@@ -8,6 +8,7 @@ use url::Url;
 use super::client::Client;
 use super::text::clean;
 use super::transport::{CallResult, Reply};
+use crate::cast::Name;
 
 /// The longest listing that is read, in bytes: room for some hundred thousand assets.
 const LONGEST: usize = 64 << 20;
@@ -19,11 +20,12 @@ pub struct Listed {
     /// The asset's id.
     #[serde(alias = "asset_id")]
     pub asset_id: String,
-    /// The name that it was enrolled under.
-    pub name: String,
-    /// The address of the image that it was made from.
-    #[serde(alias = "image_url")]
-    pub image_url: String,
+    /// The name that it was enrolled under; some listings leave it out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The address of the image that it was made from; some listings leave it out.
+    #[serde(default, alias = "image_url")]
+    pub image_url: Option<String>,
     /// When it was created, as written by the provider.
     #[serde(default, alias = "created_at")]
     pub created_at: Option<String>,
@@ -48,7 +50,7 @@ pub enum Match {
 /// Finds the asset that was enrolled as `name` from the image at `url`, among those that no character has.
 ///
 /// Both must match: names repeat, and two characters may share an image's address. Addresses are compared without
-/// their query, which holds signatures.
+/// their query, which holds signatures, and names without case: the cast's spelling may have changed since.
 pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -> Match {
     let plain = |url: &str| {
         let mut url = Url::parse(url).ok()?;
@@ -59,9 +61,11 @@ pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -
     let Some(wanted) = plain(url) else {
         return Match::None;
     };
+    let key = |name: &str| Name::new(name).ok().map(|name| name.key());
+    let wanted_key = key(name);
     let fits = |asset: &&Listed| {
-        asset.name.trim() == name
-            && plain(&asset.image_url).as_ref() == Some(&wanted)
+        asset.name.as_deref().is_some_and(|name| key(name) == wanted_key)
+            && asset.image_url.as_deref().and_then(plain).as_ref() == Some(&wanted)
             && asset.asset_id.starts_with("ta_")
             && !taken.contains(&asset.asset_id)
     };
@@ -71,6 +75,14 @@ pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -
         1 => Match::One(found.remove(0)),
         _ => Match::Several(found),
     }
+}
+
+/// How many of the listed assets that no character has can't be matched, since their name or image is left out: one of
+/// them may be any character's.
+pub fn unmatchable(listed: &[Listed], taken: &HashSet<String>) -> usize {
+    let unclear = |asset: &&Listed| asset.name.is_none() || asset.image_url.is_none();
+    let free = listed.iter().filter(|asset| !taken.contains(&asset.asset_id));
+    free.filter(unclear).count()
 }
 
 impl Client {
@@ -116,8 +128,8 @@ mod tests {
     fn asset(id: &str, name: &str, url: &str) -> Listed {
         Listed {
             asset_id: id.to_owned(),
-            name: name.to_owned(),
-            image_url: url.to_owned(),
+            name: Some(name.to_owned()),
+            image_url: Some(url.to_owned()),
             created_at: None,
         }
     }
@@ -142,6 +154,24 @@ mod tests {
         assert!(matches!(find(&listed, "Ada", ADA, &HashSet::new()), Match::Several(two) if two.len() == 2));
         let taken = HashSet::from(["ta_1".to_owned()]);
         assert_eq!(find(&listed, "Ada", ADA, &taken), Match::One(listed[1].clone()));
+    }
+
+    #[test]
+    fn a_name_is_found_in_another_spelling() {
+        let listed = [asset("ta_1", " ADA ", ADA)];
+        assert!(matches!(
+            find(&listed, "ada", ADA, &HashSet::new()),
+            Match::One(_)
+        ));
+    }
+
+    #[test]
+    fn an_asset_without_name_or_image_matches_nobody_and_is_counted() {
+        let json = r#"[{"assetId":"ta_1","name":"Ada"},{"assetId":"ta_2","imageUrl":"https://b.example/cast/3f.jpg"},
+            {"assetId":"ta_3"},{"assetId":"ta_4","name":"Bo","imageUrl":"https://b.example/k.jpg"}]"#;
+        let listed: Vec<Listed> = serde_json::from_str(json).unwrap();
+        assert_eq!(find(&listed, "Ada", ADA, &HashSet::new()), Match::None);
+        assert_eq!(unmatchable(&listed, &HashSet::from(["ta_3".to_owned()])), 2);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod transport;
 mod backoff;
 mod client;
+mod departures;
 mod ping;
 mod key;
 mod listing;
@@ -26,11 +27,13 @@ mod realface;
 mod text;
 mod error_body;
 mod retry_after;
+mod settlement;
 
 pub use backoff::backoff;
 pub use client::{ApiSettings, Client, ClientError};
+pub use departures::Departures;
 pub use key::{ApiKey, KeyError, VARIABLE as KEY_VARIABLE};
-pub use listing::{Listed, ListingError, Match, find as find_listed};
+pub use listing::{Listed, ListingError, Match, find as find_listed, unmatchable};
 pub use network::{Network, ParseNetworkError};
 pub use outcome::{Outcome, StopKind, classify};
 pub use ping::PingResult;

@@ -7,14 +7,16 @@ use serde_json::Value;
 use super::error_body::{ErrorBody, excerpt};
 use super::provider::Provider;
 use super::retry_after::{DEFAULT_WAIT, retry_after};
+use super::settlement::known_fields;
+use super::text::clean;
 use super::transport::{CallResult, Reply};
+use crate::cast::Name;
 use crate::util::money::Usd;
 
 /// The prefix of every asset id; nothing else about ids is promised.
 const ID_PREFIX: &str = "ta_";
-/// Longer ids and receipts are rejected: a manifest with them would be unusable.
+/// Longer ids are rejected: a manifest with them would be unusable.
 const LONGEST_ID: usize = 256;
-const LONGEST_RECEIPT: usize = 4096;
 
 /// The highest price that is believed: a reply with a higher one counts in other units, or is wrong.
 const HIGHEST_PRICE: Usd = Usd::from_micros(1_000_000_000);
@@ -28,7 +30,7 @@ pub enum Outcome {
         asset_id: String,
         /// The group that the id belongs to, if the reply names one.
         group_id: Option<String>,
-        /// The price, if the reply states it.
+        /// The price, if the reply states it; zero is believed only where `api.accept_zero_price` says so.
         price: Option<Usd>,
         /// The receipt of the payment as JSON text, if the reply has one.
         settlement: Option<String>,
@@ -142,7 +144,7 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
     let json = json.as_ref();
     let (status, text) = (reply.status, ErrorBody::new(reply.status, json, &reply.body));
     if status.is_success() {
-        return success(reply, json, text);
+        return success(reply, json, text, provider);
     }
     // An id in any other reply means that an asset exists: neither refused nor repeated.
     if let Some(id) = json.and_then(asset_id) {
@@ -183,7 +185,7 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
     }
 }
 
-fn success(reply: &Reply, json: Option<&Value>, text: ErrorBody) -> Outcome {
+fn success(reply: &Reply, json: Option<&Value>, text: ErrorBody, provider: &Provider) -> Outcome {
     if let Some(cut) = &reply.cut {
         let message = format!("the reply was cut off: {cut}; it began: {}", text.message);
         return doubt("reply_cut".to_owned(), message);
@@ -205,14 +207,11 @@ fn success(reply: &Reply, json: Option<&Value>, text: ErrorBody) -> Outcome {
         return doubt(code, format!("the reply has no asset id: {message}"));
     };
     let field = |name: &str| layers(json).find_map(|layer| layer.get(name));
-    let settlement = field("settlement").filter(|receipt| !receipt.is_null());
     Outcome::Enrolled {
         asset_id: asset_id.to_owned(),
         group_id: field("group_id").and_then(Value::as_str).map(str::to_owned),
-        price: field("price").and_then(price),
-        settlement: settlement
-            .map(Value::to_string)
-            .filter(|receipt| receipt.len() <= LONGEST_RECEIPT),
+        price: cost_in_header(reply, provider).or_else(|| field("price").and_then(price)),
+        settlement: field("settlement").and_then(known_fields),
     }
 }
 
@@ -292,7 +291,66 @@ fn price(value: &Value) -> Option<Usd> {
     (price <= HIGHEST_PRICE).then_some(price)
 }
 
+/// [`classify`]'s outcome of a call for the character `name`: an id that the reply gives to another name is in doubt.
+pub(super) fn for_name(answer: &CallResult, outcome: Outcome, name: &str) -> Outcome {
+    let (Outcome::Enrolled { asset_id, .. }, CallResult::Reply(reply)) = (&outcome, answer) else {
+        return outcome;
+    };
+    let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
+    let told = json
+        .as_ref()
+        .and_then(|json| layers(json).find_map(|layer| layer.get("name")?.as_str()));
+    let key = |name: &str| Name::new(name).ok().map(|name| name.key());
+    match told.map(str::trim).filter(|told| !told.is_empty()) {
+        Some(told) if told != name.trim() && key(told) != key(name) => doubt(
+            "other_name".to_owned(),
+            format!(
+                "the reply names {asset_id}, but for {} instead of {name}",
+                clean(told)
+            ),
+        ),
+        _ => outcome,
+    }
+}
+
+/// The price in the header that the provider's profile names.
+fn cost_in_header(reply: &Reply, provider: &Provider) -> Option<Usd> {
+    let header = reply.headers.get(provider.cost_header.as_deref()?)?;
+    let price = Usd::rounded_up(header.to_str().ok()?.trim().trim_start_matches('$'))?;
+    (price <= HIGHEST_PRICE).then_some(price)
+}
+
 impl Outcome {
+    /// The same without `secret`, wherever the decoded reply repeated it: an escape such as `\u0073` hides it in the text
+    /// of the reply.
+    pub(super) fn without(self, secret: &str) -> Self {
+        if secret.len() < 8 {
+            return self;
+        }
+        let mask = |text: String| text.replace(secret, "***");
+        match self {
+            Self::Enrolled { .. } => self,
+            Self::Refused { code, message } => Self::Refused {
+                code: mask(code),
+                message: mask(message),
+            },
+            Self::Retry { code, message, after } => Self::Retry {
+                code: mask(code),
+                message: mask(message),
+                after,
+            },
+            Self::Stop { kind, code, message } => Self::Stop {
+                kind,
+                code: mask(code),
+                message: mask(message),
+            },
+            Self::InDoubt { code, message } => Self::InDoubt {
+                code: mask(code),
+                message: mask(message),
+            },
+        }
+    }
+
     /// The code and the message; `None` for success.
     pub fn code_and_message(&self) -> Option<(&str, &str)> {
         match self {

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::client::Client;
-use super::outcome::{Outcome, classify};
+use super::outcome::{Outcome, classify, for_name};
 use crate::net::public_url::PublicUrl;
 
 /// The request to enroll one character.
@@ -43,7 +43,8 @@ impl Client {
     pub async fn enroll_portrait(&self, request: &EnrollRequest) -> Outcome {
         let call = self.post("portrait/enroll", &request.body());
         let answer = self.once(call, request.image_url.signature()).await;
-        classify(&answer, &self.provider)
+        let outcome = for_name(&answer, classify(&answer, &self.provider), &request.name);
+        self.without_secrets(outcome, request.image_url.signature())
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Provider {
     /// `/`. `{address}` is replaced by the wallet's address.
     #[serde(default)]
     pub listing: Option<String>,
+    /// The header of a reply that tells what the call cost, in dollars. It goes before a price in the body.
+    #[serde(default)]
+    pub cost_header: Option<String>,
 }
 
 /// A profile can't be loaded.

@@ -12,6 +12,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter as Governor};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
+use super::departures::Departures;
 use super::rate::Rate;
 
 /// How much slower than the rate calls leave, in percent. The network shifts them by some milliseconds against one
@@ -25,6 +26,8 @@ pub struct RateLimiter {
     in_flight: Arc<Semaphore>,
     /// Only one call waits at the gate, in order of arrival: tokio's mutex is fair.
     line: Mutex<()>,
+    /// What other runs of the account on this machine do.
+    departures: Option<Departures>,
 }
 
 /// Permission to make a call. Keep it until the call has ended: dropping it frees its slot.
@@ -41,25 +44,51 @@ impl RateLimiter {
             gate: Gate::new(rate, SinceStart(Instant::now())),
             in_flight: Arc::new(Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             line: Mutex::new(()),
+            departures: None,
         }
+    }
+
+    /// The time between two calls at `rate`.
+    pub fn interval(rate: Rate) -> Duration {
+        rate.interval() * (100 + SLOWER) / 100
+    }
+
+    /// Shares the rate with the other runs of the account on this machine, earlier ones included.
+    #[must_use]
+    pub fn sharing(mut self, departures: Option<Departures>) -> Self {
+        self.departures = departures;
+        self
     }
 
     /// Waits for a turn: a free slot, the end of every pause, and the rate. Dropping the future gives up the place in
     /// the queue and consumes nothing.
     pub async fn acquire(&self) -> Permit {
         let place = Arc::clone(&self.in_flight).acquire_owned().await;
+        self.turn().await;
+        Permit {
+            _place: place.expect("this semaphore is never closed"),
+        }
+    }
+
+    /// Waits for the turn of a further request of a call that has its slot: the end of every pause, and the rate.
+    pub async fn turn(&self) {
         let _first_in_line = self.line.lock().await;
         while let Err(wait) = self.gate.try_go() {
             tokio::time::sleep(wait).await;
         }
-        Permit {
-            _place: place.expect("this semaphore is never closed"),
+        if let Some(departures) = &self.departures {
+            while let Err(wait) = departures.try_go() {
+                tokio::time::sleep(wait).await;
+            }
         }
     }
 
     /// Releases no call for `length`, by the monotonic clock. Of several pauses the one that ends last applies.
     pub fn pause(&self, length: Duration) {
         self.gate.pause(length);
+        if let Some(departures) = &self.departures {
+            departures.pause(length);
+        }
     }
 
     /// The rest of a pause; zero if there is none.
@@ -80,8 +109,7 @@ struct Gate<C: Clock<Instant = Nanos>> {
 
 impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
     fn new(rate: Rate, clock: C) -> Self {
-        let interval = rate.interval() * (100 + SLOWER) / 100;
-        let quota = Quota::with_period(interval)
+        let quota = Quota::with_period(RateLimiter::interval(rate))
             .expect("an interval is longer than zero")
             // Without this a whole second's calls would leave at once.
             .allow_burst(NonZeroU32::MIN);

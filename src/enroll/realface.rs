@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::Client;
-use super::outcome::{Outcome, StopKind, classify};
+use super::outcome::{Outcome, StopKind, classify, for_name};
 use super::portrait::EnrollRequest;
 use super::provider::Provider;
 use super::text::clean;
@@ -77,6 +77,7 @@ impl Client {
         free(&answer, &self.provider, |reply, json| {
             session(reply, json, SystemTime::now())
         })
+        .map_err(|outcome| self.without_secrets(outcome, ""))
     }
 
     /// Asks for the state of a liveness check. Free.
@@ -87,7 +88,8 @@ impl Client {
     pub async fn realface_status(&self, group_id: &str) -> Result<Liveness, Outcome> {
         let call = self.get("realface/status", &[("groupId", group_id)]);
         let answer = self.once(call, "").await;
-        free(&answer, &self.provider, |_, json| Some(liveness(json))).map_err(session_gone)
+        free(&answer, &self.provider, |_, json| Some(liveness(json)))
+            .map_err(|outcome| self.without_secrets(session_gone(outcome), ""))
     }
 
     /// Makes the paid call for a real actor whose liveness check has passed: exactly one request, as
@@ -98,7 +100,9 @@ impl Client {
     pub async fn enroll_realface(&self, request: &EnrollRequest, group_id: &str) -> Outcome {
         let call = self.post("realface/enroll", &request.body_of(group_id));
         let answer = self.once(call, request.image_url.signature()).await;
-        for_session(&answer, session_gone(classify(&answer, &self.provider)))
+        let outcome = for_name(&answer, classify(&answer, &self.provider), &request.name);
+        let outcome = self.without_secrets(outcome, request.image_url.signature());
+        for_session(&answer, session_gone(outcome))
     }
 }
 

@@ -266,6 +266,15 @@ impl Inspector {
         prepare::encode(&picture, self.settings.format, self.settings.quality)
     }
 
+    /// Whether two files show the same picture, whatever their encoding and size.
+    pub fn show_the_same(&self, one: &[u8], other: &[u8]) -> bool {
+        let signature = |bytes| Some(ImageSignature::of(&self.fitted(&self.decode(bytes).ok()?)));
+        match (signature(one), signature(other)) {
+            (Some(one), Some(other)) => one.is_near(&other),
+            _ => false,
+        }
+    }
+
     /// A thumbnail for people, at most [`Thumbnail::SIDE`] px per side; `None` when the image can't be read.
     pub fn thumbnail(&self, bytes: &[u8]) -> Option<Thumbnail> {
         let pixels = self.decode(bytes).ok()?;

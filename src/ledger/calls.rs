@@ -4,6 +4,7 @@ use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 
 use super::records;
+use super::scope::LedgerKey;
 use super::{Ledger, LedgerError, LedgerView, Record};
 use crate::cast::{Kind, NameKey};
 use crate::inspect::ImageSignature;
@@ -95,6 +96,19 @@ pub struct Call {
     pub signature: Option<ImageSignature>,
 }
 
+/// A paid call in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its receipt; `None` if it has none.
+    pub receipt: Option<ReceiptRef>,
+    /// What became of it.
+    pub state: CallState,
+    /// SHA-256 of the image, in hex; `None` in ledgers of a castline without receipts.
+    pub source_sha256: Option<String>,
+    /// The signed payment, in wallet mode.
+    pub payment: Option<String>,
+}
+
 /// The word of [`CallState`] for a row of `attempts`.
 const STATE: &str = "CASE WHEN outcome IS NULL THEN 'open'
     WHEN outcome = 'in_doubt' AND code = 'retried' THEN 'retried'
@@ -115,7 +129,8 @@ impl LedgerView {
              WHERE receipt_call IS NOT NULL AND (?1 IS NULL OR key = ?1) AND receipt_written IS NOT call_state
              ORDER BY id"
         ))?;
-        let mut rows = query.query([of.map(NameKey::as_str)])?;
+        let of = of.map(|name| self.locate(&connection, name)).transpose()?;
+        let mut rows = query.query([of.as_ref().map(LedgerKey::as_str)])?;
         let mut calls = Vec::new();
         while let Some(row) = rows.next()? {
             let kind: Option<String> = row.get(5)?;
@@ -143,28 +158,27 @@ impl LedgerView {
         Ok(calls)
     }
 
-    /// The receipt of a character's last call and what became of that; `None` if it has no receipt.
+    /// The last paid call for a character.
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn last_receipt(&self, key: &NameKey) -> Result<Option<(ReceiptRef, CallState)>, LedgerError> {
+    pub fn last_attempt(&self, key: &NameKey) -> Result<Option<Attempt>, LedgerError> {
         let connection = self.connection();
         let mut query = connection.prepare_cached(&format!(
-            "SELECT receipt_number, receipt_call, {STATE} FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1"
+            "SELECT receipt_number, receipt_call, {STATE}, source_sha256, payment FROM attempts
+             WHERE key = ?1 ORDER BY id DESC LIMIT 1"
         ))?;
+        let key = self.locate(&connection, key)?;
         let last = query.query_row([key.as_str()], |row| {
-            Ok((
-                row.get::<_, Option<u32>>(0)?,
-                row.get::<_, Option<String>>(1)?,
-                row.get::<_, String>(2)?,
-            ))
+            let (number, call): (Option<u32>, Option<String>) = (row.get(0)?, row.get(1)?);
+            Ok(Attempt {
+                receipt: number.zip(call).map(|(number, call)| ReceiptRef { number, call }),
+                state: CallState::of(&row.get::<_, String>(2)?),
+                source_sha256: row.get(3)?,
+                payment: row.get(4)?,
+            })
         });
-        Ok(match last.optional()? {
-            Some((Some(number), Some(call), word)) => {
-                Some((ReceiptRef { number, call }, CallState::of(&word)))
-            }
-            _ => None,
-        })
+        Ok(last.optional()?)
     }
 
     /// What the ledger knows of the call with that id.

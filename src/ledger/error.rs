@@ -9,6 +9,14 @@ use crate::util::money::Usd;
 /// An error of a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// A name that several casts have, where no cast was given.
+    #[error("{name} is in the casts {casts}: name the cast, as in `castline resolve cast.csv`")]
+    Ambiguous {
+        /// The case-folded name.
+        name: String,
+        /// Two of the casts, from the ledger's folder.
+        casts: String,
+    },
     /// Another process uses the ledger.
     #[error("the ledger {path} is held by {holder}; wait for it, or stop it", path = .path.display())]
     Locked {

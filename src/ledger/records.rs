@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
+use super::scope::LedgerKey;
 use super::{LedgerError, Record};
-use crate::cast::NameKey;
 
 pub(super) type Raw = (String, Vec<u8>);
 
@@ -18,7 +18,7 @@ pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
 pub(super) fn get(
     connection: &Connection,
     path: &Path,
-    key: &NameKey,
+    key: &LedgerKey,
 ) -> Result<Option<Record>, LedgerError> {
     let mut query = connection.prepare_cached("SELECT record, digest FROM characters WHERE key = ?1")?;
     let row = query.query_row([key.as_str()], raw).optional()?;

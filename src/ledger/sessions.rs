@@ -91,15 +91,18 @@ impl Ledger {
             error: std::io::Error::other(e.to_string()),
         })?;
         let id = format!("consent:{}", hex::encode(random));
-        let row = (id.clone(), key.as_str().to_owned(), now(), operator.to_owned());
+        let (row, key) = ((id.clone(), now(), operator.to_owned()), key.clone());
+        let scope = self.view().scope().clone();
         self.transact(move |connection| {
+            let (id, now, operator) = row;
+            let key = scope.locate(connection, &key)?;
             connection
                 .prepare_cached(
                     "INSERT INTO realface_sessions
                        (group_id, key, state, started_at, expires_at, operator, consent_at)
                      VALUES (?1, ?2, 'consented', ?3, ?3, ?4, ?3)",
                 )?
-                .execute(row)?;
+                .execute((&id, key.as_str(), now, operator))?;
             Ok(Consent(id))
         })
         .await
@@ -184,6 +187,7 @@ impl LedgerView {
             "SELECT group_id, state, started_at, expires_at, operator, consent_at
              FROM realface_sessions WHERE key = ?1 ORDER BY started_at, rowid",
         )?;
+        let key = self.locate(&connection, key)?;
         let sessions = query.query_map([key.as_str()], read)?;
         Ok(sessions.collect::<rusqlite::Result<_>>()?)
     }

@@ -94,10 +94,25 @@ pub struct Record {
     pub price: Option<Usd>,
     /// The receipt, in wallet mode.
     pub settlement: Option<String>,
+    /// Whether a person entered the asset id: then another one can be entered in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+    /// The last call in doubt that a person had repeated: it can still be settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried: Option<Retried>,
     /// Why it was refused, released or is in doubt: a fixed code.
     pub code: Option<String>,
     /// The human-readable reason.
     pub message: Option<String>,
+}
+
+/// A call in doubt that was repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retried {
+    /// SHA-256 of its image, in hex.
+    pub sha256: Option<String>,
+    /// Its expected price.
+    pub price: Option<Usd>,
 }
 
 impl Record {
@@ -144,6 +159,7 @@ impl Record {
     pub fn is_as_seen(&self, character: &Character, sha256: &str) -> bool {
         self.source_sha256.as_deref() == Some(sha256)
             && self.kind == character.kind
+            && self.name == character.name
             && self.source == character.source.given()
             && self.extra == character.extra
     }
@@ -202,6 +218,8 @@ pub fn apply(
             if state != InDoubt {
                 record.kind = *kind;
             }
+            // The cast's spelling; the one that was sent stays with its attempt.
+            record.name = name.clone();
             record.source.clone_from(source);
             record.extra.clone_from(extra);
             record.source_sha256 = Some(sha256.clone());
@@ -283,11 +301,34 @@ pub fn apply(
         (InDoubt, Transition::Resolve(Resolution::Adopt { asset_id, at })) => {
             let price = record.attempted_price;
             enrolled(&mut record, asset_id, price, at);
+            record.adopted = true;
         }
-        (InDoubt, Transition::Resolve(Resolution::Retry | Resolution::Forget)) => {
+        (InDoubt, Transition::Resolve(resolution @ (Resolution::Retry | Resolution::Forget { .. }))) => {
             record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
             (record.code, record.message) = (None, None);
-            (record.attempted_sha256, record.attempted_price) = (None, None);
+            let (sha256, price) = (record.attempted_sha256.take(), record.attempted_price.take());
+            if *resolution == Resolution::Retry {
+                record.retried = Some(Retried { sha256, price });
+            }
+        }
+        // What a person had repeated is settled after all.
+        (
+            Seen | Unsuitable | Prepared | Published | Refused | Enrolled,
+            Transition::Resolve(Resolution::Adopt { asset_id, at }),
+        ) if record.retried.is_some() => {
+            let retried = record.retried.take().expect("as just checked");
+            if record.asset_id.is_none() {
+                record.attempted_sha256 = retried.sha256;
+                enrolled(&mut record, asset_id, retried.price, at);
+                record.adopted = true;
+            }
+        }
+        (
+            Seen | Unsuitable | Prepared | Published | Refused | Enrolled,
+            Transition::Resolve(Resolution::Forget { .. }),
+        ) if record.retried.is_some() => record.retried = None,
+        (Enrolled, Transition::Resolve(Resolution::Adopt { asset_id, .. })) if record.adopted => {
+            record.asset_id = Some(asset_id.clone());
         }
         // A doubt about this very image is settled; one about another image must be settled first.
         (InDoubt, Transition::Found { call, .. })
@@ -340,6 +381,7 @@ fn set_state(record: &mut Record, state: State, code: &str, message: &str) {
 fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
     record.state = State::Enrolled;
     record.asset_id = Some(asset_id.to_owned());
+    record.adopted = false;
     record.enrolled_sha256 = record.attempted_sha256.take();
     record.enrolled_kind = Some(record.kind);
     record.attempted_price = None;
@@ -394,6 +436,8 @@ fn new(name: &Name) -> Record {
         enrolled_at: None,
         price: None,
         settlement: None,
+        adopted: false,
+        retried: None,
         code: None,
         message: None,
     }

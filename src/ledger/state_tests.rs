@@ -16,6 +16,10 @@ struct Account {
     seen: Option<String>,
     enrolled: Option<String>,
     attempted: Option<String>,
+    /// The image of the last doubt that a person had repeated.
+    retried: Option<Option<String>>,
+    /// Whether a person entered the last id.
+    adopted: bool,
 }
 
 fn name() -> Name {
@@ -72,7 +76,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     let doubt = Just(why()).prop_map(|(code, message)| Transition::Doubt { code, message });
     let resolve = prop_oneof![
         Just(Resolution::Retry),
-        Just(Resolution::Forget),
+        any::<bool>().prop_map(|valid| Resolution::Forget { valid }),
         id.clone().prop_map(|id| Resolution::Adopt {
             asset_id: id.to_owned(),
             at: String::new()
@@ -93,10 +97,10 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         (any::<bool>(), prop_oneof![Just("aa"), Just("bb")], 0..4u32).prop_map(|(has_id, sha, number)| {
             Transition::Found {
                 call: Box::new(FoundCall {
-                    receipt: ReceiptRef {
+                    receipt: Some(ReceiptRef {
                         number,
                         call: format!("call{number}"),
-                    },
+                    }),
                     kind: Kind::Portrait,
                     source: "a.png".to_owned(),
                     source_sha256: sha.to_owned(),
@@ -144,6 +148,7 @@ proptest! {
                     account.open = false;
                     account.ids.push(asset_id.clone());
                     account.enrolled = account.attempted.clone();
+                    account.adopted = false;
                 }
                 Transition::Refuse { .. } | Transition::Release { .. } | Transition::SetAside { .. } => {
                     account.open = false;
@@ -152,14 +157,34 @@ proptest! {
                     account.open = false;
                     account.unconsented += 1;
                 }
-                Transition::Resolve(how) => {
-                    prop_assert_eq!(account.unconsented, 1, "settling a character that is not in doubt");
+                Transition::Resolve(how) if account.unconsented == 1 => {
                     account.unconsented = 0;
-                    if let Resolution::Adopt { asset_id, .. } = how {
-                        account.ids.push(asset_id.clone());
-                        account.enrolled = account.attempted.clone();
+                    match how {
+                        Resolution::Adopt { asset_id, .. } => {
+                            account.ids.push(asset_id.clone());
+                            account.enrolled = account.attempted.clone();
+                            account.adopted = true;
+                        }
+                        Resolution::Retry => account.retried = Some(account.attempted.clone()),
+                        Resolution::Forget { .. } => {}
                     }
                 }
+                // A call that was repeated is settled after all, or an id that a person entered is corrected.
+                Transition::Resolve(how) => match (how, account.retried.take()) {
+                    (Resolution::Adopt { asset_id, .. }, Some(attempted)) => {
+                        if account.ids.is_empty() {
+                            account.ids.push(asset_id.clone());
+                            account.enrolled = attempted;
+                            account.adopted = true;
+                        }
+                    }
+                    (Resolution::Forget { .. }, Some(_)) => {}
+                    (Resolution::Adopt { asset_id, .. }, None) => {
+                        prop_assert!(account.adopted, "an id of the API is replaced by a person");
+                        account.ids.push(asset_id.clone());
+                    }
+                    _ => prop_assert!(false, "settling a character that is not in doubt"),
+                },
                 Transition::Import { asset_id, sha256, .. } => {
                     prop_assert!(account.ids.is_empty() && account.unconsented == 0 && !account.open);
                     account.ids.push(asset_id.clone());
@@ -176,6 +201,7 @@ proptest! {
                             account.unconsented = 0;
                             account.ids.push(asset_id.clone());
                             account.enrolled = sha256;
+                            account.adopted = false;
                         }
                         None => {
                             prop_assert_eq!(account.unconsented, 0, "a doubt hides another one");

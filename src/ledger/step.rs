@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::clock::now;
+use super::scope::{self, LedgerKey, Scope};
 use super::{
-    Budget, CallState, FoundCall, LedgerError, ReceiptRef, Record, Resolution, Transition, apply, records,
-    totals,
+    Budget, CallState, FoundCall, LedgerError, ReceiptRef, Record, Resolution, State, Transition, apply,
+    records, totals,
 };
-use crate::cast::{Name, NameKey};
+use crate::cast::Name;
 use crate::inspect::ImageSignature;
 use crate::util::money::Usd;
 
@@ -22,28 +23,114 @@ pub struct Interrupted {
     pub payment: String,
 }
 
-/// Writes one transition of one character, and its effect on the attempts.
+/// Writes one transition of one character of the scope, and its effect on the attempts. A character of a cast that no
+/// longer exists, or of an earlier castline, becomes one of this cast.
 pub(super) fn step(
     connection: &Connection,
     path: &Path,
     run: i64,
+    scope: &Scope,
     name: &Name,
     transition: &Transition,
 ) -> Result<Record, LedgerError> {
-    let key = name.key();
-    let before = records::get(connection, path, &key)?;
+    let mut key = scope.locate(connection, &name.key())?;
+    let own = scope.own(&name.key());
+    if scope.is_of_a_cast() && key != own {
+        scope::rename(connection, &key, &own)?;
+        key = own;
+    }
+    step_at(connection, path, run, (&key, name), transition)
+}
+
+fn step_at(
+    connection: &Connection,
+    path: &Path,
+    run: i64,
+    (key, name): (&LedgerKey, &Name),
+    transition: &Transition,
+) -> Result<Record, LedgerError> {
+    let before = records::get(connection, path, key)?;
+    let taken = match transition {
+        Transition::Enrolled { asset_id, .. } => other_owner(connection, path, key, asset_id)?
+            .map(|owner| Transition::id_of_another(asset_id, &owner)),
+        _ => None,
+    };
+    let transition = taken.as_ref().unwrap_or(transition);
     let record = apply(name, before.as_ref(), transition)?;
     if let Some(before) = &before
         && before.asset_id != record.asset_id
         && let Some(old) = &before.asset_id
     {
-        connection
-            .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
-            .execute((key.as_str(), old, &before.enrolled_sha256, now()))?;
+        put_history(connection, key, old, before.enrolled_sha256.as_deref())?;
     }
-    record_attempt(connection, run, &key, &record, transition)?;
-    put(connection, &key, &record)?;
+    let row = attempt_row(connection, key, before.as_ref(), transition)?;
+    record_attempt(connection, run, (key, name), &record, row, transition)?;
+    if let Transition::Resolve(Resolution::Adopt { asset_id, .. }) = transition
+        && record.asset_id.as_ref() != Some(asset_id)
+    {
+        // It has the id of a later call; this one is its own too.
+        put_history(connection, key, asset_id, None)?;
+    }
+    put(connection, key, &record)?;
     Ok(record)
+}
+
+/// Writes an id that a character no longer has, or never had as its own.
+fn put_history(
+    connection: &Connection,
+    key: &LedgerKey,
+    asset_id: &str,
+    sha256: Option<&str>,
+) -> Result<(), LedgerError> {
+    connection
+        .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
+        .execute((key.as_str(), asset_id, sha256, now()))?;
+    Ok(())
+}
+
+/// The other character that has an asset id, or ever had it.
+fn other_owner(
+    connection: &Connection,
+    path: &Path,
+    key: &LedgerKey,
+    asset_id: &str,
+) -> Result<Option<Name>, LedgerError> {
+    let owner: Option<String> = connection
+        .prepare_cached(
+            "SELECT key FROM characters WHERE json_extract(record, '$.asset_id') = ?1 AND key <> ?2
+             UNION ALL SELECT key FROM attempts WHERE asset_id = ?1 AND key <> ?2
+             UNION ALL SELECT key FROM history WHERE asset_id = ?1 AND key <> ?2 LIMIT 1",
+        )?
+        .query_row((asset_id, key.as_str()), |row| row.get(0))
+        .optional()?;
+    let Some(owner) = owner else { return Ok(None) };
+    let record = records::get(connection, path, &LedgerKey::from_stored(owner))?;
+    Ok(record.map(|record| record.name))
+}
+
+/// The attempt that a transition is about: the last one, except where a person settles an earlier call, or corrects the
+/// id that a person had entered.
+fn attempt_row(
+    connection: &Connection,
+    key: &LedgerKey,
+    before: Option<&Record>,
+    transition: &Transition,
+) -> Result<i64, LedgerError> {
+    let settled = matches!(
+        transition,
+        Transition::Resolve(Resolution::Adopt { .. } | Resolution::Forget { .. })
+    );
+    let which = match before {
+        Some(before) if settled && before.state != State::InDoubt => match before.retried {
+            Some(_) => "AND outcome = 'in_doubt' AND code = 'retried'",
+            None => "AND outcome = 'enrolled' AND code = 'adopted'",
+        },
+        _ => "",
+    };
+    let row: Option<i64> = connection
+        .prepare_cached(&format!("SELECT max(id) FROM attempts WHERE key = ?1 {which}"))?
+        .query_row([key.as_str()], |row| row.get(0))?;
+    Ok(row.unwrap_or_default())
 }
 
 /// Writes the signature of an image, if there is one.
@@ -60,7 +147,7 @@ pub(super) fn put_signature(
     Ok(())
 }
 
-fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), LedgerError> {
+fn put(connection: &Connection, key: &LedgerKey, record: &Record) -> Result<(), LedgerError> {
     let text = serde_json::to_string(record).expect("a record is plain data");
     let digest = records::digest(&text);
     connection
@@ -76,17 +163,17 @@ fn put(connection: &Connection, key: &NameKey, record: &Record) -> Result<(), Le
 fn record_attempt(
     connection: &Connection,
     run: i64,
-    key: &NameKey,
+    (key, name): (&LedgerKey, &Name),
     record: &Record,
+    row: i64,
     transition: &Transition,
 ) -> Result<(), LedgerError> {
-    let open = "(SELECT max(id) FROM attempts WHERE key = ?1)";
     let end = |outcome: &str, code: &str, message: &str| {
         connection
-            .prepare_cached(&format!(
-                "UPDATE attempts SET outcome = ?2, code = ?3, message = ?4, ended_at = ?5 WHERE id = {open}"
-            ))?
-            .execute((key.as_str(), outcome, code, message, now()))
+            .prepare_cached(
+                "UPDATE attempts SET outcome = ?2, code = ?3, message = ?4, ended_at = ?5 WHERE id = ?1",
+            )?
+            .execute((row, outcome, code, message, now()))
     };
     match transition {
         Transition::Intend {
@@ -96,12 +183,16 @@ fn record_attempt(
             payment,
             receipt,
         } => {
-            // The payment that was set aside has expired since, or is the one of this call.
+            // The payment that was set aside has expired since, or is the one of this call; and so is the payment of a
+            // doubt, if it is resent.
             connection
                 .prepare_cached(
-                    "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND outcome = 'set_aside'",
+                    "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND (outcome = 'set_aside'
+                       OR outcome = 'in_doubt' AND code = 'retried' AND
+                          json_extract(payment, '$.payment.authorization.nonce') =
+                          json_extract(?2, '$.payment.authorization.nonce'))",
                 )?
-                .execute([key.as_str()])?;
+                .execute((key.as_str(), payment))?;
             check_budget(connection, run, *price, *budget)?;
             if let Some(ReceiptRef { call, .. }) = receipt {
                 // The same call again: its receipt tells what becomes of the last attempt.
@@ -116,8 +207,8 @@ fn record_attempt(
             connection
                 .prepare_cached(
                     "INSERT INTO attempts (key, run, request_digest, price, started_at, payment,
-                        receipt_number, receipt_call, source_sha256, kind)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                        receipt_number, receipt_call, source_sha256, kind, name)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 )?
                 .execute(rusqlite::params![
                     key.as_str(),
@@ -129,7 +220,8 @@ fn record_attempt(
                     number,
                     call,
                     record.attempted_sha256,
-                    record.kind.as_str()
+                    record.kind.as_str(),
+                    name.as_str()
                 ])?;
         }
         Transition::Enrolled {
@@ -141,10 +233,10 @@ fn record_attempt(
         } => {
             end("enrolled", if *priced { "priced" } else { "" }, "")?;
             connection
-                .prepare_cached(&format!(
-                    "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = {open}"
-                ))?
-                .execute((key.as_str(), asset_id, money(*price), settlement))?;
+                .prepare_cached(
+                    "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = ?1",
+                )?
+                .execute((row, asset_id, money(*price), settlement))?;
         }
         Transition::Refuse { code, message, valid } => {
             let outcome = if *valid { "set_aside" } else { "refused" };
@@ -155,20 +247,22 @@ fn record_attempt(
         Transition::Doubt { code, message } => _ = end("in_doubt", code, message)?,
         Transition::Resolve(Resolution::Adopt { asset_id, .. }) => {
             end("enrolled", "adopted", "a person found the id")?;
+            // Its receipt may have another id of that person.
             connection
-                .prepare_cached(&format!("UPDATE attempts SET asset_id = ?2 WHERE id = {open}"))?
-                .execute((key.as_str(), asset_id))?;
+                .prepare_cached("UPDATE attempts SET asset_id = ?2, receipt_written = NULL WHERE id = ?1")?
+                .execute((row, asset_id))?;
         }
-        Transition::Resolve(Resolution::Forget) => {
-            _ = end("forgotten", "forgotten", "a person says it was not charged")?
+        Transition::Resolve(Resolution::Forget { valid }) => {
+            let outcome = if *valid { "set_aside" } else { "forgotten" };
+            end(outcome, "forgotten", "a person says it was not charged")?;
         }
         // The doubt is kept, counted as spent.
         Transition::Resolve(Resolution::Retry) => {
             connection
-                .prepare_cached(&format!(
-                    "UPDATE attempts SET code = 'retried' WHERE id = {open} AND outcome = 'in_doubt'"
-                ))?
-                .execute([key.as_str()])?;
+                .prepare_cached(
+                    "UPDATE attempts SET code = 'retried' WHERE id = ?1 AND outcome = 'in_doubt'",
+                )?
+                .execute([row])?;
         }
         Transition::Found { call, .. } => found(connection, key, call)?,
         Transition::See { .. }
@@ -198,8 +292,12 @@ fn record_attempt(
 
 /// Writes a call that a receipt tells of: over what is known of it, or as a new one, which counts as spent over the
 /// ledger's life, but not in this run.
-fn found(connection: &Connection, key: &NameKey, found: &FoundCall) -> Result<(), LedgerError> {
+fn found(connection: &Connection, key: &LedgerKey, found: &FoundCall) -> Result<(), LedgerError> {
     put_signature(connection, &found.source_sha256, found.signature.as_ref())?;
+    // Of another cast of this ledger: its attempt is known.
+    let Some(receipt) = &found.receipt else {
+        return Ok(());
+    };
     let (outcome, word) = match found.asset_id {
         Some(_) => ("enrolled", CallState::Enrolled),
         None => ("in_doubt", CallState::InDoubt),
@@ -210,7 +308,7 @@ fn found(connection: &Connection, key: &NameKey, found: &FoundCall) -> Result<()
                 asset_id = ?4, price = ?5, receipt_written = ?6 WHERE receipt_call = ?1",
         )?
         .execute((
-            &found.receipt.call,
+            &receipt.call,
             outcome,
             &found.at,
             &found.asset_id,
@@ -230,8 +328,8 @@ fn found(connection: &Connection, key: &NameKey, found: &FoundCall) -> Result<()
                 found.at,
                 outcome,
                 found.asset_id,
-                found.receipt.number,
-                found.receipt.call,
+                receipt.number,
+                receipt.call,
                 word.as_str(),
                 found.source_sha256,
                 found.kind.as_str()
@@ -265,6 +363,7 @@ fn check_budget(connection: &Connection, run: i64, price: Usd, budget: Budget) -
 pub(super) fn recover(
     connection: &mut Connection,
     path: &Path,
+    scope: &Scope,
     keep: fn(&str) -> bool,
 ) -> Result<(usize, Vec<Interrupted>), LedgerError> {
     let transaction = connection.transaction()?;
@@ -272,24 +371,34 @@ pub(super) fn recover(
         .prepare("SELECT key FROM characters WHERE state = 'intent'")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut kept = Vec::new();
+    let (mut kept, mut recovered) = (Vec::new(), 0);
     for key in &keys {
         let payment: Option<String> = transaction.query_row(
             "SELECT payment FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1",
             [key],
             |row| row.get(0),
         )?;
-        let key = NameKey::from_stored(key.clone());
+        let key = LedgerKey::from_stored(key.clone());
         let record = records::get(&transaction, path, &key)?.expect("it was just listed");
         if let Some(payment) = payment.filter(|payment| keep(payment)) {
-            let name = record.name;
-            kept.push(Interrupted { name, payment });
+            // The next run of its own cast resends it.
+            if scope.includes(&key) {
+                let name = record.name;
+                kept.push(Interrupted { name, payment });
+            }
             continue;
         }
-        step(&transaction, path, 0, &record.name, &Transition::interrupted())?;
+        step_at(
+            &transaction,
+            path,
+            0,
+            (&key, &record.name),
+            &Transition::interrupted(),
+        )?;
+        recovered += 1;
     }
     transaction.commit()?;
-    Ok((keys.len() - kept.len(), kept))
+    Ok((recovered, kept))
 }
 
 /// Releases payments that were set aside, and so count as spent, once nobody can charge them any more, even if no later

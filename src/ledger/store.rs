@@ -1,6 +1,6 @@
 //! Writes a ledger: one thread, group commit; a caller that waits for a write waits until it is durable.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
@@ -12,10 +12,11 @@ use super::clock::now;
 use super::faults::Faults;
 use super::identity::FileIdentity;
 use super::lock::Lock;
+use super::scope::Scope;
 use super::step::{Interrupted, put_signature, recover, release_expired, step};
 use super::view::{LedgerView, Reader};
-use super::{Approval, LedgerError, Record, Spend, Transition, integrity, schema, totals};
-use crate::cast::{Name, NameKey};
+use super::{Approval, FoundCall, LedgerError, Record, Spend, State, Transition, integrity, schema, totals};
+use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, Inspection};
 
 /// The most waiting writes that share one commit.
@@ -27,6 +28,7 @@ pub struct OpenOptions {
     provider: String,
     sandbox: bool,
     command: String,
+    cast: Option<PathBuf>,
     keep: fn(&str) -> bool,
     expired: fn(&str) -> bool,
 }
@@ -38,9 +40,17 @@ impl OpenOptions {
             provider: provider.to_owned(),
             sandbox,
             command: command.to_owned(),
+            cast: None,
             keep: |_| false,
             expired: |_| false,
         }
+    }
+
+    /// For one cast of the ledger, instead of the whole.
+    #[must_use]
+    pub fn for_cast(mut self, cast: Option<&Path>) -> Self {
+        self.cast = cast.map(Path::to_owned);
+        self
     }
 
     /// Leaves an interrupted paid call open if `keep` says that its payment can be resent, instead of bringing it into
@@ -104,6 +114,7 @@ impl Ledger {
             })?;
         }
         let lock = Lock::take(path, &options.command)?;
+        create_private(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         let identity = schema::Identity {
@@ -119,7 +130,8 @@ impl Ledger {
         let faults = Faults::from_environment();
         faults.limit(&connection)?;
         let key_secret = connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?;
-        let (recovered, interrupted) = recover(&mut connection, path, options.keep)?;
+        let scope = Scope::new(&connection, path, options.cast.as_deref())?;
+        let (recovered, interrupted) = recover(&mut connection, path, &scope, options.keep)?;
         release_expired(&connection, options.expired)?;
         totals::begin(&connection)?;
         connection.execute(
@@ -127,7 +139,7 @@ impl Ledger {
             (&options.command, now()),
         )?;
         let run = connection.last_insert_rowid();
-        let view = LedgerView::open(path)?.expect("it was just opened");
+        let view = LedgerView::open_for(path, options.cast.as_deref())?.expect("it was just opened");
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -209,14 +221,18 @@ impl Ledger {
     ///
     /// # Errors
     /// A transition is not allowed, a budget is reached (nothing is written then), or the ledger can't be written: from
-    /// then on every write fails.
+    /// then on every write fails. An id that another character has is no error: the call is in doubt then.
     pub async fn write(
         &self,
         name: &Name,
         transitions: impl Into<Vec<Transition>>,
     ) -> Result<Record, LedgerError> {
         let (name, transitions) = (name.clone(), transitions.into());
-        let (path, run) = (self.path().to_owned(), self.shared.run);
+        let (path, run, scope) = (
+            self.path().to_owned(),
+            self.shared.run,
+            self.view().scope().clone(),
+        );
         let pays = transitions.iter().any(|t| matches!(t, Transition::Intend { .. }));
         let file = pays.then(|| self.shared.file.clone());
         let enrolls = transitions
@@ -229,14 +245,15 @@ impl Ledger {
                 }
                 let mut record = None;
                 for transition in &transitions {
-                    record = Some(step(connection, &path, run, &name, transition)?);
+                    record = Some(step(connection, &path, run, &scope, &name, transition)?);
                 }
                 Ok(record.expect("at least one transition"))
             })
             .await?;
+        let enrolled = enrolls && record.state == State::Enrolled;
         self.shared
             .enrolled
-            .fetch_add(u64::from(enrolls), Ordering::Relaxed);
+            .fetch_add(u64::from(enrolled), Ordering::Relaxed);
         Ok(record)
     }
 
@@ -245,10 +262,14 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::write`]; nothing is written then.
     pub async fn write_all(&self, transitions: Vec<(Name, Transition)>) -> Result<(), LedgerError> {
-        let (path, run) = (self.path().to_owned(), self.shared.run);
+        let (path, run, scope) = (
+            self.path().to_owned(),
+            self.shared.run,
+            self.view().scope().clone(),
+        );
         self.transact(move |connection| {
             for (name, transition) in &transitions {
-                step(connection, &path, run, name, transition)?;
+                step(connection, &path, run, &scope, name, transition)?;
             }
             Ok(())
         })
@@ -289,17 +310,14 @@ impl Ledger {
         approved: bool,
         by: &str,
     ) -> Result<(), LedgerError> {
-        let row = (
-            key.as_str().to_owned(),
-            sha256.to_owned(),
-            approved,
-            by.to_owned(),
-            now(),
-        );
+        let row = (sha256.to_owned(), approved, by.to_owned(), now());
+        let (key, scope) = (key.clone(), self.view().scope().clone());
         self.transact(move |connection| {
+            let key = scope.locate(connection, &key)?;
+            let (sha256, approved, by, at) = row;
             connection
                 .prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(row)?;
+                .execute((key.as_str(), sha256, approved, by, at))?;
             Ok(())
         })
         .await
@@ -310,11 +328,13 @@ impl Ledger {
     /// # Errors
     /// The ledger can't be written.
     pub async fn clear_decision(&self, key: &NameKey, sha256: &str) -> Result<(), LedgerError> {
-        let row = (key.as_str().to_owned(), sha256.to_owned());
+        let sha256 = sha256.to_owned();
+        let (key, scope) = (key.clone(), self.view().scope().clone());
         self.transact(move |connection| {
+            let key = scope.locate(connection, &key)?;
             connection
                 .prepare_cached("DELETE FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?
-                .execute(row)?;
+                .execute((key.as_str(), sha256))?;
             Ok(())
         })
         .await
@@ -369,6 +389,23 @@ impl Ledger {
     }
 }
 
+/// Creates the file of a new ledger, readable by its owner alone: it holds signed payments, and what makes object keys
+/// unguessable. The log beside it and copies get the same permissions.
+fn create_private(path: &Path) -> Result<(), LedgerError> {
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(LedgerError::Io {
+            path: path.to_owned(),
+            error,
+        }),
+    }
+}
+
 impl Reader for Ledger {
     fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError> {
         self.shared.view.get(key)
@@ -388,6 +425,15 @@ impl Reader for Ledger {
 
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
         self.shared.view.paid_pictures()
+    }
+
+    fn paid_in_another_cast(
+        &self,
+        name: &NameKey,
+        kind: Kind,
+        sha256: &str,
+    ) -> Result<Option<FoundCall>, LedgerError> {
+        self.shared.view.paid_in_another_cast(name, kind, sha256)
     }
 
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {

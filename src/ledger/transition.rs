@@ -1,7 +1,7 @@
 //! The events of a character.
 
 use super::ReceiptRef;
-use crate::cast::{Character, Kind};
+use crate::cast::{Character, Kind, Name, printable};
 use crate::inspect::{ImageSignature, Inspection, Verdict};
 use crate::util::money::Usd;
 
@@ -146,8 +146,8 @@ pub enum Transition {
 /// A paid call that a receipt in the bucket tells of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundCall {
-    /// Its receipt.
-    pub receipt: ReceiptRef,
+    /// Its receipt; `None` if another cast of the same ledger has made the call.
+    pub receipt: Option<ReceiptRef>,
     /// How the character was enrolled.
     pub kind: Kind,
     /// The image, as in the cast.
@@ -173,15 +173,19 @@ pub struct FoundCall {
 pub enum Resolution {
     /// Repeat the call, and accept that it may cost twice. The doubt remains counted as spent.
     Retry,
-    /// It was enrolled with this id.
+    /// It was enrolled with this id: a call in doubt, one that was repeated since, or one whose id was entered wrong.
     Adopt {
         /// The asset id.
         asset_id: String,
         /// When it was enrolled, RFC 3339.
         at: String,
     },
-    /// It was not enrolled and not charged.
-    Forget,
+    /// It was not enrolled and not charged: a call in doubt, or one that was repeated since.
+    Forget {
+        /// Whether the payment signed for the call can still be charged: until then it counts as spent, and the next
+        /// call is made with it.
+        valid: bool,
+    },
 }
 
 impl Transition {
@@ -190,6 +194,18 @@ impl Transition {
         Self::Doubt {
             code: INTERRUPTED.to_owned(),
             message: "castline ended while this call was under way; it may have been charged".to_owned(),
+        }
+    }
+
+    /// The doubt of a call whose reply has the id of another character: one asset is one character.
+    pub(super) fn id_of_another(asset_id: &str, owner: &Name) -> Self {
+        Self::Doubt {
+            code: "id_of_another".to_owned(),
+            message: format!(
+                "the API answered with {}, which is the id of {}",
+                printable(asset_id),
+                printable(owner.as_str())
+            ),
         }
     }
 

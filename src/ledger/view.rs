@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::clock::now;
 use super::integrity::pragma;
-use super::{Approval, LedgerError, Record, backup, records, schema};
-use crate::cast::{Name, NameKey};
+use super::scope::{LedgerKey, Scope};
+use super::{Approval, FoundCall, INTERRUPTED, LedgerError, Record, State, backup, records, schema};
+use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, Inspection};
 use crate::util::money::Usd;
 
@@ -41,6 +43,17 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// The ledger can't be read.
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
+    /// The call that was paid, or perhaps was, for a character of that name with the same image in another cast of this
+    /// ledger: the same name and image are paid for once.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or is damaged.
+    fn paid_in_another_cast(
+        &self,
+        name: &NameKey,
+        kind: Kind,
+        sha256: &str,
+    ) -> Result<Option<FoundCall>, LedgerError>;
     /// The decision of a person about a character's image.
     ///
     /// # Errors
@@ -71,14 +84,23 @@ pub struct LedgerView {
     path: std::path::PathBuf,
     provider: String,
     sandbox: bool,
+    scope: Scope,
 }
 
 impl LedgerView {
-    /// Opens the ledger at `path`; `None` if there is none, or one whose creation was interrupted.
+    /// Opens the whole ledger at `path`; `None` if there is none, or one whose creation was interrupted.
     ///
     /// # Errors
     /// The ledger can't be read, is damaged, or was written by a newer castline.
     pub fn open(path: &Path) -> Result<Option<Self>, LedgerError> {
+        Self::open_for(path, None)
+    }
+
+    /// Opens the ledger at `path` for one cast; without one, the whole ledger.
+    ///
+    /// # Errors
+    /// As [`LedgerView::open`].
+    pub fn open_for(path: &Path, cast: Option<&Path>) -> Result<Option<Self>, LedgerError> {
         if !path.exists() {
             return Ok(None);
         }
@@ -93,7 +115,9 @@ impl LedgerView {
             return Ok(None);
         }
         let (provider, sandbox) = schema::identity(&connection, path)?;
+        let scope = Scope::new(&connection, path, cast)?;
         Ok(Some(Self {
+            scope,
             connection: Mutex::new(connection),
             path: path.to_owned(),
             provider,
@@ -125,20 +149,48 @@ impl LedgerView {
         schema::check_owner(&self.connection(), &self.path, &ours).map(drop)
     }
 
+    /// The name of the cast that it was opened for: of its file or folder.
+    pub fn cast_name(&self) -> Option<&str> {
+        self.scope.cast_name()
+    }
+
     /// The path of the ledger.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Every character, in the order in which they were first seen.
+    /// Every character of the cast, or of the whole ledger, in the order in which they were first seen.
     ///
     /// # Errors
     /// The ledger can't be read, or is damaged.
     pub fn all(&self) -> Result<Vec<Record>, LedgerError> {
+        let ours = |(key, _): &(LedgerKey, Record)| self.scope.includes(key);
+        let all = self.whole()?.into_iter().filter(ours);
+        Ok(all.map(|(_, record)| record).collect())
+    }
+
+    /// Every character of all casts, with its key.
+    fn whole(&self) -> Result<Vec<(LedgerKey, Record)>, LedgerError> {
         let connection = self.connection();
-        let mut query = connection.prepare_cached("SELECT record, digest FROM characters ORDER BY seq")?;
-        let rows = query.query_map([], records::raw)?;
-        rows.map(|row| records::checked(&self.path, row?)).collect()
+        let mut query =
+            connection.prepare_cached("SELECT record, digest, key FROM characters ORDER BY seq")?;
+        let mut rows = query.query([])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            let record = records::checked(&self.path, records::raw(row)?)?;
+            all.push((LedgerKey::from_stored(row.get(2)?), record));
+        }
+        Ok(all)
+    }
+
+    /// Where a character is stored.
+    pub(super) fn locate(&self, connection: &Connection, name: &NameKey) -> Result<LedgerKey, LedgerError> {
+        self.scope.locate(connection, name)
+    }
+
+    /// The cast that the view is for.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Every asset id that a character has or ever had, with the name of that character.
@@ -148,11 +200,11 @@ impl LedgerView {
     pub fn asset_ids(&self) -> Result<HashMap<String, Name>, LedgerError> {
         let mut ids = HashMap::new();
         let mut names = HashMap::new();
-        for record in self.all()? {
+        for (key, record) in self.whole()? {
             if let Some(id) = record.asset_id {
                 ids.insert(id, record.name.clone());
             }
-            names.insert(record.name.key().as_str().to_owned(), record.name);
+            names.insert(key.as_str().to_owned(), record.name);
         }
         let connection = self.connection();
         let mut query = connection.prepare_cached(
@@ -189,15 +241,18 @@ impl LedgerView {
         Ok(micros.map(|micros| Usd::from_micros(micros.unsigned_abs())))
     }
 
-    /// The signed payment of a character's last call, which was rejected, if that may still be valid.
+    /// The signed payment of a character's last call, which was rejected, or is in doubt and is to be resent, if that
+    /// may still be valid.
     ///
     /// # Errors
     /// The ledger can't be read.
     pub fn set_aside(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
         let connection = self.connection();
         let mut query = connection.prepare_cached(
-            "SELECT payment FROM attempts WHERE key = ?1 AND outcome = 'set_aside' ORDER BY id DESC LIMIT 1",
+            "SELECT payment FROM attempts WHERE key = ?1
+             AND (outcome = 'set_aside' OR outcome = 'in_doubt' AND code = 'retried') ORDER BY id DESC LIMIT 1",
         )?;
+        let key = self.locate(&connection, key)?;
         let payment = query.query_row([key.as_str()], |row| row.get(0)).optional()?;
         Ok(payment.flatten())
     }
@@ -210,7 +265,25 @@ impl LedgerView {
         let connection = self.connection();
         let mut query = connection
             .prepare_cached("SELECT started_at FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1")?;
+        let key = self.locate(&connection, key)?;
         Ok(query.query_row([key.as_str()], |row| row.get(0)).optional()?)
+    }
+
+    /// The number of paid calls that ended in doubt since one last showed the API at work, by an id or a refusal. Those
+    /// that a person has settled, that were taken over from elsewhere, or that ended with castline itself, say nothing of
+    /// the API.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn consecutive_doubts(&self) -> Result<u32, LedgerError> {
+        let count = self.connection().query_row(
+            "SELECT count(*) FROM attempts WHERE outcome = 'in_doubt' AND code NOT IN ('retried', 'receipt', ?1)
+             AND id > (SELECT coalesce(max(id), 0) FROM attempts WHERE outcome = 'refused'
+                       OR outcome = 'enrolled' AND code NOT IN ('adopted', 'imported', 'receipt'))",
+            [INTERRUPTED],
+            |row| row.get(0),
+        )?;
+        Ok(count)
     }
 
     /// The number of the last run; 0 before the first.
@@ -258,7 +331,25 @@ fn undo_interrupted(path: &Path) -> Result<(), LedgerError> {
 
 impl Reader for LedgerView {
     fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError> {
-        records::get(&self.connection(), &self.path, key)
+        let connection = self.connection();
+        let key = self.locate(&connection, key)?;
+        records::get(&connection, &self.path, &key)
+    }
+
+    fn paid_in_another_cast(
+        &self,
+        name: &NameKey,
+        kind: Kind,
+        sha256: &str,
+    ) -> Result<Option<FoundCall>, LedgerError> {
+        let connection = self.connection();
+        for key in self.scope.elsewhere(name) {
+            let found = records::get(&connection, &self.path, &key)?;
+            if let Some(call) = found.and_then(|record| paid_call_of(&record, kind, sha256)) {
+                return Ok(Some(call));
+            }
+        }
+        Ok(None)
     }
 
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError> {
@@ -310,6 +401,7 @@ impl Reader for LedgerView {
         let connection = self.connection();
         let mut query = connection
             .prepare_cached("SELECT approved FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?;
+        let key = self.locate(&connection, key)?;
         let approved: Option<bool> = query
             .query_row((key.as_str(), sha256), |row| row.get(0))
             .optional()?;
@@ -319,6 +411,33 @@ impl Reader for LedgerView {
             Some(false) => Approval::Rejected,
         })
     }
+}
+
+/// The paid call that a record tells of, if it was for that image.
+fn paid_call_of(record: &Record, kind: Kind, sha256: &str) -> Option<FoundCall> {
+    let open = matches!(record.state, State::Intent | State::InDoubt);
+    let in_doubt = open && record.kind == kind && record.attempted_sha256.as_deref() == Some(sha256);
+    let enrolled = record.enrolled_sha256.as_deref() == Some(sha256) && record.is_enrolled_as(kind, sha256);
+    if !in_doubt && !enrolled {
+        return None;
+    }
+    let price = if enrolled {
+        record.price
+    } else {
+        record.attempted_price
+    };
+    Some(FoundCall {
+        receipt: None,
+        kind,
+        source: record.source.clone(),
+        source_sha256: sha256.to_owned(),
+        price: price.unwrap_or_default(),
+        at: record.enrolled_at.clone().unwrap_or_else(now),
+        asset_id: record.asset_id.clone().filter(|_| enrolled),
+        url: record.url.clone(),
+        extra: record.extra.clone(),
+        signature: None,
+    })
 }
 
 /// The images that were paid for, and their characters; includes paid calls that are in flight or in doubt, since they

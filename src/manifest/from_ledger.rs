@@ -3,7 +3,7 @@
 use super::{Manifest, ManifestEntry};
 use crate::ledger::{LedgerError, LedgerView};
 
-/// The manifest: every character of the ledger that has an asset id, in the order of the ledger.
+/// The manifest: every character of the view that has an asset id, in the order of the ledger.
 pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
     let entries = view.all()?.into_iter().filter_map(|record| {
         Some(ManifestEntry {
@@ -19,10 +19,13 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
             extra: record.extra,
         })
     });
-    Ok(Manifest::new(
-        view.provider(),
-        view.is_sandbox(),
-        view.last_run()?,
-        entries.collect(),
-    ))
+    Ok(Manifest {
+        cast: view.cast_name().map(str::to_owned),
+        ..Manifest::new(
+            view.provider(),
+            view.is_sandbox(),
+            view.last_run()?,
+            entries.collect(),
+        )
+    })
 }

@@ -34,6 +34,9 @@ pub struct Manifest {
     pub run: i64,
     /// The provider whose API gave the ids.
     pub provider: String,
+    /// The name of the cast's file or folder: another cast beside it has a manifest of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cast: Option<String>,
     /// Whether the ids are only the sandbox's.
     #[serde(default)]
     pub sandbox: bool,
@@ -135,6 +138,7 @@ impl Manifest {
             generated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             run,
             provider: provider.to_owned(),
+            cast: None,
             sandbox,
             cost_usd: characters.iter().filter_map(|c| c.price_usd).sum(),
             characters,

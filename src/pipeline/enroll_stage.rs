@@ -98,6 +98,15 @@ impl Enroll {
                 .await;
             return;
         };
+        if let PaymentMethod::Wallet(payer) = &self.payment_method
+            && let Err(why) = self.may_be_sent(payer, &kept.payment)
+        {
+            let message = format!("{message}; its payment may not be resent: {why}");
+            let price = kept.payment.price();
+            self.settle(name, Outcome::InDoubt { code, message }, price, false)
+                .await;
+            return;
+        }
         let call = PaidCall {
             name: name.clone(),
             request: EnrollRequest {

@@ -1,11 +1,10 @@
 //! The types of the third stage and of its paid calls.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use super::receipts::Claim;
-use super::{Price, Shutdown};
+use super::{Brake, Price, Shutdown};
 use crate::cast::{Character, Name};
 use crate::enroll::payment::{Policy, SignedPayment, Wallet};
 use crate::enroll::{Client, EnrollRequest, RateLimiter, StopKind};
@@ -46,10 +45,8 @@ pub struct Enroll {
     pub concurrency: usize,
     /// How often a call that provably cost nothing is retried.
     pub retries: u32,
-    /// The number of consecutive calls in doubt that stops the run.
-    pub max_consecutive_in_doubt: u32,
-    /// The current number of consecutive calls in doubt.
-    pub consecutive_in_doubt: AtomicU32,
+    /// Stops the run when too many calls in a row end in doubt.
+    pub brake: Brake,
 }
 
 /// A character whose image is published.

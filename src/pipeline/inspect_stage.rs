@@ -215,6 +215,19 @@ impl InspectStage {
             Some(ledger) => ledger.get(&character.name.key())?,
             None => None,
         };
+        if record.is_none()
+            && let Some(ledger) = &self.ledger
+            && let Some(call) = ledger.paid_in_another_cast(&character.name.key(), character.kind, &sha256)?
+        {
+            let standing = match call.asset_id {
+                Some(_) => Standing::Enrolled,
+                None => Standing::InDoubt,
+            };
+            return Ok(Inspected {
+                elsewhere: Some(Box::new(call)),
+                ..Inspected::kept(character, sha256, standing)
+            });
+        }
         let row = Row::of(&character);
         let standing_for = |verdict: Option<Verdict>, approval: Approval| {
             let sha256 = &sha256;

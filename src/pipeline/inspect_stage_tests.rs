@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, InspectSettings, Verdict};
-use crate::ledger::LedgerError;
+use crate::ledger::{FoundCall, LedgerError};
 
 /// A ledger that panics on one name, as a decoder might on an image, and has no other characters.
 struct Broken;
@@ -28,6 +28,10 @@ impl Reader for Broken {
 
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
         Ok(Vec::new())
+    }
+
+    fn paid_in_another_cast(&self, _: &NameKey, _: Kind, _: &str) -> Result<Option<FoundCall>, LedgerError> {
+        Ok(None)
     }
 
     fn approval(&self, _: &NameKey, _: &str) -> Result<Approval, LedgerError> {

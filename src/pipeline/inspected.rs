@@ -2,6 +2,7 @@
 
 use crate::cast::Character;
 use crate::inspect::{ImageSignature, Inspection, Prepared, ReasonCode, Thumbnail};
+use crate::ledger::FoundCall;
 use crate::plan::Standing;
 
 /// A character whose image was inspected, or needs no inspection, and its standing.
@@ -27,8 +28,10 @@ pub struct Inspected {
     pub thumbnail: Option<Thumbnail>,
     /// The number of the next receipt, if the bucket was asked for it.
     pub receipt_number: Option<u32>,
-    /// Whether its standing comes from a receipt: it was paid for from elsewhere.
+    /// Whether its standing comes from a receipt or another cast: it was paid for from elsewhere.
     pub from_receipt: bool,
+    /// The call that another cast of the ledger has made for the same name and image.
+    pub elsewhere: Option<Box<FoundCall>>,
     /// Code and message of what prevents paying for it now, at no cost.
     pub blocked: Option<(String, String)>,
 }
@@ -108,6 +111,7 @@ impl Inspected {
             thumbnail: None,
             receipt_number: None,
             from_receipt: false,
+            elsewhere: None,
             blocked: None,
         }
     }

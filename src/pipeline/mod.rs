@@ -2,6 +2,7 @@
 //!
 //! A run takes about as long as its slowest stage. Memory is bounded by what is in flight.
 
+mod brake;
 mod checkpoint;
 mod duplicates;
 mod enroll_stage;
@@ -29,10 +30,11 @@ use tokio::sync::mpsc;
 use crate::cast::{Cast, Character, NameKey, printable};
 use crate::event::Reporters;
 use crate::exit::ExitCode;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Transition, now};
 use crate::plan::Agreed;
 use crate::util::money::Usd;
 
+pub use brake::Brake;
 pub use checkpoint::Checkpoint;
 pub use duplicates::Duplicates;
 pub use enrollment::{Enroll, Payer, PaymentMethod, Published, exit_of};
@@ -45,7 +47,7 @@ pub use publish_stage::Publish;
 pub use receipts::{WriteReceiptsError, write_receipts};
 pub use recorder::emit_inspected;
 pub use shutdown::{Shutdown, ShutdownReason};
-pub use wallet_payment::{has_expired, is_resendable};
+pub use wallet_payment::{has_expired, is_chargeable, is_resendable};
 
 use recorder::{ledger_broke, record};
 
@@ -193,8 +195,14 @@ impl Pipeline {
     /// # Errors
     /// The ledger can't be written, or `inspected` is its error.
     pub async fn record(&self, inspected: Result<Inspected, LedgerError>) -> Result<Inspected, LedgerError> {
-        let inspected = inspected?;
+        let mut inspected = inspected?;
         record(&self.ledger, self.inspect.inspector.fingerprint(), &inspected).await?;
+        if let Some(call) = inspected.elsewhere.take() {
+            let found = Transition::Found { call, at: now() };
+            self.ledger.write(&inspected.character.name, [found]).await?;
+            inspected.from_receipt = true;
+            return Ok(inspected);
+        }
         Ok(self.consult_receipts(inspected).await)
     }
 }

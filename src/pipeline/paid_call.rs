@@ -25,8 +25,14 @@ impl Enroll {
 
     async fn pay_until_settled(&self, call: &mut PaidCall, mut open: Option<Box<Signed>>) {
         let mut failures = 0;
+        let mut alone = None;
         loop {
-            let turn = async { (self.first_call_guard().await, self.rate_limiter.acquire().await) };
+            let turn = async {
+                if alone.is_none() {
+                    alone = self.brake.guard().await;
+                }
+                (self.first_call_guard().await, self.rate_limiter.acquire().await)
+            };
             let turn = tokio::select! {
                 biased;
                 () = self.shutdown.requested() => {

@@ -12,6 +12,8 @@ use crate::util::money::Usd;
 pub struct Price {
     planned: Usd,
     learned: Mutex<Learned>,
+    /// Whether a call may cost nothing.
+    accept_zero: bool,
     /// The user agreed to the planned price, and no more.
     agreed: AtomicBool,
     first: tokio::sync::Mutex<()>,
@@ -48,9 +50,22 @@ impl Price {
                 replied: false,
                 dearer: false,
             }),
+            accept_zero: false,
             agreed: AtomicBool::new(false),
             first: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// Believes replies that say that a call cost nothing, if `accept` is set.
+    #[must_use]
+    pub fn accept_zero(mut self, accept: bool) -> Self {
+        self.accept_zero = accept;
+        self
+    }
+
+    /// The price in a reply, unless it counts as missing: zero may be the truth, but makes every budget endless.
+    pub(super) fn told(&self, reply: Option<Usd>) -> Option<Usd> {
+        reply.filter(|price| self.accept_zero || *price > Usd::ZERO)
     }
 
     /// Marks the planned price as agreed: from now on, a higher one exceeds the agreement.
@@ -143,6 +158,14 @@ mod tests {
         assert_eq!(price.record_reply_price(Some(cents(3))), None);
         price.set_agreed();
         assert!(price.record_reply_price(Some(cents(3))).unwrap().than_agreed);
+    }
+
+    #[test]
+    fn a_price_of_zero_counts_as_missing_unless_it_is_accepted() {
+        let price = Price::new(cents(2), None);
+        assert_eq!(price.told(Some(Usd::ZERO)), None);
+        assert_eq!(price.told(Some(cents(1))), Some(cents(1)));
+        assert_eq!(price.accept_zero(true).told(Some(Usd::ZERO)), Some(Usd::ZERO));
     }
 
     #[tokio::test]

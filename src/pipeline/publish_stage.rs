@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use tokio::sync::mpsc;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{OnceCell, mpsc};
 
 use super::inspected::{Evidence, Inspected};
 use super::recorder::{failed, ledger_broke};
@@ -14,7 +15,7 @@ use crate::exit::ExitCode;
 use crate::inspect::Prepared;
 use crate::ledger::{Ledger, Transition};
 use crate::net::public_url::PublicUrl;
-use crate::publish::{Fetcher, Publisher, object_key};
+use crate::publish::{Fetcher, ProbeError, Publisher, object_key};
 
 /// The second stage: publishes images.
 pub struct Publish {
@@ -36,6 +37,8 @@ pub struct Publish {
     pub concurrency: usize,
     /// Whether to fetch each address once before it is paid for.
     pub probe: bool,
+    /// Whether an address where nothing was written serves no image: asked once a run.
+    pub unwritten: OnceCell<Result<(), ProbeError>>,
 }
 
 /// Why an image has no public address.
@@ -169,10 +172,17 @@ impl Publish {
         }
     }
 
-    /// The address of an earlier upload, if it is still readable.
+    /// The address of an earlier upload, if it still serves the bytes that were uploaded: their digest is in the key.
     async fn there(&self, key: &str) -> Option<PublicUrl> {
         let url = self.publisher.address(key).await.ok()?;
-        self.fetcher.probe(&url).await.is_ok().then_some(url)
+        let served = self.fetcher.probe(&url).await.ok()?;
+        let (_, extension) = key.rsplit_once('.')?;
+        (self.key_of(&served, extension) == key).then_some(url)
+    }
+
+    fn key_of(&self, bytes: &[u8], extension: &str) -> String {
+        let digest = Sha256::digest(bytes).into();
+        object_key(&self.prefix, self.ledger.key_secret(), &digest, extension)
     }
 
     async fn prepare_and_upload(
@@ -190,14 +200,7 @@ impl Publish {
     }
 
     async fn upload(&self, prepared: &Prepared) -> Result<(String, PublicUrl), Trouble> {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(&prepared.bytes).into();
-        let key = object_key(
-            &self.prefix,
-            self.ledger.key_secret(),
-            &digest,
-            prepared.format.extension(),
-        );
+        let key = self.key_of(&prepared.bytes, prepared.format.extension());
         let url = self
             .publisher
             .publish(
@@ -212,12 +215,43 @@ impl Publish {
                 fatal: e.is_fatal(),
             })?;
         if self.probe {
-            self.fetcher.probe(&url).await.map_err(|e| Trouble {
-                code: e.code(),
-                message: e.to_string(),
-                fatal: e.is_fatal(),
-            })?;
+            self.read_back(&url, prepared).await?;
         }
         Ok((key, url))
+    }
+
+    /// Checks that an address serves what was uploaded to it: the same bytes, or the same picture, since a CDN may encode
+    /// images anew.
+    async fn read_back(&self, url: &PublicUrl, prepared: &Prepared) -> Result<(), Trouble> {
+        let unwritten = || self.publisher.check_unwritten(&self.fetcher);
+        self.unwritten.get_or_init(unwritten).await.clone()?;
+        let served = self.fetcher.probe(url).await?;
+        if served == prepared.bytes {
+            return Ok(());
+        }
+        let (inspector, uploaded) = (Arc::clone(&self.inspect.inspector), prepared.bytes.clone());
+        let same = tokio::task::spawn_blocking(move || inspector.show_the_same(&served, &uploaded));
+        if same.await.unwrap_or(false) {
+            return Ok(());
+        }
+        Err(Trouble {
+            code: "other_picture",
+            message: format!(
+                "{} serves another picture than the one that was uploaded; check what the CDN or s3.public_base_url \
+                 puts before the bucket",
+                url.unsigned()
+            ),
+            fatal: false,
+        })
+    }
+}
+
+impl From<ProbeError> for Trouble {
+    fn from(error: ProbeError) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+            fatal: error.is_fatal(),
+        }
     }
 }

@@ -7,12 +7,13 @@ use super::enrollment::{Authorized, Enroll, Next, PaidCall};
 use super::inspected::Inspected;
 use super::recorder::{failed, ledger_broke};
 use super::settle::unpaid;
-use super::wallet_payment::{is_resendable, valid_until};
+use super::wallet_payment::{is_chargeable, is_resendable, valid_until};
 use crate::cast::{Kind, Name, NameKey, printable};
 use crate::event::{Event, Stage};
 use crate::exit::ExitCode;
 use crate::ledger::{
-    Call, CallState, Ledger, LedgerError, Reader, ReceiptRef, Record, Resolution, State, Transition, now,
+    Attempt, Call, CallState, Ledger, LedgerError, Reader, ReceiptRef, Record, Resolution, State, Transition,
+    now,
 };
 use crate::plan::Standing;
 use crate::receipts::{Found, Receipt, ReceiptError, Receipts, Subject, new_call};
@@ -69,6 +70,14 @@ fn receipt_of(call: &Call, receipts: &Receipts) -> Receipt {
         .then(|| call.payment.as_deref().and_then(valid_until))
         .flatten();
     Receipt::of(call, receipts.api(), receipts.cast(), until)
+}
+
+/// Whether the last call of a character was for this image and is still open: the next one is the same again, with its
+/// receipt.
+fn is_open_for(last: &Attempt, source_sha256: &str) -> bool {
+    last.receipt.is_some()
+        && last.source_sha256.as_deref() == Some(source_sha256)
+        && matches!(last.state, CallState::Open | CallState::SetAside)
 }
 
 /// What the bucket says of a character, and what it means for a run.
@@ -153,9 +162,9 @@ impl Pipeline {
             standing if !standing.is_paid_next() && inspected.known => return inspected,
             _ => {
                 let character = &inspected.character;
-                match self.ledger.view().last_receipt(&character.name.key()) {
+                match self.ledger.view().last_attempt(&character.name.key()) {
                     // The next call is the same one again, with its receipt: see `Enroll::claim`.
-                    Ok(Some((_, CallState::Open | CallState::SetAside))) => return inspected,
+                    Ok(Some(last)) if is_open_for(&last, &inspected.sha256) => return inspected,
                     Ok(_) => {
                         let subject = Subject {
                             name: &character.name,
@@ -205,9 +214,18 @@ impl Pipeline {
         else {
             return Ok(None);
         };
-        let last = self.ledger.view().last_receipt(&name.key())?;
-        let (Some(sha256), Some((ReceiptRef { number, .. }, CallState::InDoubt))) =
-            (&record.attempted_sha256, last)
+        let (
+            Some(sha256),
+            Some(Attempt {
+                receipt: Some(ReceiptRef { number, .. }),
+                state: CallState::InDoubt,
+                payment,
+                ..
+            }),
+        ) = (
+            &record.attempted_sha256,
+            self.ledger.view().last_attempt(&name.key())?,
+        )
         else {
             return Ok(None);
         };
@@ -225,7 +243,11 @@ impl Pipeline {
                 let found = Transition::Found { call, at: now() };
                 (found, Consulted::TakenOver(Standing::Enrolled))
             }
-            CallState::NotCharged => (Transition::Resolve(Resolution::Forget), Consulted::Settled),
+            CallState::NotCharged => {
+                let valid = payment.as_deref().is_some_and(is_chargeable);
+                let forget = Resolution::Forget { valid };
+                (Transition::Resolve(forget), Consulted::Settled)
+            }
             CallState::Open | CallState::SetAside | CallState::InDoubt | CallState::Retried => {
                 return Ok(None);
             }
@@ -264,17 +286,23 @@ impl Enroll {
                 source_sha256: source_sha256.clone(),
             };
             let mut from = 1;
-            match self.ledger.view().last_receipt(&call.name.key())? {
-                Some((open, CallState::Open)) => return Ok(Ok(Some(claim(open, true)))),
+            match self.ledger.view().last_attempt(&call.name.key())? {
+                Some(Attempt {
+                    receipt: Some(open),
+                    state: CallState::Open,
+                    ..
+                }) => return Ok(Ok(Some(claim(open, true)))),
                 // A ledger of a castline without receipts.
                 _ if resumed => return Ok(Ok(None)),
-                Some((aside, CallState::SetAside)) => {
-                    let kept = self.ledger.view().set_aside(&call.name.key())?;
-                    if kept.as_deref().is_some_and(is_resendable) {
-                        return Ok(Ok(Some(claim(aside, true))));
+                // A payment that is resent for another image has a receipt of its own there.
+                Some(last) if is_open_for(&last, &source_sha256) => {
+                    if let Some(aside) = last.receipt {
+                        if last.payment.as_deref().is_some_and(is_resendable) {
+                            return Ok(Ok(Some(claim(aside, true))));
+                        }
+                        // Its payment is no longer sent, and has expired before another one is signed.
+                        from = aside.number + 1;
                     }
-                    // Its payment is no longer sent, and has expired before another one is signed.
-                    from = aside.number + 1;
                 }
                 _ => {}
             }

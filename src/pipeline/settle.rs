@@ -1,7 +1,5 @@
 //! Makes a paid call durable: its intent before it is sent, its outcome before it is shown.
 
-use std::sync::atomic::Ordering;
-
 use super::enrollment::{Enroll, Next, exit_of};
 use super::price::PriceIncrease;
 use super::recorder::ledger_broke;
@@ -9,7 +7,7 @@ use crate::cast::{Name, printable};
 use crate::enroll::{EnrollRequest, Outcome};
 use crate::event::{Event, Stage};
 use crate::exit::ExitCode;
-use crate::ledger::{LedgerError, ReceiptRef, Transition};
+use crate::ledger::{LedgerError, ReceiptRef, State, Transition};
 use crate::plan::Standing;
 use crate::util::money::Usd;
 use crate::util::shell::quote;
@@ -48,9 +46,6 @@ impl Enroll {
     /// Writes an outcome, and reports it. `price` is the price of the call as far as known, and `valid` whether its
     /// signed payment could still be charged.
     pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd, valid: bool) -> Next {
-        if !matches!(outcome, Outcome::InDoubt { .. }) {
-            self.consecutive_in_doubt.store(0, Ordering::Relaxed);
-        }
         let name = character.as_str().to_owned();
         match outcome {
             Outcome::Enrolled {
@@ -59,6 +54,7 @@ impl Enroll {
                 settlement,
                 ..
             } => {
+                let reply_price = self.price.told(reply_price);
                 if let Some(increase) = self.price.record_reply_price(reply_price) {
                     self.report_price_increase(increase);
                 }
@@ -72,16 +68,25 @@ impl Enroll {
                     at,
                 };
                 match self.ledger.write(character, [write]).await {
-                    Ok(_) => self.reporters.emit(Event::Enrolled {
-                        name,
-                        asset_id,
-                        cost_usd,
-                    }),
+                    // The id is another character's.
+                    Ok(record) if record.state == State::InDoubt => {
+                        let text = |text: Option<String>| text.unwrap_or_default();
+                        self.report_doubt(name, text(record.code), text(record.message), cost_usd);
+                    }
+                    Ok(_) => {
+                        self.brake.release();
+                        self.reporters.emit(Event::Enrolled {
+                            name,
+                            asset_id,
+                            cost_usd,
+                        });
+                    }
                     Err(error) => self.not_written(name, asset_id, cost_usd, &error),
                 }
                 Next::Done
             }
             Outcome::Refused { code, message } => {
+                self.brake.release();
                 let refuse = Transition::Refuse {
                     code: code.clone(),
                     message: message.clone(),
@@ -128,23 +133,27 @@ impl Enroll {
                 if let Err(error) = self.ledger.write(character, [doubt]).await {
                     ledger_broke(&self.shutdown, &error);
                 }
-                self.reporters.emit(Event::InDoubt {
-                    name,
-                    code,
-                    message,
-                    cost_usd: price,
-                    asset_id: None,
-                });
-                let in_row = self.consecutive_in_doubt.fetch_add(1, Ordering::Relaxed) + 1;
-                if in_row >= self.max_consecutive_in_doubt {
-                    let text = format!(
-                        "the outcomes of {in_row} consecutive paid calls are unknown; check them at the provider, then \
-                         settle them with `castline resolve`"
-                    );
-                    self.shutdown.request(ExitCode::InDoubt, "too_many_doubts", text);
-                }
+                self.report_doubt(name, code, message, price);
                 Next::Done
             }
+        }
+    }
+
+    /// Reports a doubt that is written; stops the run after too many in a row.
+    fn report_doubt(&self, name: String, code: String, message: String, cost_usd: Usd) {
+        self.reporters.emit(Event::InDoubt {
+            name,
+            code,
+            message,
+            cost_usd,
+            asset_id: None,
+        });
+        if let Some(in_row) = self.brake.doubt() {
+            let text = format!(
+                "the outcomes of {in_row} consecutive paid calls are unknown; check them at the provider, then settle \
+                 them with `castline resolve`"
+            );
+            self.shutdown.request(ExitCode::InDoubt, "too_many_doubts", text);
         }
     }
 

@@ -14,6 +14,9 @@ use crate::event::{Event, Stage};
 use crate::ledger::{INTERRUPTED, Transition};
 use crate::util::money::Usd;
 
+/// For how long a call waits until a payment has expired that may not be sent any more.
+const LONGEST_OUTLIVED: Duration = Duration::from_secs(90);
+
 /// The record of a call in the ledger before it is sent: all that is needed to resend it unchanged.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredPayment {
@@ -33,6 +36,11 @@ pub(super) fn valid_until(payment: &str) -> Option<u64> {
     serde_json::from_str(payment)
         .ok()
         .map(|kept: StoredPayment| kept.payment.authorization.valid_before)
+}
+
+/// Whether the payment signed for a call, as stored in the ledger, can still be charged.
+pub fn is_chargeable(payment: &str) -> bool {
+    serde_json::from_str(payment).is_ok_and(|kept: StoredPayment| !kept.payment.has_expired(unix_now()))
 }
 
 /// Whether the payment signed for a call, as stored in the ledger, can no longer be charged.
@@ -84,15 +92,8 @@ impl Enroll {
         let price = signed.payment.price();
         match step(outcome, &signed.payment, signed.doubt.is_some(), unix_now()) {
             Step::Settled(outcome) => {
-                // An invalid payment is never accepted; any other may be, once the problem is fixed.
-                let wrong = matches!(
-                    &outcome,
-                    Outcome::Stop {
-                        kind: StopKind::Payment,
-                        ..
-                    }
-                );
-                let valid = !wrong && !signed.payment.has_expired(unix_now());
+                // Whatever was answered: who has the payment can have it charged until it expires.
+                let valid = !signed.payment.has_expired(unix_now());
                 let outcome = with_signed_price(outcome, price, signed.doubt);
                 self.settle(&call.name, outcome, price, valid).await
             }
@@ -139,7 +140,7 @@ impl Enroll {
         if self.shutdown.is_requested() {
             return Err(Next::Done);
         }
-        if let Some(payment) = self.set_aside(name).await? {
+        if let Some(payment) = self.set_aside(payer, name).await? {
             return self.make_durable(call, payment).await;
         }
         let answered = match self.client.quote(request, group_id.as_deref()).await {
@@ -149,6 +150,11 @@ impl Enroll {
                     if let Some(increase) = self.price.exceeds_agreed(accepted.price) {
                         self.report_price_increase(increase);
                         return Err(Next::Done);
+                    }
+                    // The payment is a request of its own: it waits for its turn before it is signed.
+                    tokio::select! {
+                        () = self.shutdown.requested() => return Err(Next::Done),
+                        () = self.rate_limiter.turn() => {}
                     }
                     let payment = payer.wallet.sign(&accepted);
                     return self.make_durable(call, payment).await;
@@ -197,17 +203,52 @@ impl Enroll {
         Ok(Signed { payment, doubt: None })
     }
 
-    /// The payment that an earlier call left valid, to be resent. If it can no longer be sent, waits until it expires.
-    async fn set_aside(&self, name: &Name) -> Result<Option<SignedPayment>, Next> {
+    /// The payment that an earlier call left valid, to be resent. One that can't or may not be sent any more is outlived:
+    /// until it has expired, a second one could be charged as well.
+    async fn set_aside(&self, payer: &Payer, name: &Name) -> Result<Option<SignedPayment>, Next> {
         let kept = self.ledger.view().set_aside(&name.key()).map_err(|error| {
             ledger_broke(&self.shutdown, &error);
             Next::Done
         })?;
         let kept = kept.and_then(|kept| serde_json::from_str::<StoredPayment>(&kept).ok());
-        match kept.map(|kept| kept.payment) {
-            Some(payment) if payment.is_alive(unix_now()) => Ok(Some(payment)),
-            Some(payment) if !self.wait_until_expired(&payment).await => Err(Next::Done),
-            _ => Ok(None),
+        let Some(StoredPayment { payment, .. }) = kept else {
+            return Ok(None);
+        };
+        if payment.is_alive(unix_now()) {
+            let Err(why) = self.may_be_sent(payer, &payment) else {
+                return Ok(Some(payment));
+            };
+            let left = payment.authorization.valid_before.saturating_sub(unix_now());
+            if left > LONGEST_OUTLIVED.as_secs() {
+                let message = format!(
+                    "the payment signed for it by an earlier run may not be sent any more ({why}), but can be charged \
+                     for another {left} s; run again after that"
+                );
+                failed(&self.reporters, name, Stage::Enroll, "payment_outlived", message);
+                return Err(Next::Done);
+            }
+        }
+        match self.wait_until_expired(&payment).await {
+            true => Ok(None),
+            false => Err(Next::Done),
+        }
+    }
+
+    /// Whether a payment that was signed before may be sent under today's settings and plan.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn may_be_sent(&self, payer: &Payer, payment: &SignedPayment) -> Result<(), String> {
+        if payment.authorization.from != payer.wallet.address() {
+            return Err(format!("it is from the wallet {}", payment.authorization.from));
+        }
+        payer
+            .policy
+            .permits(payment)
+            .map_err(|refused| refused.to_string())?;
+        match self.price.exceeds_agreed(payment.price()) {
+            Some(increase) => Err(format!("the plan agreed to {} a call", increase.planned)),
+            None => Ok(()),
         }
     }
 

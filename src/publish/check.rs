@@ -26,25 +26,48 @@ pub struct AccessCheck {
 impl Publisher {
     /// Writes an image of one pixel below the prefix, reads it anonymously with `fetcher`, and deletes it.
     pub async fn check_access(&self, fetcher: &Fetcher) -> AccessCheck {
-        let mut code = [0; 16];
-        getrandom::fill(&mut code).expect("the operating system provides randomness");
-        let folder = match self.settings.prefix.trim_matches('/') {
-            "" => String::new(),
-            folder => format!("{folder}/"),
-        };
-        let key = format!("{folder}castline-check-{}.png", hex::encode(code));
+        let key = self.random_key("castline-check", "png");
         match self.publish(Bytes::from_static(PIXEL), "image/png", &key).await {
             Err(error) => AccessCheck {
                 write: Err(error),
                 read: None,
                 delete: None,
             },
-            Ok(url) => AccessCheck {
-                write: Ok(()),
-                read: Some(fetcher.probe(&url).await),
-                delete: Some(self.delete(&key).await),
-            },
+            Ok(url) => {
+                let read = match fetcher.probe(&url).await {
+                    Ok(_) => self.check_unwritten(fetcher).await,
+                    Err(error) => Err(error),
+                };
+                AccessCheck {
+                    write: Ok(()),
+                    read: Some(read),
+                    delete: Some(self.delete(&key).await),
+                }
+            }
         }
+    }
+
+    /// Checks that an address where nothing was written serves no image.
+    ///
+    /// # Errors
+    /// It serves one.
+    pub async fn check_unwritten(&self, fetcher: &Fetcher) -> Result<(), ProbeError> {
+        match self.address(&self.random_key("castline-unwritten", "jpg")).await {
+            Ok(url) => fetcher.check_unwritten(&url).await,
+            // What is wrong with addresses is told of the first image that was written.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// A key below the prefix that nobody has written to.
+    fn random_key(&self, what: &str, extension: &str) -> String {
+        let mut code = [0; 16];
+        getrandom::fill(&mut code).expect("the operating system provides randomness");
+        let folder = match self.settings.prefix.trim_matches('/') {
+            "" => String::new(),
+            folder => format!("{folder}/"),
+        };
+        format!("{folder}{what}-{}.{extension}", hex::encode(code))
     }
 }
 

@@ -11,9 +11,12 @@ use crate::net::public_url::PublicUrl;
 /// The pauses before the second and third attempt: a CDN may take a moment to serve a new object.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
+/// The largest image that the API accepts, in bytes.
+const LONGEST: usize = 10_000_000;
+
 /// Why the API could not fetch an image. The URL's signature is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{url} is not publicly readable: {problem}")]
+#[error("{url} {}: {problem}", if *.code == "serves_anything" { "serves anything" } else { "is not publicly readable" })]
 pub struct ProbeError {
     code: &'static str,
     url: String,
@@ -22,7 +25,7 @@ pub struct ProbeError {
 }
 
 impl ProbeError {
-    /// A fixed code: `not_public`, `access_denied`, `unreachable`, `http_status` or `not_a_picture`.
+    /// A fixed code: `not_public`, `access_denied`, `unreachable`, `http_status`, `not_a_picture` or `serves_anything`.
     pub fn code(&self) -> &'static str {
         self.code
     }
@@ -34,16 +37,16 @@ impl ProbeError {
 }
 
 impl Fetcher {
-    /// Checks that `url` serves an image to anonymous clients: 200 over HTTPS from a public host, an image type, and
-    /// the first bytes of a JPEG, PNG or WebP. Transient errors are tried three times in all.
+    /// Reads what `url` serves to anonymous clients: 200 over HTTPS from a public host, an image type, and the first
+    /// bytes of a JPEG, PNG or WebP. Transient errors are tried three times in all.
     ///
     /// # Errors
     /// The URL does not; the message says how to fix it.
-    pub async fn probe(&self, url: &PublicUrl) -> Result<(), ProbeError> {
+    pub async fn probe(&self, url: &PublicUrl) -> Result<Vec<u8>, ProbeError> {
         let mut pauses = RETRY_PAUSES.iter();
         loop {
             let error = match self.look(url).await {
-                Ok(()) => return Ok(()),
+                Ok(bytes) => return Ok(bytes),
                 Err(error) => error,
             };
             match (error, pauses.next()) {
@@ -55,21 +58,43 @@ impl Fetcher {
         }
     }
 
-    async fn look(&self, url: &PublicUrl) -> Result<(), Failure> {
+    /// Checks that `url`, where nothing was ever written, serves no image: behind such an address every character would
+    /// be enrolled with the same placeholder once its own image is gone.
+    ///
+    /// # Errors
+    /// It serves one.
+    pub async fn check_unwritten(&self, url: &PublicUrl) -> Result<(), ProbeError> {
+        match self.look(url).await {
+            Err(_) => Ok(()),
+            Ok(_) => Err(ProbeError {
+                code: "serves_anything",
+                url: url.unsigned(),
+                problem: "an image is served at this address, where nothing was ever uploaded; turn off the \
+                          placeholder of the CDN, or set s3.public_base_url to one that answers 404 there"
+                    .to_owned(),
+                fatal: true,
+            }),
+        }
+    }
+
+    async fn look(&self, url: &PublicUrl) -> Result<Vec<u8>, Failure> {
         let mut response = self.stranger.get(url).await?;
         let kind = content_type(&response);
         if !kind.starts_with("image/") {
             return Err(Failure::NoPicture(format!("its content type is {kind:?}")));
         }
-        let mut head = Vec::new();
-        while head.len() < 12 {
-            match response.chunk().await.map_err(|error| trouble(&error))? {
-                Some(chunk) => head.extend_from_slice(&chunk[..chunk.len().min(12)]),
-                None => break,
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > LONGEST {
+                return Err(Failure::NoPicture(format!(
+                    "it serves more than the {} MB that the API accepts",
+                    LONGEST / 1_000_000
+                )));
             }
         }
-        if is_picture(&head) {
-            return Ok(());
+        if is_picture(&bytes) {
+            return Ok(bytes);
         }
         Err(Failure::NoPicture(format!(
             "its content type is {kind}, but its content is not an image that the API accepts"

@@ -254,7 +254,7 @@ impl Receipts {
             Stored::Found { bytes, .. } => {
                 let there = Receipt::read(&key, &bytes)?;
                 if there.call != receipt.call
-                    || there.state.is_final()
+                    || there.state.is_final() && !receipt.corrects(&there)
                     || !receipt.state.is_final() && there.state == CallState::InDoubt
                 {
                     return Ok(false);

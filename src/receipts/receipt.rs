@@ -103,10 +103,10 @@ impl Receipt {
     /// The call that it tells of, as the ledger takes it over.
     pub fn found(&self) -> FoundCall {
         FoundCall {
-            receipt: ReceiptRef {
+            receipt: Some(ReceiptRef {
                 number: self.number,
                 call: self.call.clone(),
-            },
+            }),
             kind: self.kind,
             source: self.source.clone(),
             source_sha256: self.source_sha256.clone(),
@@ -119,6 +119,16 @@ impl Receipt {
             url: self.url.clone(),
             extra: self.extra.clone(),
             signature: self.signature,
+        }
+    }
+
+    /// Whether a person has settled the call of the receipt `there` after having repeated it, or has entered another id.
+    pub(super) fn corrects(&self, there: &Self) -> bool {
+        let by_a_person = self.code.as_deref() == Some("adopted");
+        match there.state {
+            CallState::Retried => matches!(self.state, CallState::Enrolled | CallState::NotCharged),
+            CallState::Enrolled => by_a_person && self.state == CallState::Enrolled,
+            _ => false,
         }
     }
 

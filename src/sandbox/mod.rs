@@ -14,6 +14,7 @@
 //! what the tests of "never pay twice" count, in [`Sandbox::charges`] or at `GET /_sandbox/charges`.
 
 mod api;
+mod cdn;
 mod charges;
 pub mod faults;
 mod liveness;
@@ -120,6 +121,7 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
         sessions: Mutex::new(liveness::Sessions::new(options.liveness.clone())),
         fetcher: picture::Fetcher::new(&ca_pem).map_err(|e| SandboxError::Tls(e.to_string()))?,
         turn: AtomicUsize::new(0),
+        unclear: AtomicUsize::new(0),
         bank,
         options,
     });
@@ -153,11 +155,12 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
                 .log
                 .arrive("s3", request.method().as_str(), request.uri().path());
             let (store, slow) = (store.clone(), shared.faults.s3());
+            let cdn = cdn::Cdn::before(&request, shared.faults.public_reads());
             async move {
                 let reply = if slow {
                     s3::slow_down()
                 } else {
-                    store.call(request).await
+                    cdn.pass(store.call(request).await).await
                 };
                 arrival.finish(reply.status().as_u16());
                 reply

@@ -30,6 +30,13 @@ pub enum Shape {
     List,
 }
 
+impl Key {
+    /// Whether it limits what may be spent or how fast: a value that is set but empty is a mistake then, never "no limit".
+    pub(super) fn is_limit(&self) -> bool {
+        self.name.contains(".max_") || self.name == "api.rate"
+    }
+}
+
 pub(super) const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
     Key {
         name,

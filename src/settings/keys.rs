@@ -52,6 +52,12 @@ pub const KEYS: &[Key] = &[
         "Price of one enrollment, for plans and budgets; replaced by the price in a reply once one is known.",
     ),
     key(
+        "api.accept_zero_price",
+        Flag,
+        "false",
+        "Believe a reply that says that a call cost nothing. Otherwise it counts at the expected price, so that no budget is endless.",
+    ),
+    key(
         "api.max_cost_usd",
         Number,
         "",

@@ -104,19 +104,19 @@ impl Layers {
     /// ones count as unset, because CI systems leave them so.
     ///
     /// # Errors
-    /// A variable that begins with `CASTLINE_` is unknown: a misspelt budget would otherwise be ignored.
+    /// A variable that begins with `CASTLINE_` is unknown, or one that sets a limit is empty: a budget that is misspelt
+    /// or whose variable got lost would otherwise be ignored.
     pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), SettingsError> {
         let ours = variables
             .iter()
-            .filter(|(name, text)| name.starts_with(keys::VARIABLES_BEGIN) && !text.is_empty());
+            .filter(|(name, _)| name.starts_with(keys::VARIABLES_BEGIN));
         for (name, text) in ours {
             let key = KEYS.iter().find(|key| key.variable() == *name);
+            if text.is_empty() && !key.is_some_and(Key::is_limit) {
+                continue;
+            }
             if let Some(key) = key {
-                let value = Value {
-                    text: text.clone(),
-                    origin: Origin::Environment(name.clone()),
-                };
-                self.values.insert(key.name, value);
+                self.set(key.name, text.clone(), Origin::Environment(name.clone()))?;
             } else if !keys::is_other_variable(name) {
                 return Err(SettingsError::Variable {
                     name: name.clone(),
@@ -130,11 +130,18 @@ impl Layers {
     /// Overrides one value.
     ///
     /// # Errors
-    /// The key is unknown.
+    /// The key is unknown, or a limit would be empty.
     pub fn set(&mut self, name: &str, text: String, origin: Origin) -> Result<(), SettingsError> {
         let key = keys::find(name).ok_or_else(|| unknown(name, &origin))?;
+        let empty = key.is_limit() && text.trim().is_empty();
         self.values.insert(key.name, Value { text, origin });
-        Ok(())
+        match empty {
+            true => Err(self.wrong(
+                name,
+                "a limit is never empty: give it a value, or don't set it at all".to_owned(),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// The value of a known key.

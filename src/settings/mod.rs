@@ -5,6 +5,7 @@ mod key;
 pub mod keys;
 mod layers;
 mod read;
+mod trust;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +63,19 @@ pub struct Settings {
     pub notify: Option<Url>,
     /// `report.log_file`
     pub log_file: Option<PathBuf>,
+    /// The cast that the command works on.
+    pub cast_path: Option<PathBuf>,
+    /// What the file beside the cast sets that needs trust.
+    pub untrusted: Option<Untrusted>,
+}
+
+/// A configuration file that was found beside a cast, and what it sets that needs trust.
+#[derive(Debug, Clone)]
+pub struct Untrusted {
+    /// The file.
+    pub file: PathBuf,
+    /// The settings.
+    pub keys: Vec<&'static str>,
 }
 
 /// `api.*`: how characters are enrolled.
@@ -75,6 +89,7 @@ pub struct Api {
     pub concurrency: usize,
     pub timeout: Duration,
     pub price: Usd,
+    pub accept_zero_price: bool,
     pub max_cost: Option<Usd>,
     pub max_total_cost: Option<Usd>,
     pub max_consecutive_in_doubt: u32,
@@ -165,6 +180,7 @@ impl Settings {
         flags: Vec<(String, String, String)>,
     ) -> Result<Self, SettingsError> {
         let mut layers = Layers::defaults();
+        let defaults = layers.clone();
         let beside = root.join(FILE_NAME);
         match file {
             Some(file) => layers.file(file)?,
@@ -175,7 +191,13 @@ impl Settings {
         for (name, text, flag) in flags {
             layers.set(&name, text, Origin::Flag(flag))?;
         }
-        Self::read(layers, root)
+        let keys = match file {
+            Some(_) => Vec::new(),
+            None => trust::needing_trust(&defaults, &layers, &beside),
+        };
+        let mut settings = Self::read(layers, root)?;
+        settings.untrusted = (!keys.is_empty()).then_some(Untrusted { file: beside, keys });
+        Ok(settings)
     }
 
     /// What to call a setting in messages: the flag that set it, or its key.

@@ -15,13 +15,14 @@ impl Settings {
         let api = Api {
             base_url: https(&layers, "api.base_url")?.unwrap_or_else(|| provider.base_url.clone()),
             provider,
-            key_file: path(&layers, "api.key_file", root),
+            key_file: path(&layers, "api.key_file", root)?,
             rate: layers.required("api.rate")?,
             concurrency: at_least(&layers, "api.concurrency", 1)?,
             timeout: layers
                 .duration("api.timeout")?
                 .ok_or_else(|| needed(&layers, "api.timeout"))?,
             price: layers.required("api.price_usd")?,
+            accept_zero_price: layers.required("api.accept_zero_price")?,
             max_cost: layers.optional("api.max_cost_usd")?,
             max_total_cost: layers.optional("api.max_total_cost_usd")?,
             max_consecutive_in_doubt: at_least(&layers, "api.max_consecutive_in_doubt", 1)?,
@@ -29,7 +30,7 @@ impl Settings {
         };
         let payment = Payment {
             mode: payment_mode(&layers, &api.provider)?,
-            key_file: path(&layers, "payment.key_file", root),
+            key_file: path(&layers, "payment.key_file", root)?,
             network: layers.required("payment.network")?,
             payee: address(&layers, "payment.payee")?,
             max_price: layers.required("payment.max_price_usd")?,
@@ -78,16 +79,19 @@ impl Settings {
             inspect: inspect(&layers)?,
             jobs: if jobs == 0 { cores() } else { jobs },
             realface,
-            ca_file: path(&layers, "tls.ca_file", root),
-            ledger: path(&layers, "ledger.path", root).ok_or_else(|| needed(&layers, "ledger.path"))?,
+            ca_file: path(&layers, "tls.ca_file", root)?,
+            ledger: path(&layers, "ledger.path", root)?.ok_or_else(|| needed(&layers, "ledger.path"))?,
             receipts: layers.required("receipts.enabled")?,
-            ledger_backup: path(&layers, "ledger.backup", root),
-            manifest: path(&layers, "manifest.path", root).ok_or_else(|| needed(&layers, "manifest.path"))?,
+            ledger_backup: path(&layers, "ledger.backup", root)?,
+            manifest: path(&layers, "manifest.path", root)?
+                .ok_or_else(|| needed(&layers, "manifest.path"))?,
             checkpoint_interval: layers
                 .duration("manifest.checkpoint_interval")?
                 .unwrap_or(Duration::MAX),
             notify: https(&layers, "notify.url")?,
-            log_file: path(&layers, "report.log_file", root),
+            log_file: path(&layers, "report.log_file", root)?,
+            cast_path: None,
+            untrusted: None,
             root: root.to_owned(),
             layers,
         })
@@ -99,21 +103,34 @@ fn needed(layers: &Layers, name: &str) -> SettingsError {
 }
 
 /// A path: as given when it came from a flag or a variable, else relative to the file that set it or to the cast's
-/// folder.
-fn path(layers: &Layers, name: &str, root: &Path) -> Option<PathBuf> {
+/// folder. `~` is the home folder, as in a shell; a folder that is named so would surprise everybody.
+fn path(layers: &Layers, name: &str, root: &Path) -> Result<Option<PathBuf>, SettingsError> {
     let value = layers.value(name);
-    match (value.text.as_str(), &value.origin) {
-        ("", _) => None,
-        (text, Origin::Flag(_) | Origin::Environment(_)) => Some(PathBuf::from(text)),
-        (text, Origin::File(file)) => Some(file.parent().unwrap_or(root).join(text)),
-        (text, Origin::Default | Origin::Quote | Origin::Reply) => Some(root.join(text)),
-    }
+    let wrong = |problem: &str| layers.wrong(name, problem.to_owned());
+    let text = match value.text.strip_prefix('~') {
+        None => PathBuf::from(&value.text),
+        Some(rest) if rest.is_empty() || rest.starts_with(['/', '\\']) => {
+            let home = etcetera::home_dir().map_err(|_| wrong("there is no home folder for ~"))?;
+            home.join(rest.trim_start_matches(['/', '\\']))
+        }
+        Some(_) => {
+            return Err(wrong(
+                "the home folder of another user is not looked up; write the whole path, or ./~… for a file of that name",
+            ));
+        }
+    };
+    Ok(match &value.origin {
+        _ if value.text.is_empty() => None,
+        Origin::Flag(_) | Origin::Environment(_) => Some(text),
+        Origin::File(file) => Some(file.parent().unwrap_or(root).join(text)),
+        Origin::Default | Origin::Quote | Origin::Reply => Some(root.join(text)),
+    })
 }
 
 /// The provider's profile: a built-in one by name, or a file.
 fn provider(layers: &Layers, root: &Path) -> Result<Provider, SettingsError> {
     let name = "api.provider";
-    let file = path(layers, name, root).ok_or_else(|| needed(layers, name))?;
+    let file = path(layers, name, root)?.ok_or_else(|| needed(layers, name))?;
     Provider::load(&layers.value(name).text, &file).map_err(|e| layers.wrong(name, e.to_string()))
 }
 

@@ -181,6 +181,70 @@ fn no_message_shows_a_secret() {
 }
 
 #[test]
+fn a_tilde_is_the_home_folder_in_every_path() {
+    let home = etcetera::home_dir().unwrap();
+    let paths = [
+        "ledger.path",
+        "ledger.backup",
+        "manifest.path",
+        "report.log_file",
+        "api.key_file",
+    ];
+    for name in paths.iter().chain(&["payment.key_file", "tls.ca_file"]) {
+        let (section, field) = keys::find(name).unwrap().parts();
+        let file = format!("[{section}]\n{field} = \"~/x/y\"");
+        let settings = load(&file, &[], &[]).unwrap();
+        let read = match *name {
+            "ledger.path" => Some(settings.ledger),
+            "ledger.backup" => settings.ledger_backup,
+            "manifest.path" => Some(settings.manifest),
+            "report.log_file" => settings.log_file,
+            "api.key_file" => settings.api.key_file,
+            "payment.key_file" => settings.payment.key_file,
+            _ => settings.ca_file,
+        };
+        assert_eq!(read, Some(home.join("x/y")), "{name}");
+        for other in ["~ada/x", "~x"] {
+            let message = load("", &[], &[(name, other)]).unwrap_err().to_string();
+            assert!(
+                message.contains(name) && message.contains("another user"),
+                "{message}"
+            );
+        }
+    }
+    let plain = load("", &[], &[("ledger.path", "./~x")]).unwrap();
+    assert_eq!(plain.ledger, Path::new("./~x"));
+}
+
+#[test]
+fn an_empty_limit_is_a_mistake_wherever_it_is_set() {
+    for name in [
+        "api.max_cost_usd",
+        "api.max_total_cost_usd",
+        "api.max_consecutive_in_doubt",
+        "api.rate",
+        "payment.max_price_usd",
+    ] {
+        let key = keys::find(name).unwrap();
+        let (section, field) = key.parts();
+        let file = format!("[{section}]\n{field} = \"\"");
+        let variable = key.variable();
+        for loaded in [
+            load(&file, &[], &[]),
+            load("", &[(&variable, "")], &[]),
+            load("", &[], &[(name, " ")]),
+        ] {
+            let message = loaded.unwrap_err().to_string();
+            assert!(
+                message.contains(name) && message.contains("never empty"),
+                "{message}"
+            );
+        }
+    }
+    assert!(load("", &[("CASTLINE_S3_REGION", "")], &[]).is_ok());
+}
+
+#[test]
 fn a_value_that_is_no_secret_is_shown_as_it_is() {
     for (name, text) in [
         ("realface.operator", "ada@studio.example"),

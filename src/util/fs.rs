@@ -1,7 +1,7 @@
 //! Writes files atomically: at any moment a file is complete, old or new.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a file atomically: it is complete, old or new, whatever happens meanwhile. Others may read it as far as
 /// the umask allows, because such files are meant for colleagues. A device or a pipe (`/dev/stdout`) is written to
@@ -51,6 +51,16 @@ pub fn can_be_written(path: &Path) -> std::io::Result<()> {
         return wrong("its folder does not exist");
     }
     tempfile::tempfile_in(folder).map(drop)
+}
+
+/// The whole path of a file, with links resolved, even of one that doesn't exist yet.
+pub fn resolved(path: &Path) -> PathBuf {
+    let of_folder = || {
+        let folder = folder_of(path).canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    let whole = path.canonicalize().ok().or_else(of_folder);
+    whole.unwrap_or_else(|| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }
 
 /// The folder that contains `path`, `.` for a bare file name.

@@ -35,14 +35,39 @@ impl Usd {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// An amount from a JSON number or string of dollars, as in API replies; `None` for anything else.
+    /// An amount from a JSON number or string of dollars, as in API replies; `None` for anything else. More than six
+    /// decimals are rounded up: servers that count in floating point tell prices such as `0.011000000000000001`, and a
+    /// budget must not be exceeded by what was cut off.
     pub fn from_json(value: &serde_json::Value) -> Option<Self> {
         match value {
             // Through text, not through f64: 0.0103 must stay 10,300 micro-dollars.
-            serde_json::Value::Number(n) => n.to_string().parse().ok(),
-            serde_json::Value::String(s) => s.trim().trim_start_matches('$').parse().ok(),
+            serde_json::Value::Number(n) => Self::rounded_up(&n.to_string()),
+            serde_json::Value::String(s) => Self::rounded_up(s.trim().trim_start_matches('$')),
             _ => None,
         }
+    }
+
+    /// Reads dollars with any number of decimals, rounded up to whole micro-dollars; also `1e-7`, as JSON writes it.
+    pub fn rounded_up(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some((digits, exponent)) = text.split_once(['e', 'E']) {
+            let digits: f64 = digits.parse().ok().filter(|digits| *digits >= 0.0)?;
+            let exponent: i32 = exponent.parse().ok()?;
+            return match (digits == 0.0, exponent) {
+                (true, _) => Some(Self::ZERO),
+                // Below a millionth of a dollar.
+                (false, ..=-8) => Some(Self(1)),
+                (false, _) => Self::rounded_up(&format!("{:.12}", digits * 10f64.powi(exponent))),
+            };
+        }
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        if decimals.len() <= 6 || !decimals.bytes().all(|b| b.is_ascii_digit()) {
+            return text.parse().ok();
+        }
+        let (kept, cut) = decimals.split_at(6);
+        let kept: Self = format!("{whole}.{kept}").parse().ok()?;
+        let more = cut.bytes().any(|digit| digit != b'0');
+        Some(kept + Self(u64::from(more)))
     }
 }
 
@@ -173,6 +198,27 @@ mod tests {
             "99999999999999999999",
         ] {
             assert!(text.parse::<Usd>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_tells_is_rounded_up_to_micro_dollars() {
+        for (text, micros) in [
+            ("\"0.011000000000000001\"", 11_001),
+            ("0.0110000000000000", 11_000),
+            ("\"$0.0000001\"", 1),
+            ("1e-7", 1),
+            ("1.2e-3", 1_200),
+            ("0e-9", 0),
+            ("1e-300", 1),
+            ("0.5", 500_000),
+        ] {
+            let json = serde_json::from_str(text).unwrap();
+            assert_eq!(Usd::from_json(&json), Some(Usd(micros)), "{text}");
+        }
+        for text in ["-1", "\"\"", "\"1,5\"", "\"1e400\"", "-1e-9", "\"0.00000x1\""] {
+            let json = serde_json::from_str(text).unwrap();
+            assert_eq!(Usd::from_json(&json), None, "{text}");
         }
     }
 

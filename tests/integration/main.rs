@@ -10,6 +10,7 @@ mod run;
 mod samples;
 mod snapshots;
 mod standing;
+mod trust;
 
 // Its stations, over real servers.
 mod liveness;

@@ -6,12 +6,13 @@ use anyhow::Context as _;
 
 use crate::app::cast_names::CastNames;
 use crate::app::context::Context;
+use crate::app::ledger_guard::open_view;
 use crate::app::planning::{PlanRequest, planner};
 use crate::app::prompt::ask_person;
 use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::exit::UsageError;
-use crate::ledger::{Ledger, LedgerView};
+use crate::ledger::Ledger;
 use crate::plan::{Agreed, PlanFile, Policy};
 use crate::settings::Settings;
 use crate::util::duration::format_duration;
@@ -103,7 +104,7 @@ pub(super) async fn agree(
         names,
         policy,
         ledger: Some(Arc::new(
-            LedgerView::open(ledger.path())?.context("the ledger no longer exists")?,
+            open_view(&context.settings)?.context("the ledger no longer exists")?,
         )),
         spent: ledger.view().spend(None)?,
         sandbox: common.sandbox,

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use super::exit_code;
 use crate::app::cast_names::CastNames;
 use crate::app::context::Context;
+use crate::app::ledger_guard::open_view;
 use crate::app::output_kind::OutputKind;
 use crate::app::planning::use_reply_price;
 use crate::app::prepared_run::PreparedRun;
@@ -69,7 +70,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     let mut cast = read(&args.cast, &context.settings)?;
     let names = CastNames::of(&cast, &args)?;
     if which == Which::Failed {
-        only_failed(&mut cast, LedgerView::open(&context.settings.ledger)?)?;
+        only_failed(&mut cast, open_view(&context.settings)?)?;
     }
     context.open_cast(&cast, &args, "run")?;
     if context.settings.payment.mode == PaymentMode::Wallet && (ask || saved.is_some()) {

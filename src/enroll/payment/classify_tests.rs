@@ -65,15 +65,39 @@ fn a_challenge_in_answer_to_a_payment_says_why_it_was_not_taken() {
             "invalid_exact_evm_payload_signature".to_owned()
         )
     );
-    // Without a reason: the payment was not seen.
-    assert_eq!(stopped("Payment required").0, StopKind::Payment);
     for error in [
+        "Payment required",
+        "fetch failed",
+        "facilitator_unavailable",
+        "unexpected_verify_error",
+        "insufficient funds for gas * price + value",
         "unexpected_settle_error",
         "invalid_transaction_state",
         "nonce already used",
     ] {
         let outcome = judge(402, &[], &challenge(error));
         assert!(matches!(outcome, Outcome::InDoubt { .. }), "{error}: {outcome:?}");
+    }
+}
+
+#[test]
+fn only_the_verification_of_a_payment_says_that_it_was_not_charged() {
+    for body in [
+        json!({ "error": {} }),
+        json!({ "error": "facilitator_unavailable" }),
+        json!({ "error": "fetch failed" }),
+        json!({ "code": "something_new" }),
+        json!({}),
+        json!(""),
+    ] {
+        let outcome = judge(402, &[], &body);
+        assert!(matches!(outcome, Outcome::InDoubt { .. }), "{body}: {outcome:?}");
+    }
+    for code in NOT_FUNDED.iter().chain(&EXPIRED).chain(&NOT_VERIFIED) {
+        for code in [(*code).to_owned(), code.to_uppercase()] {
+            let outcome = judge(402, &[], &json!({ "error": { "code": code } }));
+            assert!(matches!(outcome, Outcome::Stop { .. }), "{code}: {outcome:?}");
+        }
     }
 }
 

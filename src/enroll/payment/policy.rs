@@ -6,6 +6,7 @@ use alloy_primitives::Address;
 use serde_json::Value;
 
 use super::challenge::Challenge;
+use super::payload::{Authorization, SignedPayment};
 use super::token;
 use crate::enroll::Network;
 use crate::enroll::text::clean;
@@ -87,6 +88,27 @@ impl Policy {
             }
         }
         best.ok_or(refused)
+    }
+
+    /// Whether a payment that was signed before would be signed now.
+    ///
+    /// # Errors
+    /// It would not.
+    pub fn permits(&self, payment: &SignedPayment) -> Result<(), PolicyError> {
+        let accepted = self.choose(&Challenge {
+            version: payment.version,
+            resource: payment.resource.clone(),
+            offers: vec![payment.offer.clone()],
+            error: None,
+        })?;
+        let Authorization { to, value, .. } = &payment.authorization;
+        if accepted.payee != *to || accepted.price.micros() != *value {
+            return Err(PolicyError {
+                asked: vec![format!("{} for {to}", payment.price())],
+                too_dear: false,
+            });
+        }
+        Ok(())
     }
 
     /// Whether an offer may be signed, apart from its price; else what it asks.

@@ -10,7 +10,11 @@ use super::integrity::{damaged, pragma};
 /// `CAST` in ASCII: marks the file as a ledger of castline.
 const APPLICATION: i64 = 0x4341_5354;
 /// One script per schema, the oldest first; a ledger of schema *n* is migrated by the scripts after it.
-const SCRIPTS: &[&str] = &[include_str!("001.sql"), include_str!("002.sql")];
+const SCRIPTS: &[&str] = &[
+    include_str!("001.sql"),
+    include_str!("002.sql"),
+    include_str!("003.sql"),
+];
 
 /// The identity of a new ledger.
 pub(super) struct Identity<'a> {

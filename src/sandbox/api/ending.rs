@@ -1,6 +1,7 @@
 //! How a paid call ends: with its reply, or with a fault.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -113,6 +114,9 @@ impl Shared {
             F::FaceMatchFailed => error(422, "face_match_failed", "the image shows another person"),
             F::LivenessIncomplete => error(425, "liveness_incomplete", "keep polling"),
             F::GroupNotFound => error(404, "group_not_found", "no such session"),
+            F::InvalidSignature => error(402, "invalid_signature", "the signature is not the payer's"),
+            F::AmountMismatch => error(402, "amount_mismatch", "the amount differs from the price"),
+            F::PaymentUnclear => return How::Reply(self.payment_unclear()),
             F::SessionExpired => error(400, "session_expired", "init again"),
             // All other kinds are charged.
             _ => server_error(500),
@@ -138,6 +142,7 @@ impl Shared {
             F::Empty => How::Reply(Response::new(Body::empty())),
             F::NoAssetId => How::Reply(json_reply(StatusCode::OK, &json!({ "status": "queued" }))),
             F::ErrorIn200Charged => How::Reply(error_in_200()),
+            F::PaymentUnclearCharged => How::Reply(self.payment_unclear()),
             F::PaymentReplay => error(&ApiError::new(
                 402,
                 "PAYMENT_REPLAY",
@@ -149,6 +154,27 @@ impl Shared {
                 "the settlement was not seen",
             )),
             _ => How::Reply(reply),
+        }
+    }
+
+    /// What middlewares answer to a payment when they lost their facilitator, in turn.
+    fn payment_unclear(&self) -> Response<Body> {
+        let turn = self.unclear.fetch_add(1, Ordering::Relaxed);
+        let unclear = |body| json_reply(StatusCode::PAYMENT_REQUIRED, &body);
+        let quote =
+            |error| unclear(json!({ "x402Version": 2, "error": error, "accepts": [{ "scheme": "exact" }] }));
+        match turn % 7 {
+            0 => unclear(json!({ "error": {} })),
+            1 => unclear(json!({ "error": "facilitator_unavailable" })),
+            2 => unclear(json!({ "error": "fetch failed" })),
+            3 => {
+                let mut reply = Response::new(Body::empty());
+                *reply.status_mut() = StatusCode::PAYMENT_REQUIRED;
+                reply
+            }
+            4 => unclear(json!({ "message": "something of which nobody has heard" })),
+            5 => quote("fetch failed"),
+            _ => quote("Payment required"),
         }
     }
 }

@@ -129,7 +129,7 @@ impl Shared {
         match self.charge(paid, &call, fault, headers) {
             Ok(charge) => Answer {
                 charge: Some(charge.seq),
-                how: self.charged(fault, self.success(paid, &charge)),
+                how: self.charged(fault, self.success(paid, &self.as_told(&charge, fault))),
             },
             Err(error) => free(self.error(&error)),
         }
@@ -215,6 +215,20 @@ impl Shared {
         self.book
             .add(charge)
             .map_err(|e| ApiError::new(500, "internal", e.to_string()))
+    }
+
+    /// The charge as the reply tells of it.
+    fn as_told(&self, charge: &Charge, fault: FaultKind) -> Charge {
+        let mut told = charge.clone();
+        match fault {
+            FaultKind::OtherName => told.name = format!("Not {}", charge.name),
+            FaultKind::SameId => {
+                let first = self.book.filter(|charge| charge.seq == 1);
+                told.asset_id.clone_from(&first[0].asset_id);
+            }
+            _ => {}
+        }
+        told
     }
 
     fn success(&self, paid: Paid, charge: &Charge) -> Response<Body> {

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) sessions: Mutex<Sessions>,
     pub(super) fetcher: Fetcher,
     pub(super) turn: AtomicUsize,
+    /// How many unclear answers to a payment were given.
+    pub(super) unclear: AtomicUsize,
     pub(super) bank: Option<super::x402::Bank>,
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::{FaultKind, Faults, FaultsError, RateLimit, RetryAfter, RetryAfterForm};
+use super::{FaultKind, Faults, FaultsError, PublicReads, RateLimit, RetryAfter, RetryAfterForm};
 
 /// The faults in effect, and what has been drawn from them.
 pub(in super::super) struct FaultBox(Mutex<Inner>);
@@ -84,6 +84,11 @@ impl FaultBox {
         let mut inner = self.lock();
         inner.objects += 1;
         draw(inner.faults.seed, "object", inner.objects) < inner.faults.s3_percent
+    }
+
+    /// What becomes of anonymous reads of objects.
+    pub(in super::super) fn public_reads(&self) -> PublicReads {
+        self.lock().faults.public_reads
     }
 
     /// Whether to answer a free call with 503.

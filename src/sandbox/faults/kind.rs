@@ -114,6 +114,18 @@ kinds! {
     PaymentReplay = "payment-replay", true;
     /// 402 `chain_timeout` although the call was charged.
     ChainTimeout = "chain-timeout", true;
+    /// Charged, then 200 with the asset id under another character's name.
+    OtherName = "other-name", true;
+    /// Charged, then 200 with the asset id of the very first charge.
+    SameId = "same-id", true;
+    /// 402 that says nothing of the payment, in the words of middlewares in turn; not charged.
+    PaymentUnclear = "402-unclear", false;
+    /// The same although the call was charged, as when a facilitator's reply is lost after it was broadcast.
+    PaymentUnclearCharged = "402-unclear-charged", true;
+    /// 402 `invalid_signature`.
+    InvalidSignature = "invalid-signature", false;
+    /// 402 `amount_mismatch`.
+    AmountMismatch = "amount-mismatch", false;
 }
 
 impl fmt::Display for FaultKind {

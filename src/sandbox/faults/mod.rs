@@ -160,6 +160,23 @@ pub struct Faults {
     pub free_percent: f64,
     /// The percentage of S3 requests that are answered 503 `SlowDown`.
     pub s3_percent: f64,
+    /// What a CDN before the bucket makes of anonymous reads.
+    pub public_reads: PublicReads,
+}
+
+/// What a CDN before the bucket makes of anonymous reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublicReads {
+    /// Nothing: objects as they were stored.
+    #[default]
+    AsStored,
+    /// It encodes images anew, as JPEG.
+    Recompressed,
+    /// It serves one placeholder for everything, whether it exists or not.
+    Placeholder,
+    /// It serves one placeholder in place of every object.
+    PlaceholderForObjects,
 }
 
 impl Default for Faults {
@@ -176,6 +193,7 @@ impl Default for Faults {
             latency_ms: 0,
             free_percent: 0.0,
             s3_percent: 0.0,
+            public_reads: PublicReads::AsStored,
         }
     }
 }

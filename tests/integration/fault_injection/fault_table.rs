@@ -60,6 +60,7 @@ pub(super) const FAULTS: &[FaultRow] = &[
     same("404", Refused),
     same("payment-replay", InDoubt),
     same("chain-timeout", InDoubt),
+    same("other-name", InDoubt),
 ];
 
 /// The exit code of a run in which every call meets that fault.

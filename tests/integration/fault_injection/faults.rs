@@ -137,6 +137,52 @@ async fn a_provider_that_loses_replies_does_not_eat_a_cast() {
     assert_eq!(ended.stop.map(|s| s.code), Some("too_many_doubts"));
 }
 
+/// A 429 between two doubts says nothing of what becomes of paid calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_429_between_doubts_does_not_reset_the_brake() {
+    let script = (0..80).map(|n| if n % 4 == 3 { "429" } else { "503-charged" });
+    let script: Vec<String> = script.map(|kind| format!("{kind:?}")).collect();
+    let faults = format!("script = [{}]\n[retry_after]\nseconds = 1", script.join(", "));
+    let stage = Harness::new(toml::from_str(&faults).unwrap()).await;
+    let run = Run {
+        in_flight: 1,
+        max_consecutive_in_doubt: 5,
+        ..Run::default()
+    };
+    let ended = stage.enroll(&names(60), run).await;
+    stage.assert_promises(&ended);
+    let requests = stage.sandbox.requests();
+    assert!(requests.iter().any(|r| r.status == Some(429)), "a 429 was met");
+    assert_eq!(stage.sandbox.charges().len(), 5);
+    assert_eq!(ended.stop.map(|s| s.code), Some("too_many_doubts"));
+}
+
+/// Five nights against a dead provider: after the first one, each makes one call.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_brake_remembers_across_runs() {
+    let stage = Harness::new(only("503-charged", 100.0)).await;
+    let night = || Run {
+        in_flight: 2,
+        max_consecutive_in_doubt: 5,
+        ..Run::default()
+    };
+    let mut charged = Vec::new();
+    for _ in 0..5 {
+        let ended = stage.enroll(&names(40), night()).await;
+        stage.assert_promises(&ended);
+        assert_eq!(ended.stop.map(|s| s.code), Some("too_many_doubts"));
+        charged.push(stage.sandbox.charges().len());
+    }
+    let first = charged[0];
+    assert!((5..=6).contains(&first), "{charged:?}");
+    assert_eq!(charged, [first, first + 1, first + 2, first + 3, first + 4]);
+    // Once a call succeeds, the run goes on as ever.
+    stage.sandbox.set_faults(Faults::default()).unwrap();
+    let ended = stage.enroll(&names(40), night()).await;
+    stage.assert_promises(&ended);
+    assert_eq!(ended.count(State::Enrolled), 40 - charged[4]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_counts_what_is_in_doubt_and_holds_for_calls_under_way_at_once() {
     let stage = Harness::new(only("500-charged", 30.0)).await;

@@ -10,17 +10,17 @@ use serde_json::Value;
 
 use super::*;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_castline");
+pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_castline");
 
 /// `castline sandbox` in a process of its own.
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Child,
     dir: TempDir,
     env: Vec<(String, String)>,
 }
 
 impl Server {
-    pub(super) fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(BINARY);
         command
@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// castline, pointed at this sandbox.
-    pub(super) fn castline(&self) -> Command {
+    pub(crate) fn castline(&self) -> Command {
         let mut command = Command::new(BINARY);
         command
             .envs(self.env.iter().map(|(n, v)| (n, v)))
@@ -51,24 +51,24 @@ impl Server {
     }
 
     /// Where the sandbox keeps everything.
-    pub(super) fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &std::path::Path {
         self.dir.path()
     }
 
     /// The environment that points castline to this sandbox.
-    pub(super) fn settings(&self) -> &[(String, String)] {
+    pub(crate) fn settings(&self) -> &[(String, String)] {
         &self.env
     }
 
     /// Every request so far, as the sandbox logged it.
-    pub(super) fn requests(&self) -> Vec<Value> {
+    pub(crate) fn requests(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.dir.path().join("requests.ndjson")).unwrap_or_default();
         text.lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
     }
 
-    pub(super) fn charges(&self) -> Vec<Charge> {
+    pub(crate) fn charges(&self) -> Vec<Charge> {
         let text = std::fs::read_to_string(self.dir.path().join("charges.ndjson")).unwrap_or_default();
         // Other lines tell that a reply was lost; the last line may still be under way.
         text.lines()
@@ -85,10 +85,10 @@ impl Drop for Server {
 }
 
 /// A cast of one image under many approved names.
-pub(super) struct SmallCast {
+pub(crate) struct SmallCast {
     _folder: TempDir,
-    pub(super) csv: PathBuf,
-    pub(super) names: BTreeSet<String>,
+    pub(crate) csv: PathBuf,
+    pub(crate) names: BTreeSet<String>,
 }
 
 /// A face in few pixels: every row of a cast prepares it again, and these tests are not about pictures.
@@ -104,7 +104,7 @@ fn small_face() -> &'static [u8] {
 }
 
 /// Names begin with `mark`, so that casts at one sandbox can be told apart.
-pub(super) fn small_cast(count: usize, mark: &str) -> SmallCast {
+pub(crate) fn small_cast(count: usize, mark: &str) -> SmallCast {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("face.jpg"), small_face()).unwrap();
     let names: BTreeSet<String> = (0..count).map(|n| format!("{mark} {n:03}")).collect();
@@ -123,7 +123,7 @@ pub(super) fn small_cast(count: usize, mark: &str) -> SmallCast {
 
 impl SmallCast {
     /// What `status` tells.
-    pub(super) fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let output = Command::new(BINARY)
             .args(["status", "--json"])
             .arg(&self.csv)
@@ -139,12 +139,12 @@ impl SmallCast {
     }
 
     /// The names in that state.
-    pub(super) fn in_state(&self, state: &str) -> BTreeSet<String> {
+    pub(crate) fn in_state(&self, state: &str) -> BTreeSet<String> {
         let records = self.records().into_iter().filter(|r| r["state"] == state);
         records.map(|r| r["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    pub(super) fn manifest(&self) -> BTreeMap<String, String> {
+    pub(crate) fn manifest(&self) -> BTreeMap<String, String> {
         let Ok(text) = std::fs::read(self.csv.with_file_name("manifest.json")) else {
             return BTreeMap::new();
         };
@@ -160,7 +160,7 @@ impl SmallCast {
 
     /// After a run that was left to end with `code`: once at most, and every id where it belongs.
     #[track_caller]
-    pub(super) fn assert_promises(&self, server: &Server, code: Option<i32>) {
+    pub(crate) fn assert_promises(&self, server: &Server, code: Option<i32>) {
         let mut charged: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for charge in server.charges() {
             if self.names.contains(&charge.name) {
@@ -201,7 +201,7 @@ fn killed_at_random_moments_it_never_pays_twice_and_loses_nothing() {
     kill_at_random_moments(&server, if long() { 500 } else { 50 });
 }
 
-pub(super) fn kill_at_random_moments(server: &Server, rounds: u32) {
+pub(crate) fn kill_at_random_moments(server: &Server, rounds: u32) {
     let (mut kills, mut casts, mut seed) = (0, 0, 0x5eed_u64);
     while kills < rounds {
         casts += 1;

@@ -3,24 +3,27 @@
 //! The ledger, the API (over TLS) and the pace are the real ones; the sandbox's own account of charges is
 //! what everything is held against. `CASTLINE_FIRE=long` plays longer.
 
+mod casts;
 mod clock;
 mod crash;
 mod doctor;
 mod fault_table;
 mod faults;
 mod histories;
-mod kill;
+mod ids;
+pub(crate) mod kill;
 mod plan;
 mod price;
+mod publishing;
 mod rates;
 mod receipts;
 mod reconcile;
+mod signatures;
 mod duplicates;
 mod wallet;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use castline::cast::{Character, Source};
@@ -31,7 +34,7 @@ use castline::exit::ExitCode;
 use castline::inspect::Verdict;
 use castline::ledger::{Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
 use castline::net::public_url::PublicUrl;
-use castline::pipeline::{Enroll, PaymentMethod, Price, Published, Shutdown, ShutdownReason};
+use castline::pipeline::{Brake, Enroll, PaymentMethod, Price, Published, Shutdown, ShutdownReason};
 use castline::publish::{PublishSettings, Publisher, StaticCredentials};
 use castline::receipts::{ReceiptSecret, Receipts};
 use castline::sandbox::{self, Faults, Sandbox, SandboxOptions};
@@ -50,7 +53,11 @@ struct Harness {
     picture: PublicUrl,
     /// Who pays; without it, the key does.
     wallet: Option<castline::enroll::payment::Wallet>,
+    /// What the settings of the next run change of that.
+    change_payer: Option<ChangePayer>,
 }
+
+type ChangePayer = Box<dyn Fn(&mut PaymentMethod) + Send + Sync>;
 
 /// How the paid station runs.
 struct Run {
@@ -110,15 +117,20 @@ impl Harness {
             folder,
             picture,
             wallet: None,
+            change_payer: None,
         }
     }
 
     /// How calls are paid.
     fn payment_method(&self) -> PaymentMethod {
-        if let Some(wallet) = &self.wallet {
-            return wallet::payment_method(wallet);
+        let mut payment_method = match &self.wallet {
+            Some(wallet) => wallet::payment_method(wallet),
+            None => PaymentMethod::Key,
+        };
+        if let Some(change) = &self.change_payer {
+            change(&mut payment_method);
         }
-        PaymentMethod::Key
+        payment_method
     }
 
     fn ledger(&self) -> Ledger {
@@ -172,8 +184,10 @@ impl Harness {
             budget: run.budget,
             concurrency: run.in_flight,
             retries: run.retries,
-            max_consecutive_in_doubt: run.max_consecutive_in_doubt,
-            consecutive_in_doubt: AtomicU32::new(0),
+            brake: Brake::new(
+                run.max_consecutive_in_doubt,
+                ledger.view().consecutive_doubts().unwrap(),
+            ),
         });
         let (to, input) = tokio::sync::mpsc::channel(64);
         let enrolling = tokio::spawn(station.run(input));

@@ -36,6 +36,23 @@ async fn a_budget_holds_against_what_the_replies_tell() {
     assert_eq!(Some(spent.total()), cents(9));
 }
 
+/// An API that says that its calls cost nothing: they count at the expected price.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_of_zero_makes_no_budget_endless() {
+    let stage = Harness::with(|options| options.price = Usd::ZERO).await;
+    let budget = Budget {
+        run: Some(Usd::from_micros(30_000)),
+        life: None,
+    };
+    let run = Run {
+        budget,
+        ..Run::default()
+    };
+    let ended = stage.enroll(&names(20), run).await;
+    assert_eq!(ended.exit(), ExitCode::LimitReached);
+    assert_eq!(stage.sandbox.charges().len(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_budget_a_dearer_call_stops_nobody() {
     let stage = dear().await;

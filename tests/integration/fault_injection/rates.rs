@@ -34,7 +34,8 @@ async fn a_storm_of_429_never_makes_a_burst() {
         "absent",
         "nonsense",
     ] {
-        let text = format!("seed = 3\n[percent]\n\"429\" = 8\n[retry_after]\nform = \"{form}\"\nseconds = 1");
+        let text =
+            format!("seed = 3\n[percent]\n\"429\" = 20\n[retry_after]\nform = \"{form}\"\nseconds = 1");
         let stage = Harness::new(toml::from_str(&text).unwrap()).await;
         let run = Run {
             rate: "40/s",
@@ -48,6 +49,11 @@ async fn a_storm_of_429_never_makes_a_burst() {
             ended.count(State::Enrolled),
             30,
             "{form}: every 429 is waited for"
+        );
+        let stormed = |r: &sandbox::RequestRecord| r.status == Some(429);
+        assert!(
+            stage.sandbox.requests().iter().any(stormed),
+            "{form}: a 429 was met"
         );
         let arrivals = arrivals(&stage);
         // 25 ms apart when they leave; arrivals jitter by what the loopback and the scheduler add.
@@ -72,6 +78,14 @@ async fn zero_means_soon_and_absurd_waits_are_cut() {
     };
     let ended = stage.enroll(&names(4), run).await;
     assert_eq!(ended.count(State::Enrolled), 4);
+    let waited = |r: &sandbox::RequestRecord| r.status == Some(429);
+    assert!(stage.sandbox.requests().iter().any(waited), "a 429 was met");
+    let asked = arrivals(&stage);
+    let longest = asked.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    assert!(
+        longest >= 100.0,
+        "after a 429 without a wait nobody asks at once: {longest} ms"
+    );
 
     // An absurd one pauses for the longest wait that is believed; the run can still be stopped.
     let text = "[percent]\n\"429\" = 100\n[retry_after]\nform = \"header-seconds\"\nseconds = 99999999999";
@@ -100,6 +114,38 @@ async fn a_server_with_a_limit_of_its_own_is_obeyed() {
     let ended = stage.enroll(&names(12), run).await;
     stage.assert_promises(&ended);
     assert_eq!(ended.count(State::Enrolled), 12);
+}
+
+/// Runs of one account on one machine, of whatever cast, share its pace: the last departure is remembered.
+#[test]
+fn the_pace_holds_across_runs_and_casts_of_an_account() {
+    let server = super::kill::Server::start(&[]);
+    let casts: Vec<_> = (0..4)
+        .map(|n| super::kill::small_cast(1, &format!("pace{n}")))
+        .collect();
+    let run = |cast: &super::kill::SmallCast| {
+        let mut castline = server.castline();
+        castline
+            .args(["run", "--yes", "--quiet", "--rate", "30/min"])
+            .arg(&cast.csv);
+        castline.spawn().unwrap()
+    };
+    // Two in turn, then two at once.
+    for mut one in casts[..2].iter().map(&run) {
+        assert_eq!(one.wait().unwrap().code(), Some(0));
+    }
+    for mut one in casts[2..].iter().map(run).collect::<Vec<_>>() {
+        assert_eq!(one.wait().unwrap().code(), Some(0));
+    }
+    let requests = server.requests();
+    let posts = requests
+        .iter()
+        .filter(|r| r["path"].as_str().unwrap().ends_with("portrait/enroll"));
+    let arrivals: Vec<f64> = posts.map(|r| r["at_ms"].as_f64().unwrap()).collect();
+    assert_eq!(arrivals.len(), 4);
+    for pair in arrivals.windows(2) {
+        assert!(pair[1] - pair[0] > 1_900.0, "2 s apart at 30/min: {arrivals:?}");
+    }
 }
 
 /// Six calls, a second apart, with addresses that live for two: each is signed when its turn has come.

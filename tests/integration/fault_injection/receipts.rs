@@ -8,12 +8,17 @@ use super::kill::{Server, SmallCast, small_cast};
 use super::*;
 
 /// A run of a cast, as fast as it goes.
-fn run(server: &Server, cast: &Path) -> Output {
+pub(super) fn run(server: &Server, cast: &Path) -> Output {
     castline(server, &["run", "--yes", "--rate", "1000/s"], cast, None)
 }
 
 /// A command on a cast, perhaps with one more variable in its environment.
-fn castline(server: &Server, args: &[&str], cast: &Path, variable: Option<(&str, &str)>) -> Output {
+pub(super) fn castline(
+    server: &Server,
+    args: &[&str],
+    cast: &Path,
+    variable: Option<(&str, &str)>,
+) -> Output {
     let mut castline = server.castline();
     let output = castline.args(args).arg(cast).envs(variable).output().unwrap();
     // Shown when the test fails.
@@ -21,7 +26,7 @@ fn castline(server: &Server, args: &[&str], cast: &Path, variable: Option<(&str,
     output
 }
 
-fn stderr(output: &Output) -> String {
+pub(super) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -41,12 +46,12 @@ fn assert_charged_once(server: &Server) {
     }
 }
 
-fn lose_ledger(cast: &SmallCast) {
+pub(super) fn lose_ledger(cast: &SmallCast) {
     std::fs::remove_dir_all(cast.csv.with_file_name(".castline")).unwrap();
 }
 
 /// A server that charges for some names and loses its replies.
-fn forgetful(names: &[&str]) -> Server {
+pub(super) fn forgetful(names: &[&str]) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let faults = folder.path().join("faults.toml");
     let lines: String = names

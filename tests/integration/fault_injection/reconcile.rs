@@ -20,6 +20,9 @@ fn what_the_provider_lists_is_adopted_and_the_rest_stays_in_doubt() {
     let castline = |args: &[&str]| {
         let mut castline = server.castline();
         castline.arg(args[0]).arg(&cast.csv).args(&args[1..]);
+        castline
+            .arg("--config")
+            .arg(cast.csv.with_file_name("castline.toml"));
         let output = castline.output().unwrap();
         let message = String::from_utf8_lossy(&output.stdout).into_owned();
         (
@@ -30,6 +33,7 @@ fn what_the_provider_lists_is_adopted_and_the_rest_stays_in_doubt() {
     };
     let count = |state: &str| cast.records().iter().filter(|r| r["state"] == state).count();
 
+    assert_eq!(castline(&["trust"]).0, Some(0), "the profile names an address");
     castline(&["run", "--yes", "--rate", "1000/s"]);
     let (charged, in_doubt) = (server.charges().len(), count("in_doubt"));
     let lost = charged - count("enrolled");

@@ -59,7 +59,7 @@ impl Harness {
     }
 }
 
-fn some(kinds: &[(&str, f64)]) -> Faults {
+pub(super) fn some(kinds: &[(&str, f64)]) -> Faults {
     let mut faults = Faults {
         seed: 11,
         stall_s: 60.0,
@@ -259,10 +259,10 @@ fn enroll_calls(stage: &Harness) -> usize {
 }
 
 /// The payments that a ledger keeps, by name.
-fn payments(ledger: &Path) -> BTreeMap<String, Vec<serde_json::Value>> {
+pub(super) fn payments(ledger: &Path) -> BTreeMap<String, Vec<serde_json::Value>> {
     let db = rusqlite::Connection::open(ledger).unwrap();
     let mut query = db
-        .prepare("SELECT key, payment FROM attempts WHERE payment IS NOT NULL ORDER BY id")
+        .prepare("SELECT name, payment FROM attempts WHERE payment IS NOT NULL ORDER BY id")
         .unwrap();
     let mut payments: BTreeMap<_, Vec<_>> = BTreeMap::new();
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
@@ -310,7 +310,7 @@ fn a_payment_that_a_crash_left_open_is_sent_again_as_it_is() {
             resumed += open.difference(&doubts).count();
             let signed = payments(&cast.csv.with_file_name(".castline/ledger.db"));
             for charge in mine() {
-                let of = &signed[&charge.name.to_lowercase()];
+                let of = &signed[&charge.name];
                 assert_eq!(of.len(), 1, "{}: one payment", charge.name);
                 let nonce = of[0]["payment"]["authorization"]["nonce"].as_str();
                 assert_eq!(nonce, charge.nonce.as_deref(), "{}", charge.name);
@@ -528,7 +528,7 @@ async fn a_payment_that_was_turned_away_is_the_one_that_the_next_run_sends() {
         stage.assert_promises(&ended);
         stage.assert_paid_once_each(1);
         let signed = payments(&stage.folder.path().join("ledger.db"));
-        let nonces = signed["hero 0000"].iter();
+        let nonces = signed["Hero 0000"].iter();
         let nonces: BTreeSet<_> = nonces
             .map(|kept| kept["payment"]["authorization"]["nonce"].as_str().unwrap())
             .collect();

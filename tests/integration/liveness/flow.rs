@@ -10,7 +10,8 @@ async fn all_the_way(dialect: Dialect) {
     let toml = "[realface]\nredirect_url = \"https://studio.example/thanks\"\n\
                 webhook_url = \"https://studio.example/hook\"\n[report]\nlog_file = \"log.ndjson\"\n";
     std::fs::write(set.path("castline.toml"), toml).unwrap();
-    let mut walk = set.start(&["--operator", "Ora Lund"]);
+    let config = set.path("castline.toml");
+    let mut walk = set.start(&["--operator", "Ora Lund", "--config", config.to_str().unwrap()]);
     for (number, name) in (1..).zip(ACTORS) {
         let session = walk.next("liveness_link").await;
         assert_eq!(
@@ -68,7 +69,7 @@ async fn all_the_way(dialect: Dialect) {
             .contains("\"liveness_link\"")
     );
 
-    let again = set.start(&[]);
+    let again = set.start(&["--config", config.to_str().unwrap()]);
     let (code, events) = again.end().await;
     assert_eq!((code, of(&events, "liveness_link").len()), (Some(0), 0));
     assert!(of(&events, "planned").iter().all(|e| e["standing"] == "enrolled"));

@@ -50,7 +50,7 @@ async fn every_fault_shows_as_it_should_and_charges_as_it_says() {
     let url = bench.picture("ada.jpg").await;
     for fault in FaultKind::ALL {
         let expected = match fault {
-            None => Seen::Status(200),
+            None | OtherName | SameId => Seen::Status(200),
             Refuse | ResetBeforeRead | ResetBeforeCharge | CloseBeforeCharge => Seen::Nothing,
             ResetAfterCharge | CloseAfterCharge => Seen::Nothing,
             Stall | StallCharged => Seen::TimedOut,
@@ -64,7 +64,13 @@ async fn every_fault_shows_as_it_should_and_charges_as_it_says() {
             RateLimited | Quota => Seen::Status(429),
             Unauthorized => Seen::Status(401),
             Forbidden | QuotaForbidden => Seen::Status(403),
-            InsufficientBalance | PaymentReplay | ChainTimeout => Seen::Status(402),
+            InsufficientBalance
+            | PaymentReplay
+            | ChainTimeout
+            | InvalidSignature
+            | AmountMismatch
+            | PaymentUnclear
+            | PaymentUnclearCharged => Seen::Status(402),
             InvalidImageUrl | SessionExpired => Seen::Status(400),
             ImageRejected | FaceMatchFailed => Seen::Status(422),
             LivenessIncomplete => Seen::Status(425),

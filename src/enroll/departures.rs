@@ -1,0 +1,164 @@
+//! Remembers when the last call of an account left: the rate holds across the runs, casts and processes of one machine.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::retry_after::LONGEST_WAIT;
+
+/// How soon to ask again while another process writes the file; it takes microseconds.
+const BUSY: Duration = Duration::from_millis(1);
+
+/// A file with the time when the last call of an account left, and until when the API asked all calls to wait. Times are
+/// of the machine's clock: one that was set back makes nobody wait for longer than the interval, or the pause.
+#[derive(Debug)]
+pub struct Departures {
+    file: File,
+    interval: Duration,
+}
+
+/// The content of the file, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Times {
+    left: u64,
+    paused_until: u64,
+}
+
+impl Departures {
+    /// The file of `account` in `folder`, which is created, for calls that leave at least `interval` apart.
+    ///
+    /// # Errors
+    /// The file can't be opened for writing.
+    pub fn open(folder: &Path, account: &str, interval: Duration) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(account))?;
+        Ok(Self { file, interval })
+    }
+
+    /// Takes the next turn if it is due, or returns how long to wait before asking again. Where the file fails, a call
+    /// goes: the process's own limiter holds.
+    pub(super) fn try_go(&self) -> Result<(), Duration> {
+        self.change(|times, now| {
+            let wait = self.wait(*times, now);
+            if !wait.is_zero() {
+                return Err(wait);
+            }
+            times.left = now;
+            Ok(())
+        })
+        .unwrap_or(Ok(()))
+    }
+
+    /// Lets no call of the account leave for `length`.
+    pub(super) fn pause(&self, length: Duration) {
+        let length = millis(length.min(LONGEST_WAIT));
+        while let Some(Err(wait)) = self.change(|times, now| {
+            times.paused_until = times.paused_until.max(now.saturating_add(length));
+            Ok(())
+        }) {
+            std::thread::sleep(wait);
+        }
+    }
+
+    fn wait(&self, times: Times, now: u64) -> Duration {
+        let interval = millis(self.interval).max(1);
+        let due = match times.left > now {
+            true => now,
+            false => times.left.saturating_add(interval),
+        };
+        let paused = match times.paused_until.saturating_sub(now) > millis(LONGEST_WAIT) {
+            true => 0,
+            false => times.paused_until,
+        };
+        Duration::from_millis(due.max(paused).saturating_sub(now))
+    }
+
+    /// Changes the times under the file's lock; `None` where the file fails.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Times, u64) -> Result<(), Duration>,
+    ) -> Option<Result<(), Duration>> {
+        match self.file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Some(Err(BUSY)),
+            Err(TryLockError::Error(_)) => return None,
+        }
+        let changed = (|| {
+            let mut times = self.read()?;
+            let changed = change(&mut times, now());
+            if changed.is_ok() {
+                self.write(times)?;
+            }
+            io::Result::Ok(changed)
+        })();
+        let _ = self.file.unlock();
+        changed.ok()
+    }
+
+    fn read(&self) -> io::Result<Times> {
+        let mut text = String::new();
+        (&self.file).rewind()?;
+        (&self.file).take(64).read_to_string(&mut text)?;
+        let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
+        let mut next = || numbers.next().flatten().unwrap_or_default();
+        Ok(Times {
+            left: next(),
+            paused_until: next(),
+        })
+    }
+
+    fn write(&self, times: Times) -> io::Result<()> {
+        (&self.file).rewind()?;
+        // Of one length, so that nothing of an earlier text remains.
+        (&self.file).write_all(format!("{:020} {:020}\n", times.left, times.paused_until).as_bytes())
+    }
+}
+
+fn now() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_waits_for_the_departures_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |account| Departures::open(folder.path(), account, Duration::from_secs(20)).unwrap();
+        let (first, second) = (open("a"), open("a"));
+        assert_eq!(first.try_go(), Ok(()));
+        let wait = second.try_go().unwrap_err();
+        assert!(
+            wait > Duration::from_secs(18) && wait <= Duration::from_secs(20),
+            "{wait:?}"
+        );
+        assert_eq!(open("b").try_go(), Ok(()), "another account");
+        second.pause(Duration::from_secs(300));
+        assert!(first.try_go().unwrap_err() > Duration::from_secs(290));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nobody_wait_for_years() {
+        let folder = tempfile::tempdir().unwrap();
+        let departures = Departures::open(folder.path(), "a", Duration::from_secs(20)).unwrap();
+        let year = 365 * 24 * 3_600_000;
+        let now = 2 * year;
+        let wait = |left, paused_until| departures.wait(Times { left, paused_until }, now);
+        assert_eq!(wait(now + year, 0), Duration::ZERO);
+        assert_eq!(wait(now - 5_000, now + year), Duration::from_secs(15));
+        std::fs::write(folder.path().join("a"), "no numbers").unwrap();
+        assert_eq!(departures.try_go(), Ok(()));
+        assert!(departures.try_go().is_err(), "what was damaged is written anew");
+    }
+}
