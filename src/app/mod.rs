@@ -1,6 +1,7 @@
 //! Code shared by the commands: settings, services, and the start and end of a run.
 
 pub(crate) mod cast_names;
+pub(crate) mod chain;
 pub(crate) mod command_hint;
 pub(crate) mod context;
 pub(crate) mod ledger_guard;

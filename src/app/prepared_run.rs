@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio::sync::OnceCell;
 
 use super::cast_names::CastNames;
+use super::chain::settle_by_chain;
 use super::context::Context;
 use super::ledger_guard::{ledger_to_read, manifest_path, open_view, own_ledger, provider};
 use super::manifest_file::ManifestFile;
@@ -95,6 +96,9 @@ impl PreparedRun {
         }
         let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
         let ledger = Ledger::open(&settings.ledger, ledger_options(options, settings))?;
+        if !sandbox {
+            settle_by_chain(context, &ledger).await?;
+        }
         if let Some(receipts) = receipts {
             bring_up_to_date(&ledger, receipts, &manifest, &names.all).await?;
         }

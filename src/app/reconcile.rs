@@ -9,7 +9,7 @@ use super::services::api;
 use super::stdout::println;
 use super::wallet;
 use crate::cast::printable;
-use crate::enroll::{Client, Match, find_listed, unmatchable};
+use crate::enroll::{Client, Match, find_listed, find_paid_by, unmatchable};
 use crate::exit::UsageError;
 use crate::ledger::{Ledger, Resolution, in_doubt, now, settling};
 
@@ -62,7 +62,14 @@ pub(crate) async fn reconcile(
         let name = record.name.as_str();
         let shown = printable(name);
         let url = record.url.as_deref().unwrap_or_default();
-        match find_listed(&listed, name, url, &taken) {
+        // The transaction says more than name and image, which a listing may leave out.
+        let paid_by = record.attempted_transaction.as_deref();
+        let paid = paid_by.and_then(|transaction| find_paid_by(&listed, transaction, &taken));
+        let found = match paid {
+            Some(asset) => Match::One(asset.clone()),
+            None => find_listed(&listed, name, url, &taken),
+        };
+        match found {
             Match::One(asset) => {
                 let adopt = Resolution::Adopt {
                     asset_id: asset.asset_id.clone(),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::app::chain::settle_by_chain;
 use crate::app::context::Context;
 use crate::app::ledger_guard::provider;
 use crate::app::receipts::connect;
@@ -63,7 +64,7 @@ pub(super) async fn resolve(
     }
     let adopted = settled.iter().filter_map(|(name, resolution)| match resolution {
         Resolution::Adopt { asset_id, .. } => Some((name, asset_id.as_str())),
-        Resolution::Forget { .. } | Resolution::Retry => None,
+        _ => None,
     });
     check_ids_free(&ledger, adopted)?;
     let mut transitions = Vec::new();
@@ -99,8 +100,11 @@ pub(super) async fn resolve(
                     "forgotten\t{name}\tnot enrolled; its payment is valid still, and is used by the next call"
                 )
             }
-            Resolution::Retry => format!("sent again\t{name}\tby the next run"),
+            _ => format!("sent again\t{name}\tby the next run"),
         })?;
+    }
+    if !ledger.view().is_sandbox() {
+        settle_by_chain(&context, &ledger).await?;
     }
     write_after(&context, &ledger, cast).await;
     if let Some(address) = assets_of {

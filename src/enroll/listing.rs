@@ -26,6 +26,9 @@ pub struct Listed {
     /// The address of the image that it was made from; some listings leave it out.
     #[serde(default, alias = "image_url")]
     pub image_url: Option<String>,
+    /// The transaction that paid for it, from a wallet.
+    #[serde(default, alias = "enrollment_tx_hash")]
+    pub enrollment_tx_hash: Option<String>,
     /// When it was created, as written by the provider.
     #[serde(default, alias = "created_at")]
     pub created_at: Option<String>,
@@ -75,6 +78,23 @@ pub fn find(listed: &[Listed], name: &str, url: &str, taken: &HashSet<String>) -
         1 => Match::One(found.remove(0)),
         _ => Match::Several(found),
     }
+}
+
+/// Finds the asset that was paid for by a transaction, among those that no character has.
+pub fn find_paid_by<'a>(
+    listed: &'a [Listed],
+    transaction: &str,
+    taken: &HashSet<String>,
+) -> Option<&'a Listed> {
+    let paid = |asset: &&Listed| {
+        let hash = asset.enrollment_tx_hash.as_deref();
+        hash.is_some_and(|hash| hash.eq_ignore_ascii_case(transaction))
+            && asset.asset_id.starts_with("ta_")
+            && !taken.contains(&asset.asset_id)
+    };
+    let mut found = listed.iter().filter(paid);
+    // A transaction that is listed twice says nothing.
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// How many of the listed assets that no character has can't be matched, since their name or image is left out: one of
@@ -130,6 +150,7 @@ mod tests {
             asset_id: id.to_owned(),
             name: Some(name.to_owned()),
             image_url: Some(url.to_owned()),
+            enrollment_tx_hash: None,
             created_at: None,
         }
     }

@@ -33,7 +33,7 @@ pub use backoff::backoff;
 pub use client::{ApiSettings, Client, ClientError};
 pub use departures::Departures;
 pub use key::{ApiKey, KeyError, VARIABLE as KEY_VARIABLE};
-pub use listing::{Listed, ListingError, Match, find as find_listed, unmatchable};
+pub use listing::{Listed, ListingError, Match, find as find_listed, find_paid_by, unmatchable};
 pub use network::{Network, ParseNetworkError};
 pub use outcome::{Outcome, StopKind, classify};
 pub use ping::PingResult;

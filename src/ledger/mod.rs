@@ -28,7 +28,7 @@ pub use error::LedgerError;
 pub use lock::Holder;
 pub use resolve::{check_ids_free, in_doubt, settling};
 pub use sessions::{Consent, INIT_WINDOW, Session, SessionState};
-pub use state::{IllegalTransition, Record, Retried, State, apply};
+pub use state::{CHARGED, IllegalTransition, Record, Retried, State, apply};
 pub use step::Interrupted;
 pub use store::{Ledger, OpenOptions};
 pub use transition::{Budget, FoundCall, INTERRUPTED, Resolution, Transition};

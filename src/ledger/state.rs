@@ -9,6 +9,9 @@ use crate::cast::{Character, Kind, Name};
 use crate::inspect::Verdict;
 use crate::util::money::Usd;
 
+/// The code of a doubt whose payment was charged, as the chain says.
+pub const CHARGED: &str = "charged";
+
 /// The state of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +82,9 @@ pub struct Record {
     /// The expected price of that call.
     #[serde(default)]
     pub attempted_price: Option<Usd>,
+    /// The transaction that charged the call in doubt, as the chain says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempted_transaction: Option<String>,
     /// The number of paid calls that were intended.
     pub attempts: u32,
     /// The asset id.
@@ -303,10 +309,24 @@ pub fn apply(
             enrolled(&mut record, asset_id, price, at);
             record.adopted = true;
         }
-        (InDoubt, Transition::Resolve(resolution @ (Resolution::Retry | Resolution::Forget { .. }))) => {
+        (InDoubt, Transition::Resolve(Resolution::Charged { transaction })) => {
+            let by = transaction
+                .as_deref()
+                .unwrap_or("a transaction that was not found");
+            let message = format!("its payment was charged, by {by}; find its id at the provider");
+            set_state(&mut record, InDoubt, CHARGED, &message);
+            record.attempted_transaction.clone_from(transaction);
+        }
+        (
+            InDoubt,
+            Transition::Resolve(
+                resolution @ (Resolution::Retry | Resolution::Forget { .. } | Resolution::Unused),
+            ),
+        ) => {
             record.state = if record.asset_id.is_some() { Enrolled } else { Seen };
             (record.code, record.message) = (None, None);
             let (sha256, price) = (record.attempted_sha256.take(), record.attempted_price.take());
+            record.attempted_transaction = None;
             if *resolution == Resolution::Retry {
                 record.retried = Some(Retried { sha256, price });
             }
@@ -385,6 +405,7 @@ fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
     record.enrolled_sha256 = record.attempted_sha256.take();
     record.enrolled_kind = Some(record.kind);
     record.attempted_price = None;
+    record.attempted_transaction = None;
     record.enrolled_at = Some(at.to_owned());
     record.price = price;
     (record.code, record.message) = (None, None);
@@ -429,6 +450,7 @@ fn new(name: &Name) -> Record {
         url: None,
         attempted_sha256: None,
         attempted_price: None,
+        attempted_transaction: None,
         attempts: 0,
         asset_id: None,
         enrolled_sha256: None,

@@ -76,6 +76,8 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     let doubt = Just(why()).prop_map(|(code, message)| Transition::Doubt { code, message });
     let resolve = prop_oneof![
         Just(Resolution::Retry),
+        Just(Resolution::Unused),
+        Just(Resolution::Charged { transaction: None }),
         any::<bool>().prop_map(|valid| Resolution::Forget { valid }),
         id.clone().prop_map(|id| Resolution::Adopt {
             asset_id: id.to_owned(),
@@ -166,7 +168,8 @@ proptest! {
                             account.adopted = true;
                         }
                         Resolution::Retry => account.retried = Some(account.attempted.clone()),
-                        Resolution::Forget { .. } => {}
+                        Resolution::Forget { .. } | Resolution::Unused => {}
+                        Resolution::Charged { .. } => account.unconsented = 1,
                     }
                 }
                 // A call that was repeated is settled after all, or an id that a person entered is corrected.

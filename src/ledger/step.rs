@@ -256,6 +256,17 @@ fn record_attempt(
             let outcome = if *valid { "set_aside" } else { "forgotten" };
             end(outcome, "forgotten", "a person says it was not charged")?;
         }
+        Transition::Resolve(Resolution::Unused) => {
+            _ = end(
+                "released",
+                "never_charged",
+                "the chain says that its payment was never charged",
+            )?
+        }
+        Transition::Resolve(Resolution::Charged { .. }) => {
+            let (code, message) = (record.code.as_deref(), record.message.as_deref());
+            end("in_doubt", code.unwrap_or_default(), message.unwrap_or_default())?;
+        }
         // The doubt is kept, counted as spent.
         Transition::Resolve(Resolution::Retry) => {
             connection

@@ -180,6 +180,13 @@ pub enum Resolution {
         /// When it was enrolled, RFC 3339.
         at: String,
     },
+    /// The chain says that the payment of the call in doubt was never charged, and can't be any more.
+    Unused,
+    /// The chain says that the payment of the call in doubt was charged: its id must be found.
+    Charged {
+        /// The transaction, if a node found it.
+        transaction: Option<String>,
+    },
     /// It was not enrolled and not charged: a call in doubt, or one that was repeated since.
     Forget {
         /// Whether the payment signed for the call can still be charged: until then it counts as spent, and the next

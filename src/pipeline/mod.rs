@@ -47,7 +47,7 @@ pub use publish_stage::Publish;
 pub use receipts::{WriteReceiptsError, write_receipts};
 pub use recorder::emit_inspected;
 pub use shutdown::{Shutdown, ShutdownReason};
-pub use wallet_payment::{has_expired, is_chargeable, is_resendable};
+pub use wallet_payment::{expired_authorization, has_expired, is_chargeable, is_resendable};
 
 use recorder::{ledger_broke, record};
 

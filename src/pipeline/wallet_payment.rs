@@ -8,7 +8,7 @@ use super::enrollment::{Enroll, Next, PaidCall, Payer, Signed};
 use super::recorder::{failed, ledger_broke};
 use super::settle::unpaid;
 use crate::cast::Name;
-use crate::enroll::payment::{Quote, SignedPayment, Step, step, unix_now};
+use crate::enroll::payment::{Authorization, Quote, SignedPayment, Step, step, unix_now};
 use crate::enroll::{Outcome, StopKind};
 use crate::event::{Event, Stage};
 use crate::ledger::{INTERRUPTED, Transition};
@@ -36,6 +36,13 @@ pub(super) fn valid_until(payment: &str) -> Option<u64> {
     serde_json::from_str(payment)
         .ok()
         .map(|kept: StoredPayment| kept.payment.authorization.valid_before)
+}
+
+/// What was signed for a call, as stored in the ledger, if it can no longer be charged.
+pub fn expired_authorization(payment: &str) -> Option<Authorization> {
+    let kept: StoredPayment = serde_json::from_str(payment).ok()?;
+    let payment = kept.payment;
+    payment.has_expired(unix_now()).then_some(payment.authorization)
 }
 
 /// Whether the payment signed for a call, as stored in the ledger, can still be charged.

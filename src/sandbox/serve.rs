@@ -84,6 +84,8 @@ impl Sandbox {
         ];
         if self.takes_wallets() {
             settings.push(("CASTLINE_PAYMENT_MODE", "wallet".into()));
+            let node = format!("{}/rpc", self.control_url());
+            settings.push(("CASTLINE_PAYMENT_RPC_URL", node));
             settings.push(("CASTLINE_WALLET_KEY", self.wallet_key().into()));
         }
         settings

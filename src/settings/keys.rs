@@ -111,6 +111,10 @@ pub const KEYS: &[Key] = &[
         "0.02",
         "The most that the wallet signs for one call. Quotes above it are refused.",
     ),
+    secret(
+        "payment.rpc_url",
+        "A node of payment.network, https://…: asked whether the payment of a doubt was charged, once it has expired.",
+    ),
     key(
         "payment.address",
         Text,

@@ -105,6 +105,7 @@ pub struct Payment {
     pub network: Network,
     pub payee: Option<String>,
     pub max_price: Usd,
+    pub rpc_url: Option<Url>,
     pub address: Option<String>,
 }
 

@@ -34,6 +34,7 @@ impl Settings {
             network: layers.required("payment.network")?,
             payee: address(&layers, "payment.payee")?,
             max_price: layers.required("payment.max_price_usd")?,
+            rpc_url: https(&layers, "payment.rpc_url")?,
             address: address(&layers, "payment.address")?,
         };
         let s3 = S3 {

@@ -18,6 +18,7 @@ const NEVER: &[&str] = &[
     "payment.network",
     "payment.payee",
     "payment.address",
+    "payment.rpc_url",
     "publish.allow_private_hosts",
     "publish.probe",
     "cast.allow_outside",

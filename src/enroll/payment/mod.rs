@@ -12,6 +12,7 @@
 //! before it is sent, and after a lost reply the *same* payment is resent; a fresh one could be a second charge.
 //! Signing and sending are separate calls, and [`step()`] decides what follows each answer.
 
+mod chain;
 mod classify;
 mod challenge;
 mod payload;
@@ -23,6 +24,7 @@ mod wallet;
 
 pub use crate::util::duration::unix_now;
 pub use alloy_primitives::Address;
+pub use chain::{Chain, ChainError, Settlement};
 pub use challenge::{Challenge, ChallengeError};
 pub use payload::{Authorization, SignedPayment};
 pub use policy::{Accepted, Policy, PolicyError};

@@ -149,6 +149,10 @@ fn a_second_implementation_signs_the_same() {
         });
         let python = std::env::var("CASTLINE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let Some(text) = second(&python, &asked.to_string()) else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "CI needs eth-account in CASTLINE_TEST_PYTHON"
+            );
             println!(
                 "skipped: no {python} with eth-account; pip install eth-account to compare signatures with it"
             );

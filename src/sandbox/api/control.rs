@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/requests", get(requests))
         .route("/faults", get(faults).post(set_faults))
         .route("/liveness/{group_id}", post(liveness))
+        .route("/rpc", post(rpc))
 }
 
 /// The current balance of an address, in wallet mode.
@@ -51,8 +52,21 @@ pub(super) async fn index() -> Json<serde_json::Value> {
         "GET /_sandbox/faults": "the faults in effect",
         "POST /_sandbox/faults": "replaces the faults, as JSON; {} for none",
         "GET /_sandbox/balances/{address}": "the balance of a wallet, in wallet mode",
+        "POST /_sandbox/rpc": "JSON-RPC of a node of the chain, in wallet mode",
         "POST /_sandbox/liveness/{group_id}": "{\"status\": \"completed\" | \"failed\" | \"expired\" | \"pending\"}",
     }))
+}
+
+/// A node of the chain that payments are settled on, in wallet mode.
+async fn rpc(State(shared): State<Arc<Shared>>, Json(request): Json<serde_json::Value>) -> Response<Body> {
+    let answers = shared.faults.chain();
+    match shared.bank.as_ref().and_then(|bank| bank.rpc(&request, answers)) {
+        Some(reply) => json_reply(StatusCode::OK, &reply),
+        None => json_reply(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({ "error": "no answer" }),
+        ),
+    }
 }
 
 async fn charges(State(shared): State<Arc<Shared>>) -> Json<Vec<Charge>> {

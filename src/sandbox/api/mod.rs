@@ -122,13 +122,15 @@ async fn portraits(
         .filter(|charge| charge.endpoint == "portrait/enroll" && paid_here(charge));
     let portraits: Vec<Value> = charges
         .iter()
-        .map(|charge| {
-            json!({
+        .map(|charge| match shared.faults.bare_listing() {
+            true => json!({ "assetId": charge.asset_id, "enrollmentTxHash": charge.tx_hash }),
+            false => json!({
                 "assetId": charge.asset_id,
                 "name": charge.name,
                 "imageUrl": charge.image_url,
                 "createdAt": charge.time,
-            })
+                "enrollmentTxHash": charge.tx_hash,
+            }),
         })
         .collect();
     json_reply(StatusCode::OK, &json!({ "portraits": portraits }))

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::{FaultKind, Faults, FaultsError, PublicReads, RateLimit, RetryAfter, RetryAfterForm};
+use super::{
+    ChainAnswers, FaultKind, Faults, FaultsError, PublicReads, RateLimit, RetryAfter, RetryAfterForm,
+};
 
 /// The faults in effect, and what has been drawn from them.
 pub(in super::super) struct FaultBox(Mutex<Inner>);
@@ -84,6 +86,16 @@ impl FaultBox {
         let mut inner = self.lock();
         inner.objects += 1;
         draw(inner.faults.seed, "object", inner.objects) < inner.faults.s3_percent
+    }
+
+    /// How the node of the chain answers.
+    pub(in super::super) fn chain(&self) -> ChainAnswers {
+        self.lock().faults.chain
+    }
+
+    /// Whether the listing leaves out names and images.
+    pub(in super::super) fn bare_listing(&self) -> bool {
+        self.lock().faults.bare_listing
     }
 
     /// What becomes of anonymous reads of objects.

@@ -162,6 +162,25 @@ pub struct Faults {
     pub s3_percent: f64,
     /// What a CDN before the bucket makes of anonymous reads.
     pub public_reads: PublicReads,
+    /// How the node of the chain answers.
+    pub chain: ChainAnswers,
+    /// Whether the listing of a wallet's assets leaves out names and images.
+    pub bare_listing: bool,
+}
+
+/// How the node of the chain answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChainAnswers {
+    /// By what was settled.
+    #[default]
+    Honest,
+    /// With HTTP 500.
+    Fails,
+    /// As it was an hour ago.
+    Lags,
+    /// As a node of another chain.
+    OtherChain,
 }
 
 /// What a CDN before the bucket makes of anonymous reads.
@@ -194,6 +213,8 @@ impl Default for Faults {
             free_percent: 0.0,
             s3_percent: 0.0,
             public_reads: PublicReads::AsStored,
+            chain: ChainAnswers::Honest,
+            bare_listing: false,
         }
     }
 }

@@ -6,10 +6,11 @@
 
 mod challenge;
 mod eip712;
+mod node;
 mod payment;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{Address, U256, address};
 use axum::body::Body;
@@ -135,6 +136,10 @@ impl Bank {
         }
     }
 
+    fn settled(&self) -> MutexGuard<'_, Settled> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The 402 that asks for a payment, unless one is attached.
     pub(super) fn quote(&self, headers: &HeaderMap, resource: &str) -> Option<Response<Body>> {
         if payment::attached(headers) {
@@ -152,7 +157,7 @@ impl Bank {
     ) -> Result<Charge, ApiError> {
         let payment = Payment::read(headers)?;
         self.verify(&payment, jiff::Timestamp::now().as_second())?;
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = self.settled();
         if let Some(first) = settled.nonces.get(&(payment.from, payment.nonce)) {
             let same = first.name == charge.name && first.image_url == charge.image_url;
             if self.options.replay == Replay::SameAsset && same {
@@ -239,7 +244,7 @@ impl Bank {
 
     /// The current balance of an address.
     pub(super) fn balance(&self, address: Address) -> Usd {
-        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = self.settled();
         let holds = self
             .options
             .balances

@@ -144,6 +144,20 @@ impl SmallCast {
         records.map(|r| r["name"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Whether the ledger, as a process has left it, has calls without outcome.
+    fn has_open_intents(&self) -> bool {
+        // Looked at in a copy: opening it would write its log back.
+        let copy = tempfile::tempdir().unwrap();
+        for file in ["ledger.db", "ledger.db-wal"] {
+            let there = self.csv.with_file_name(".castline").join(file);
+            let _ = std::fs::copy(there, copy.path().join(file));
+        }
+        let db = rusqlite::Connection::open(copy.path().join("ledger.db")).unwrap();
+        let open = "SELECT EXISTS (SELECT 1 FROM characters WHERE state = 'intent')";
+        // A ledger that was killed at its creation has no tables.
+        db.query_row(open, [], |row| row.get(0)).unwrap_or(false)
+    }
+
     pub(crate) fn manifest(&self) -> BTreeMap<String, String> {
         let Ok(text) = std::fs::read(self.csv.with_file_name("manifest.json")) else {
             return BTreeMap::new();
@@ -203,6 +217,7 @@ fn killed_at_random_moments_it_never_pays_twice_and_loses_nothing() {
 
 pub(crate) fn kill_at_random_moments(server: &Server, rounds: u32) {
     let (mut kills, mut casts, mut seed) = (0, 0, 0x5eed_u64);
+    let mut met_a_call = 0;
     while kills < rounds {
         casts += 1;
         let cast = small_cast(100, &format!("kill{casts}"));
@@ -231,6 +246,7 @@ pub(crate) fn kill_at_random_moments(server: &Server, rounds: u32) {
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
+            met_a_call += u32::from(cast.has_open_intents());
         }
         let mut last = server.castline();
         last.args(["run", "--yes", "--rate", "150/s"]).arg(&cast.csv);
@@ -240,9 +256,10 @@ pub(crate) fn kill_at_random_moments(server: &Server, rounds: u32) {
         cast.assert_promises(server, last.status.code());
     }
     println!(
-        "{kills} kills over {casts} casts of 100, {} charges",
+        "{kills} kills over {casts} casts of 100, {met_a_call} of them during a paid call, {} charges",
         server.charges().len()
     );
+    assert!(met_a_call > 0, "a kill met a paid call");
 }
 
 #[test]

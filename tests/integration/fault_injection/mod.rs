@@ -4,6 +4,7 @@
 //! what everything is held against. `CASTLINE_FIRE=long` plays longer.
 
 mod casts;
+mod chain;
 mod clock;
 mod crash;
 mod doctor;
@@ -32,9 +33,10 @@ use castline::enroll::{ApiKey, ApiSettings, Client, RateLimiter};
 use castline::event::{Reporters, Summary};
 use castline::exit::ExitCode;
 use castline::inspect::Verdict;
-use castline::ledger::{Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
+use castline::ledger::{Approval, Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
 use castline::net::public_url::PublicUrl;
 use castline::pipeline::{Brake, Enroll, PaymentMethod, Price, Published, Shutdown, ShutdownReason};
+use castline::plan::{Image, Policy, Row, Standing, standing};
 use castline::publish::{PublishSettings, Publisher, StaticCredentials};
 use castline::receipts::{ReceiptSecret, Receipts};
 use castline::sandbox::{self, Faults, Sandbox, SandboxOptions};
@@ -224,15 +226,17 @@ impl Harness {
         }
     }
 
-    /// Brings a character to `published`, as the stations before do; tells whether it may be paid for.
+    /// Brings a character to `published`, as the stations before do, if a run would pay for it; tells whether it would.
     async fn prepare(&self, ledger: &Ledger, character: &Character) -> bool {
         use castline::ledger::Reader;
-        if let Some(record) = ledger.get(&character.name.key()).unwrap()
-            && matches!(
-                record.state,
-                State::Enrolled | State::InDoubt | State::Intent | State::Refused
-            )
-        {
+        let record = ledger.get(&character.name.key()).unwrap();
+        let image = Image::Read {
+            sha256: "aa",
+            verdict: Some(Verdict::Suitable),
+        };
+        let row = Row::of(character);
+        let standing = standing(record.as_ref(), row, Approval::None, image, Policy::default());
+        if !standing.is_some_and(Standing::is_paid_next) {
             return false;
         }
         let steps = [

@@ -8,6 +8,8 @@ use castline::pipeline::{Payer, PaymentMethod, is_chargeable};
 use castline::plan::Standing;
 use castline::sandbox::FaultKind;
 use castline::sandbox::x402::Replay;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::rates::busiest;
 use super::wallet::{payments, some, stage};
@@ -252,5 +254,223 @@ async fn the_quote_and_the_payment_each_wait_for_their_turn() {
     assert!(
         (8..=14).contains(&most),
         "{most} requests within a second at 10/s"
+    );
+}
+
+/// What happens to a cast of two, from its first payment on.
+#[derive(Debug, Clone, Copy)]
+enum Happens {
+    /// A run in which every answer to a payment is this fault.
+    Run(FaultKind),
+    /// A run of a wallet that may pay this payee alone.
+    RunWithPayee(u8),
+    /// A person settles the doubt of the first character.
+    Forget,
+    Retry,
+    /// All payments expire.
+    Expire,
+}
+
+fn any_happening() -> impl Strategy<Value = Happens> {
+    use FaultKind as F;
+    let faults = [
+        F::None,
+        F::Http500,
+        F::Http500Charged,
+        F::ResetAfterCharge,
+        F::ResetBeforeCharge,
+        F::PaymentUnclear,
+        F::PaymentUnclearCharged,
+        F::InvalidSignature,
+        F::AmountMismatch,
+        F::InsufficientBalance,
+        F::Unauthorized,
+        F::ImageRejected,
+        F::PaymentReplay,
+    ];
+    prop_oneof![
+        6 => prop::sample::select(faults.to_vec()).prop_map(Happens::Run),
+        1 => (0..3u8).prop_map(Happens::RunWithPayee),
+        1 => Just(Happens::Forget),
+        1 => Just(Happens::Retry),
+        2 => Just(Happens::Expire),
+    ]
+}
+
+/// Lets every payment in a ledger expire.
+pub(super) fn expire(ledger: &Path) {
+    let db = rusqlite::Connection::open(ledger).unwrap();
+    db.execute(
+        "UPDATE attempts SET payment = json_set(payment,
+             '$.payment.authorization.valid_before', unixepoch() - 60,
+             '$.payment.authorization.valid_after', unixepoch() - 900)
+         WHERE json_extract(payment, '$.payment.authorization.valid_before') > unixepoch() - 60",
+        [],
+    )
+    .unwrap();
+}
+
+/// The nonces of each character whose payments can be charged now.
+fn alive(ledger: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let db = rusqlite::Connection::open(ledger).unwrap();
+    let mut query = db
+        .prepare(
+            "SELECT DISTINCT name, json_extract(payment, '$.payment.authorization.nonce') FROM attempts
+             WHERE json_extract(payment, '$.payment.authorization.valid_before') >= unixepoch()",
+        )
+        .unwrap();
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let mut alive: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, nonce) in rows.map(Result::<(String, String), _>::unwrap) {
+        alive.entry(name).or_default().insert(nonce);
+    }
+    alive
+}
+
+async fn happen(stage: &mut Harness, happens: Happens) {
+    let two = names(2);
+    let first = Name::new(&two[0]).unwrap();
+    match happens {
+        Happens::Run(kind) => {
+            let mut faults = Faults::default();
+            faults.set(&format!("{}=100", kind.name())).unwrap();
+            stage.sandbox.set_faults(faults).unwrap();
+            let run = Run {
+                retries: 0,
+                ..Run::default()
+            };
+            stage.enroll(&two, run).await;
+        }
+        Happens::RunWithPayee(payee) => {
+            stage.sandbox.set_faults(Faults::default()).unwrap();
+            stage.change_payer = Some(Box::new(move |payment_method| {
+                if let PaymentMethod::Wallet(payer) = payment_method {
+                    payer.policy.payee = Some([payee; 20].into());
+                }
+            }));
+            stage.enroll(&two, Run::default()).await;
+            stage.change_payer = None;
+        }
+        Happens::Forget | Happens::Retry => {
+            let ledger = stage.ledger();
+            let record = ledger.get(&first.key()).unwrap();
+            if record.is_some_and(|record| record.state == State::InDoubt) {
+                let last = ledger.view().last_attempt(&first.key()).unwrap().unwrap();
+                let valid = last.payment.as_deref().is_some_and(is_chargeable);
+                let resolution = match happens {
+                    Happens::Forget => Resolution::Forget { valid },
+                    _ => Resolution::Retry,
+                };
+                ledger
+                    .write(&first, [Transition::Resolve(resolution)])
+                    .await
+                    .unwrap();
+            }
+        }
+        Happens::Expire => {
+            let path = stage.folder.path().join("ledger.db");
+            if path.exists() {
+                expire(&path);
+            }
+        }
+    }
+}
+
+/// Whatever happens, in whatever order: at no moment can two payments for one character be charged.
+#[test]
+fn over_random_histories_no_character_has_two_live_signatures() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let cases = if long() { 2_000 } else { 40 };
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 50,
+        ..ProptestConfig::default()
+    });
+    let signed = std::cell::Cell::new(0);
+    let histories = prop::collection::vec(any_happening(), 2..9);
+    let held = runner.run(&histories, |history| {
+        runtime.block_on(async {
+            let mut stage = stage(Faults::default(), |wallet| wallet.max_timeout_s = 600).await;
+            let path = stage.folder.path().join("ledger.db");
+            for happens in history {
+                happen(&mut stage, happens).await;
+                if !path.exists() {
+                    continue;
+                }
+                for (name, nonces) in alive(&path) {
+                    prop_assert!(nonces.len() <= 1, "{}: {:?} after {:?}", name, nonces, happens);
+                    signed.set(signed.get() + 1);
+                }
+            }
+            Ok(())
+        })
+    });
+    held.unwrap();
+    assert!(signed.get() > cases, "payments were signed: {}", signed.get());
+}
+
+/// Checks every signature that left with Python's eth-account: `pip install eth-account`.
+const SECOND: &str = r#"
+import json, sys
+try:
+    from eth_account import Account
+    from eth_account.messages import encode_typed_data
+except ImportError:
+    sys.exit(77)
+types = {"TransferWithAuthorization": [
+    {"name": "from", "type": "address"}, {"name": "to", "type": "address"},
+    {"name": "value", "type": "uint256"}, {"name": "validAfter", "type": "uint256"},
+    {"name": "validBefore", "type": "uint256"}, {"name": "nonce", "type": "bytes32"}]}
+domain = {"name": "USD Coin", "version": "2", "chainId": 8453,
+          "verifyingContract": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"}
+for line in sys.stdin:
+    payment = json.loads(line)["payment"]
+    a = payment["authorization"]
+    message = {"from": a["from"], "to": a["to"], "value": a["value"], "validAfter": a["valid_after"],
+               "validBefore": a["valid_before"], "nonce": bytes.fromhex(a["nonce"][2:])}
+    signable = encode_typed_data(domain, types, message)
+    signer = Account.recover_message(signable, signature=payment["signature"])
+    print(signer.lower() == a["from"].lower())
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_implementation_accepts_every_signature_that_left() {
+    use std::io::Write;
+    let stage = stage(some(&[("500-charged", 20.0), ("reset", 20.0)]), |_| {}).await;
+    stage.enroll(&names(20), Run::default()).await;
+    let all: Vec<String> = payments(&stage.folder.path().join("ledger.db"))
+        .into_values()
+        .flatten()
+        .map(|payment| payment.to_string())
+        .collect();
+    assert_eq!(all.len(), 20);
+    let python = std::env::var("CASTLINE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let mut process = std::process::Command::new(&python)
+        .args(["-c", SECOND])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have exited before it reads.
+    let _ = process
+        .stdin
+        .take()
+        .unwrap()
+        .write_all((all.join("\n") + "\n").as_bytes());
+    let output = process.wait_with_output().unwrap();
+    if output.status.code() == Some(77) {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI needs eth-account in CASTLINE_TEST_PYTHON"
+        );
+        println!("skipped: no {python} with eth-account");
+        return;
+    }
+    let verdicts = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        verdicts.lines().filter(|line| *line == "True").count(),
+        20,
+        "{verdicts}"
     );
 }
