@@ -577,7 +577,7 @@ fn problems(out: &Path, cast: &[Sample]) -> Result<()> {
     write(&plain(8, (400, 500)), &whole)?;
     let bytes = std::fs::read(&whole)?;
     std::fs::write(&whole, &bytes[..bytes.len() / 2])?;
-    row("Half a download", "truncated.png", "unreadable")?;
+    row("Half a download", "truncated.png", "truncated")?;
     Ok(csv.flush()?)
 }
 

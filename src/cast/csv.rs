@@ -6,7 +6,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::header::Header;
 use super::image_resolver::ImageResolver;
-use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, encoding, unique};
+use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, encoding, spreadsheet, unique};
 use crate::util::text::pluralize;
 
 /// Larger files are not casts: a million rows at some 500 bytes each.
@@ -92,6 +92,27 @@ fn rows(
                 );
                 None
             }
+            false
+                if spreadsheet::has_stray_quote(rows.raw(), rows.delimiter, |line| {
+                    header.may_be_row(line, rows.delimiter)
+                }) =>
+            {
+                let lines = line_ends(rows.raw().trim_end().as_bytes());
+                let problem = match lines {
+                    0 => "text follows the closing quotation mark of a field".to_owned(),
+                    _ => format!(
+                        "a quoted field runs on to line {}, over what look like rows, or text follows its closing \
+                         quotation mark",
+                        line + lines
+                    ),
+                };
+                reader.bad(
+                    "row",
+                    problem,
+                    "write quotation marks inside a quoted field twice, or remove them",
+                );
+                None
+            }
             false => reader.character(resolver, &mut names),
         };
         let bad = reader.bad;
@@ -110,6 +131,8 @@ struct Rows<'t> {
     text: &'t str,
     reader: csv::Reader<&'t [u8]>,
     delimiter: u8,
+    /// Where the header begins, in bytes.
+    begin: usize,
     /// Byte offset up to which lines are counted.
     counted: usize,
     line: u64,
@@ -117,23 +140,19 @@ struct Rows<'t> {
 
 impl<'t> Rows<'t> {
     fn new(text: &'t str) -> Self {
-        let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| {
-            let mut header = StringRecord::new();
-            let read = reader(text, *delimiter).read_record(&mut header);
-            read.is_ok() && super::header::is_header(&header)
-        });
-        let delimiter = delimiter.unwrap_or(b',');
+        let Start { byte, delimiter } = Start::of(text);
         Self {
             text,
-            reader: reader(text, delimiter),
+            reader: reader(&text[byte..], delimiter),
             delimiter,
-            counted: 0,
-            line: 1,
+            begin: byte,
+            counted: byte,
+            line: 1 + line_ends(&text.as_bytes()[..byte]),
         }
     }
 
     fn next(&mut self) -> Option<(u64, StringRecord)> {
-        let from = self.reader.position().byte() as usize;
+        let from = self.at();
         let mut row = StringRecord::new();
         // Reading valid UTF-8 from memory, with rows of any width, can't fail.
         if !self.reader.read_record(&mut row).unwrap_or(false) {
@@ -149,12 +168,76 @@ impl<'t> Rows<'t> {
         Some((self.line, row))
     }
 
+    /// How far the text is read, in bytes.
+    fn at(&self) -> usize {
+        (self.begin + self.reader.position().byte() as usize).min(self.text.len())
+    }
+
+    /// The raw text of the row just read.
+    fn raw(&self) -> &'t str {
+        self.text.get(self.counted..self.at()).unwrap_or_default()
+    }
+
     /// Whether the row just read runs to the end of the file because a quotation mark is never closed.
     fn unclosed(&self) -> bool {
         let raw = &self.text.as_bytes()[self.counted..];
-        self.reader.position().byte() as usize >= self.text.len()
+        self.at() >= self.text.len()
             && raw.iter().filter(|b| **b == b'"').count() % 2 == 1
             && line_ends(raw.trim_ascii_end()) > 0
+    }
+}
+
+/// How many lines of titles may stand above the header.
+const TITLE_LINES: usize = 10;
+
+/// Where the header begins, and the delimiter.
+struct Start {
+    byte: usize,
+    delimiter: u8,
+}
+
+impl Start {
+    /// Finds the header: in the first line, after Excel's own mark of the delimiter, or below a title, which is reported.
+    fn of(text: &str) -> Self {
+        let first = text.split_inclusive('\n').next().unwrap_or_default();
+        if let [delimiter] = first
+            .trim_end()
+            .strip_prefix("sep=")
+            .unwrap_or_default()
+            .as_bytes()
+        {
+            return Self {
+                byte: first.len(),
+                delimiter: *delimiter,
+            };
+        }
+        if let Some(delimiter) = Self::delimiter_of(text) {
+            return Self { byte: 0, delimiter };
+        }
+        let mut byte = 0;
+        for (above, line) in text.split_inclusive('\n').take(TITLE_LINES).enumerate() {
+            if let Some(delimiter) = Self::delimiter_of(line).filter(|_| above > 0) {
+                tracing::warn!(
+                    "the header is on line {}: what is above it is not read",
+                    above + 1
+                );
+                return Self { byte, delimiter };
+            }
+            byte += line.len();
+        }
+        Self {
+            byte: 0,
+            delimiter: b',',
+        }
+    }
+
+    /// The delimiter with which the first row of `text` is a header.
+    fn delimiter_of(text: &str) -> Option<u8> {
+        [b',', b';', b'\t'].into_iter().find(|delimiter| {
+            let mut header = StringRecord::new();
+            let read = reader(text, *delimiter).read_record(&mut header);
+            read.is_ok() && super::header::is_header(&header)
+        })
     }
 }
 
@@ -210,7 +293,9 @@ impl RowReader<'_> {
             .iter()
             .skip(header.width)
             .any(|field| !field.trim().is_empty());
-        if self.row.len() < header.width || surplus {
+        // Spreadsheets leave out empty fields at the end of a row.
+        let needed = header.name.max(header.image) + 1;
+        if self.row.len() < needed || surplus {
             let fields = pluralize(self.row.len(), "field");
             let problem = format!("{fields}, but the header has {}", header.width);
             let (what, empty) = match self.delimiter {
@@ -235,10 +320,16 @@ impl RowReader<'_> {
             self.bad("row", problem, "add a header for the column, or clear it");
         }
         let name = match Name::new(self.field(Some(header.name))) {
-            Ok(name) => {
-                names.add(&name, unique::Location::Line(self.line));
-                Some(name)
-            }
+            Ok(name) => match spreadsheet::spoiled(name.as_str()) {
+                Some((problem, hint)) => {
+                    self.bad("name", problem, hint);
+                    None
+                }
+                None => {
+                    names.add(&name, unique::Location::Line(self.line));
+                    Some(name)
+                }
+            },
             Err(error) => {
                 self.bad("name", error.to_string(), error.hint());
                 None

@@ -7,9 +7,31 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::image_resolver::ImageResolver;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, Source, unique};
+use crate::util::text::{pluralize, printable};
 
 /// File extensions that are taken for images, in lower case.
-pub const PICTURE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "tga", "bmp", "tif", "tiff"];
+pub const PICTURE_EXTENSIONS: [&str; 10] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tga", "bmp", "tif", "tiff",
+];
+
+/// Folders of systems, storage boxes and synchronization, in lower case: what is in them was thrown away, or is a copy.
+const SYSTEM_FOLDERS: [&str; 12] = [
+    "__macosx",
+    "@eadir",
+    "@tmp",
+    "@recycle",
+    "@recently-snapshot",
+    "@synoresource",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "lost+found",
+];
+
+/// How many files that were left out are named.
+const MOST_NAMED: usize = 5;
 
 /// Reads the cast in the folder at `root`.
 pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError> {
@@ -19,7 +41,11 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
     };
     let resolver = ImageResolver::new(root, options.allow_outside).map_err(unreadable)?;
     let (include, exclude) = (globs(&options.include)?, globs(&options.exclude)?);
-    let (files, mut bad_rows) = pictures(root, &resolver);
+    let Found {
+        files,
+        mut bad_rows,
+        left_out,
+    } = find(root, &resolver);
     let wanted = |relative: &&String| {
         (options.include.is_empty() || include.is_match(relative)) && !exclude.is_match(relative)
     };
@@ -43,6 +69,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
         }
     }
     unique::reject_duplicates(&names, &mut characters, &mut bad_rows);
+    report_left_out(&left_out);
     if characters.is_empty() && bad_rows.is_empty() {
         let hint = if files.is_empty() {
             format!("images are files that end in {}", PICTURE_EXTENSIONS.join(", "))
@@ -73,9 +100,18 @@ fn bad(field: &'static str, problem: String, hint: &str) -> RowError {
     }
 }
 
-/// All images below `root`, relative to it with `/` between folders, sorted; and errors for what can't be read.
-fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError>) {
-    let (mut files, mut bad_rows) = (Vec::new(), Vec::new());
+/// What is in a folder.
+struct Found {
+    /// All images, relative to the folder with `/` between folders, sorted.
+    files: Vec<String>,
+    /// Errors for what can't be read.
+    bad_rows: Vec<RowError>,
+    /// Files that are left out: no images that castline reads, and not its own.
+    left_out: Vec<String>,
+}
+
+fn find(root: &Path, resolver: &ImageResolver) -> Found {
+    let (mut files, mut bad_rows, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let relative = |path: &Path| slashed(path.strip_prefix(root).unwrap_or(path));
     let mut walk = WalkDir::new(root).follow_links(true).into_iter();
     while let Some(entry) = walk.next() {
@@ -108,6 +144,15 @@ fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError
             continue;
         }
         if !is_folder && !is_picture(&entry) {
+            let name = entry.file_name().to_string_lossy().to_lowercase();
+            if !OWN.iter().any(|own| name.ends_with(own)) {
+                left_out.extend(relative(entry.path()));
+            }
+            continue;
+        }
+        // Reading a pipe or a device would never end.
+        if !is_folder && !entry.file_type().is_file() {
+            tracing::warn!("{} is not a regular file; left out", entry.path().display());
             continue;
         }
         if entry.path_is_symlink() && !resolver.holds(entry.path()) {
@@ -146,7 +191,43 @@ fn pictures(root: &Path, resolver: &ImageResolver) -> (Vec<String>, Vec<RowError
         }
     }
     files.sort();
-    (files, bad_rows)
+    left_out.sort();
+    Found {
+        files,
+        bad_rows,
+        left_out,
+    }
+}
+
+/// Endings of files that are castline's own, or the system's: nobody takes them for art.
+const OWN: [&str; 9] = [
+    "castline.toml",
+    "manifest.json",
+    ".html",
+    ".ndjson",
+    "plan.json",
+    "desktop.ini",
+    "thumbs.db",
+    ".csv",
+    ".meta",
+];
+
+/// Counts and names the files that a folder cast leaves out.
+fn report_left_out(left_out: &[String]) {
+    let named: Vec<String> = left_out
+        .iter()
+        .take(MOST_NAMED)
+        .map(|name| printable(name))
+        .collect();
+    match left_out.len() {
+        0 => {}
+        count => tracing::warn!(
+            "left out: {}, no images that castline reads: {}{}",
+            pluralize(count, "file"),
+            named.join(", "),
+            if count > MOST_NAMED { ", …" } else { "" }
+        ),
+    }
 }
 
 /// `path` with `/` between folders on every system; `None` when a component is not Unicode.
@@ -157,8 +238,8 @@ fn slashed(path: &Path) -> Option<String> {
 
 /// Whether an entry belongs to the system or to castline itself.
 fn is_hidden(entry: &DirEntry) -> bool {
-    let name = entry.file_name().as_encoded_bytes();
-    name.starts_with(b".") || name == b"__MACOSX"
+    let name = entry.file_name().to_string_lossy().to_lowercase();
+    name.starts_with('.') || SYSTEM_FOLDERS.contains(&name.as_str())
 }
 
 fn is_picture(entry: &DirEntry) -> bool {

@@ -2,6 +2,7 @@
 
 use csv::StringRecord;
 
+use super::PICTURE_EXTENSIONS;
 use crate::util::text::printable;
 
 /// The columns that castline knows; all others are carried to the manifest.
@@ -130,6 +131,19 @@ impl Header {
                 .collect(),
             nameless: (0..headers.len()).filter(|&i| headers[i].is_empty()).collect(),
         })
+    }
+}
+
+impl Header {
+    /// Whether a line looks like a row by itself: as many fields, and an image where one belongs.
+    pub(super) fn may_be_row(&self, line: &str, delimiter: u8) -> bool {
+        let fields: Vec<&str> = line.split(char::from(delimiter)).map(str::trim).collect();
+        let image = fields.get(self.image).copied().unwrap_or_default().to_lowercase();
+        let extension = image.rsplit_once('.').map_or("", |(_, extension)| extension);
+        // A row within a field that was opened by mistake has no quotation marks: one would have closed it.
+        !line.contains('"')
+            && fields.len() == self.width
+            && (PICTURE_EXTENSIONS.contains(&extension) || image.starts_with("https://"))
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod folder;
 mod header;
 mod name;
+mod spreadsheet;
 mod image_resolver;
 #[cfg(test)]
 mod tests;

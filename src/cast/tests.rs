@@ -111,7 +111,7 @@ mod csv_files {
              Ana,ana.png,,\n\
              ,ana.png,actor,\n\
              Cy,missing.png,,perhaps\n\
-             Dee,cy.webp\n\
+             Dee\n\
              Eve,http://cdn.example/eve.png,,\n",
         )
         .unwrap();

@@ -29,6 +29,10 @@ impl ErrorBody {
         let inner = |key: &str| text(error.and_then(|error| error.get(key)));
         let outer = |key: &str| text(json.and_then(|json| json.get(key)));
         let bare = text(error);
+        // What gateways add for people: a hint, and the parameters that are missing.
+        let also = inner("hint").or_else(|| outer("hint"));
+        let missing = list(error.and_then(|error| error.get("missing_params")))
+            .or_else(|| list(json.and_then(|json| json.get("missing_params"))));
         let message = inner("message")
             .or_else(|| inner("detail"))
             .or_else(|| outer("message"))
@@ -39,6 +43,15 @@ impl ErrorBody {
             .find_map(|key| inner(key).or_else(|| outer(key)).filter(|code| is_code(code)))
             .or_else(|| bare.filter(|text| is_code(text)))
             .or_else(|| leading_code(message.as_deref()?).map(str::to_owned));
+        let more = [also, missing.map(|missing| format!("missing: {missing}"))];
+        let message = more
+            .into_iter()
+            .flatten()
+            .fold(message, |message, more| match message {
+                Some(message) if message.contains(&more) => Some(message),
+                Some(message) => Some(format!("{message}; {more}")),
+                None => Some(more),
+            });
         Self {
             code: code.unwrap_or_else(|| match status {
                 StatusCode::TOO_MANY_REQUESTS => "rate_limited".to_owned(),
@@ -71,6 +84,16 @@ fn text(value: Option<&Value>) -> Option<String> {
         _ => return None,
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// The texts of a list, joined.
+fn list(value: Option<&Value>) -> Option<String> {
+    let texts: Vec<String> = value?
+        .as_array()?
+        .iter()
+        .filter_map(|item| text(Some(item)))
+        .collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 fn is_code(text: &str) -> bool {
@@ -133,6 +156,12 @@ mod tests {
                 "http_400",
                 "HTTP 400 Bad Request: <h1>Not good</h1>",
             ),
+            (
+                r#"{"error":{"code":"a_code","message":"Text","hint":"Do this","missing_params":["name","image_url"]}}"#,
+                "a_code",
+                "Text; Do this; missing: name, image_url",
+            ),
+            (r#"{"code":"a_code","hint":"Do this"}"#, "a_code", "Do this"),
             ("[1]", "http_400", "HTTP 400 Bad Request: [1]"),
             ("", "http_400", "HTTP 400 Bad Request"),
         ] {

@@ -74,6 +74,8 @@ pub enum Outcome {
 pub enum StopKind {
     /// The key was refused.
     Key,
+    /// The account has no plan that allows this.
+    Plan,
     /// The account has no money, or the API asks to be paid by other means than the key.
     Funds,
     /// The account can't hold more assets.
@@ -89,6 +91,7 @@ impl StopKind {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Key => "key_refused",
+            Self::Plan => "no_plan",
             Self::Funds => "no_funds",
             Self::Quota => "quota_exceeded",
             Self::Payment => "payment_refused",
@@ -100,6 +103,9 @@ impl StopKind {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Key => "check the API key",
+            Self::Plan => {
+                "the key is accepted, but the account needs a plan: subscribe to one at the provider"
+            }
             Self::Funds => "top up the account",
             Self::Quota => "ask the provider for a larger quota",
             Self::Payment => "check the wallet's network and settings",
@@ -157,6 +163,8 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
     match status.as_u16() {
         402 => payment(reply, json, &key, code, message),
         400..=499 if is_quota(&key, &message) => stop(StopKind::Quota, code, message),
+        403 | 401 if is_about_plan(&key, &message) => stop(StopKind::Plan, code, message),
+        403 if is_about_image(&key, &message) => Outcome::Refused { code, message },
         401 | 403 => stop(StopKind::Key, code, message),
         404 if key == "group_not_found" || message.to_lowercase().contains("group") => Outcome::Refused {
             code: "group_not_found".to_owned(),
@@ -175,6 +183,10 @@ fn judge(reply: &Reply, provider: &Provider, now: SystemTime) -> Outcome {
         },
         // The request itself is at fault, so it was refused before anything was done.
         400 | 406 | 411 | 413..=415 | 417 | 422 | 426 | 428 | 431 | 451 => Outcome::Refused { code, message },
+        // The same image would fail again.
+        500..=599 if provider.promises_no_charge(status) && is_about_image(&key, &message) => {
+            Outcome::Refused { code, message }
+        }
         500..=599 if provider.promises_no_charge(status) => Outcome::Retry {
             code,
             message,
@@ -248,6 +260,38 @@ fn payment(reply: &Reply, json: Option<&Value>, key: &str, code: String, message
 fn speaks_of_replay(key: &str, message: &str) -> bool {
     let message = message.to_lowercase();
     ["replay", "nonce", "already", "timeout", "timed out", "pending"]
+        .iter()
+        .any(|word| key.contains(word) || message.contains(word))
+}
+
+/// Whether a refusal is about the account's plan, rather than its key: `SubscriptionRequired`.
+fn is_about_plan(key: &str, message: &str) -> bool {
+    let message = message.to_lowercase();
+    key.contains("subscription")
+        || ["subscription", "upgrade your plan"]
+            .iter()
+            .any(|word| message.contains(word))
+}
+
+/// Whether a refusal is about this image, rather than the caller: moderation, public figures, a content filter, its size.
+fn is_about_image(key: &str, message: &str) -> bool {
+    let message = message.to_lowercase();
+    let words = [
+        "moderation",
+        "public figure",
+        "public_figure",
+        "celebrity",
+        "content filter",
+        "content_filter",
+        "content policy",
+        "content_policy",
+        "sensitive content",
+        "image_rejected",
+        "image rejected",
+        "image too large",
+        "image is too large",
+    ];
+    words
         .iter()
         .any(|word| key.contains(word) || message.contains(word))
 }

@@ -33,6 +33,69 @@ fn kind(outcome: &Outcome) -> &'static str {
 }
 
 #[test]
+fn a_403_is_about_the_key_the_plan_or_the_image() {
+    for (body, expected) in [
+        (r#"{"error":"forbidden"}"#, "key_refused"),
+        (
+            r#"{"error":{"code":"SubscriptionRequired","message":"no plan"}}"#,
+            "no_plan",
+        ),
+        (r#"{"message":"An active subscription is needed"}"#, "no_plan"),
+        (
+            r#"{"error":{"code":"content_policy_violation","message":"no"}}"#,
+            "refused",
+        ),
+        (
+            r#"{"error":{"code":"forbidden","message":"The image shows a public figure"}}"#,
+            "refused",
+        ),
+    ] {
+        assert_eq!(kind(&judged(403, body)), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_content_filter_behind_a_promise_of_no_charge_is_a_refusal() {
+    let judged = |body: &str| {
+        let answer = CallResult::Reply(reply(502, &[], body));
+        (
+            classify(&answer, &Provider::blockrun()),
+            classify(&answer, &Provider::jarvisclaw()),
+        )
+    };
+    let (blockrun, jarvisclaw) = judged(r#"{"error":"upstream: content filter triggered"}"#);
+    assert_eq!((kind(&blockrun), kind(&jarvisclaw)), ("refused", "in doubt"));
+    let (blockrun, _) = judged(r#"{"error":"bad gateway"}"#);
+    assert_eq!(kind(&blockrun), "retry");
+}
+
+#[test]
+fn what_a_call_cost_may_stand_in_a_header() {
+    let name = HeaderName::from_static("x-blockrun-cost-usd");
+    let priced = |cost: &str, provider: &Provider| {
+        let body = r#"{"asset_id":"ta_1","price":0.5}"#;
+        match classify(
+            &CallResult::Reply(reply(200, &[(name.clone(), cost)], body)),
+            provider,
+        ) {
+            Outcome::Enrolled { price, .. } => price,
+            other => panic!("{other:?}"),
+        }
+    };
+    let blockrun = Provider::blockrun();
+    assert_eq!(priced("0.0103", &blockrun), Some(Usd::from_micros(10_300)));
+    assert_eq!(
+        priced("0.011000000000000001", &blockrun),
+        Some(Usd::from_micros(11_001))
+    );
+    assert_eq!(priced("nonsense", &blockrun), Some(Usd::from_micros(500_000)));
+    assert_eq!(
+        priced("0.0103", &Provider::jarvisclaw()),
+        Some(Usd::from_micros(500_000))
+    );
+}
+
+#[test]
 fn every_row_of_the_table() {
     for (status, body, expected) in [
         (

@@ -3,6 +3,7 @@
 
 use std::io::Cursor;
 
+use super::truncated::is_truncated;
 use image::codecs::png::PngDecoder;
 use image::codecs::tga::TgaDecoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
@@ -42,6 +43,8 @@ impl Pixels {
 pub(super) enum DecodeError {
     #[error("the file is empty")]
     Empty,
+    #[error("the file is {what}: {fix}")]
+    Other { what: &'static str, fix: &'static str },
     #[error("unknown image format: save it as PNG, JPEG or WebP (TGA, BMP and TIFF are supported too)")]
     Unknown,
     #[error(
@@ -52,6 +55,8 @@ pub(super) enum DecodeError {
         "decoding the image would take more than the {0} bytes allowed: save it smaller or with 8 bits per channel"
     )]
     TooManyBytes(u64),
+    #[error("the file ends before its picture does: copy it again, or save it again")]
+    Truncated,
     #[error("the image can't be decoded ({0}): save it again")]
     Broken(String),
 }
@@ -70,6 +75,7 @@ pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(first));
             read(decoder.map_err(|e| broken(e, first))?, caps)
         }
+        Ok(ImageFormat::Jpeg) if within(bytes, caps) && is_truncated(bytes) => Err(DecodeError::Truncated),
         Ok(format) if known(format) => {
             let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
             reader.limits(limits(caps));
@@ -79,8 +85,73 @@ pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
             TgaDecoder::new(Cursor::new(bytes)).map_err(|e| broken(e, caps))?,
             caps,
         ),
-        _ => Err(DecodeError::Unknown),
+        _ => Err(what_else(bytes)),
     }
+}
+
+/// What a file without pixels that can be read seems to be, by its first bytes, and what to do about it.
+fn what_else(bytes: &[u8]) -> DecodeError {
+    const EXPORT: &str = "export it as PNG, JPEG or WebP";
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(256)])
+        .trim_start()
+        .to_lowercase();
+    let brand = || match bytes {
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => brand.get(..4),
+        _ => None,
+    };
+    let (what, fix) = match bytes {
+        _ if bytes.iter().all(|byte| *byte == 0) => ("empty, all zeros", "save it again"),
+        _ if text.starts_with("version https://git-lfs") => {
+            ("a Git LFS pointer, not the image itself", "run `git lfs pull`")
+        }
+        _ if text.starts_with("<!doctype html") || text.starts_with("<html") => {
+            ("a web page", "download the image itself")
+        }
+        _ if text.starts_with("<svg") || text.starts_with("<?xml") => ("an SVG drawing or other XML", EXPORT),
+        [b'P', b'K', 3, 4, ..]
+        | [b'R', b'a', b'r', b'!', ..]
+        | [b'7', b'z', 0xBC, 0xAF, ..]
+        | [0x1F, 0x8B, ..] => ("an archive", "unpack it"),
+        [b'%', b'P', b'D', b'F', ..] => ("a PDF", EXPORT),
+        [b'G', b'I', b'F', b'8', ..] => ("a GIF", EXPORT),
+        [b'8', b'B', b'P', b'S', ..] => ("a Photoshop document", EXPORT),
+        [0x76, 0x2F, 0x31, 0x01, ..] => ("an OpenEXR image", EXPORT),
+        [b'D', b'D', b'S', b' ', ..] => ("a DDS texture", EXPORT),
+        [b'q', b'o', b'i', b'f', ..] => ("a QOI image", EXPORT),
+        [0xFF, 0x0A, ..] | [0, 0, 0, 0x0C, b'J', b'X', b'L', b' ', ..] => ("a JPEG XL image", EXPORT),
+        _ => match brand() {
+            Some(b"avif" | b"avis") => ("an AVIF image", EXPORT),
+            Some(b"heic" | b"heix" | b"mif1" | b"hevc") => ("a HEIC image", EXPORT),
+            Some(_) => ("a video", "save one frame of it as PNG"),
+            None => return DecodeError::Unknown,
+        },
+    };
+    DecodeError::Other { what, fix }
+}
+
+/// Whether an error is that the file has ended: by its kind, and by the words of the decoders that have none.
+fn ends_early(error: &ImageError) -> bool {
+    if let ImageError::IoError(error) = error {
+        return error.kind() == std::io::ErrorKind::UnexpectedEof;
+    }
+    let text = error.to_string().to_lowercase();
+    [
+        "unexpected end",
+        "unexpected eof",
+        "fill whole buffer",
+        "premature end",
+        "not enough bytes",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
+}
+
+/// Whether a JPEG's size is one that is decoded: that is checked before any pixel is.
+fn within(bytes: &[u8], caps: Caps) -> bool {
+    let reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+    reader
+        .into_dimensions()
+        .is_ok_and(|(width, height)| u64::from(width) * u64::from(height) <= caps.pixels)
 }
 
 fn known(format: ImageFormat) -> bool {
@@ -178,6 +249,7 @@ fn to_srgb(pixels: &mut Pixels, profile: &[u8]) {
 fn broken(error: ImageError, caps: Caps) -> DecodeError {
     match error {
         ImageError::Limits(_) => DecodeError::TooManyBytes(caps.bytes),
+        error if ends_early(&error) => DecodeError::Truncated,
         // Decoders quote the file: keep the message short and free of control characters.
         other => DecodeError::Broken(
             other

@@ -9,6 +9,7 @@ mod prepare;
 mod quality;
 mod resize;
 mod thumbnail;
+mod truncated;
 mod verdict;
 
 use std::fmt;
@@ -35,7 +36,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -417,6 +418,7 @@ fn face(found: Found, scale: f32) -> Face {
 fn unreadable(error: &DecodeError) -> Inspection {
     let code = match error {
         DecodeError::TooManyPixels { .. } | DecodeError::TooManyBytes(_) => ReasonCode::TooLarge,
+        DecodeError::Truncated => ReasonCode::Truncated,
         _ => ReasonCode::Unreadable,
     };
     Inspection::unreadable(code, error.to_string())

@@ -64,6 +64,8 @@ pub enum ReasonCode {
     TooBright,
     /// The face has little contrast.
     LowContrast,
+    /// The file ends before its picture does.
+    Truncated,
     /// The file can't be read as an image.
     Unreadable,
     /// The image has more pixels or bytes than are decoded.
@@ -87,6 +89,7 @@ impl fmt::Display for ReasonCode {
             Self::TooDark => "too_dark",
             Self::TooBright => "too_bright",
             Self::LowContrast => "low_contrast",
+            Self::Truncated => "truncated",
             Self::Unreadable => "unreadable",
             Self::TooLarge => "too_large",
             Self::DuplicateOf(name) => return write!(f, "duplicate_of:{name}"),

@@ -68,7 +68,9 @@ pub struct Published {
 pub fn exit_of(kind: StopKind) -> ExitCode {
     match kind {
         StopKind::Address => ExitCode::Usage,
-        StopKind::Key | StopKind::Funds | StopKind::Quota | StopKind::Payment => ExitCode::AuthOrPayment,
+        StopKind::Key | StopKind::Plan | StopKind::Funds | StopKind::Quota | StopKind::Payment => {
+            ExitCode::AuthOrPayment
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl Publisher {
             loader = loader.credentials_provider(credentials);
         }
         if let Some(endpoint) = &settings.endpoint {
-            loader = loader.endpoint_url(endpoint.as_str());
+            loader = loader.endpoint_url(of_store(endpoint, &settings.bucket).as_str());
         }
         let config = loader.load().await;
         let mut of_s3 =
@@ -412,6 +412,16 @@ fn below(base: &Url, key: &str) -> Url {
         .collect();
     let mut url = base.clone();
     url.set_path(&format!("{}/{encoded}", base.path().trim_end_matches('/')));
+    url
+}
+
+/// The address of a store without the bucket's name at its end, as consoles show it for a bucket; and with a slash after
+/// its path, which the SDK puts the bucket behind.
+fn of_store(endpoint: &Url, bucket: &str) -> Url {
+    let mut url = endpoint.clone();
+    let path = endpoint.path().trim_end_matches('/');
+    let above = path.strip_suffix(bucket).filter(|above| above.ends_with('/'));
+    url.set_path(&format!("{}/", above.unwrap_or(path).trim_end_matches('/')));
     url
 }
 

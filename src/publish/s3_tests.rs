@@ -36,7 +36,7 @@ async fn address(change: impl FnOnce(&mut PublishSettings)) -> PublicUrl {
 #[tokio::test]
 async fn objects_are_seen_where_the_settings_say() {
     type Change = fn(&mut PublishSettings);
-    let cases: [(Change, &str); 7] = [
+    let cases: [(Change, &str); 10] = [
         (
             |_| {},
             "https://cast.s3.eu-central-1.amazonaws.com/a%20b/%C3%A9%2B.jpg",
@@ -69,6 +69,29 @@ async fn objects_are_seen_where_the_settings_say() {
                 s.region = None;
             },
             "https://s3.example:9000/cast/a%20b/%C3%A9%2B.jpg",
+        ),
+        // Supabase: a store below a path.
+        (
+            |s| {
+                s.endpoint = Some("https://p.supabase.example/storage/v1/s3".parse().unwrap());
+                s.force_path_style = true;
+            },
+            "https://p.supabase.example/storage/v1/s3/cast/a%20b/%C3%A9%2B.jpg",
+        ),
+        // R2: its console shows the address of a bucket.
+        (
+            |s| {
+                s.endpoint = Some("https://acc.r2.example/cast".parse().unwrap());
+                s.force_path_style = true;
+            },
+            "https://acc.r2.example/cast/a%20b/%C3%A9%2B.jpg",
+        ),
+        (
+            |s| {
+                s.endpoint = Some("https://acc.r2.example/broadcast/".parse().unwrap());
+                s.force_path_style = true;
+            },
+            "https://acc.r2.example/broadcast/cast/a%20b/%C3%A9%2B.jpg",
         ),
     ];
     for (change, expected) in cases {
