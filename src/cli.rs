@@ -155,6 +155,12 @@ pub struct RealfaceArgs {
     /// Who records the actors' consent [default: the logged-in user]
     #[arg(long, value_name = "NAME")]
     pub operator: Option<String>,
+    /// Where to write the manifest [default: manifest.json beside the cast]
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Also write an HTML report
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Also write each QR code as a PNG into this folder while it is valid
     #[arg(long, value_name = "DIR")]
     pub qr_dir: Option<PathBuf>,

@@ -210,7 +210,7 @@ fn reporters(
     let terminal = Terminal::new(style, command, api.max_cost, api.rate.interval(), same_arguments);
     let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(terminal)];
     if common.json {
-        all.push(Box::new(Ndjson::new(std::io::stdout())));
+        all.push(Box::new(Ndjson::for_reader(std::io::stdout())));
     }
     if let Some(path) = &settings.log_file {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);

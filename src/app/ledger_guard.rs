@@ -9,6 +9,7 @@ use crate::exit::UsageError;
 use crate::ledger::{LedgerError, LedgerView};
 use crate::manifest::Manifest;
 use crate::settings::Settings;
+use crate::util::shell::quote;
 use crate::util::text::pluralize;
 
 /// The API whose ids a ledger holds, and the network on which its wallet pays if that is not the main one: the ids of a
@@ -62,6 +63,15 @@ fn manifest_of_cast(settings: &Settings) -> PathBuf {
         }
         _ => path,
     }
+}
+
+/// The cast as the argument of a suggested command, after a space; its placeholder where no cast was given.
+pub(crate) fn cast_argument(settings: &Settings) -> String {
+    let cast = settings
+        .cast_path
+        .as_deref()
+        .map(|cast| cast.display().to_string());
+    format!(" {}", cast.map_or_else(|| "CAST".to_owned(), |cast| quote(&cast)))
 }
 
 /// Whether the file is a manifest with ids that were paid for.
@@ -139,10 +149,11 @@ fn lost_ledger(settings: &Settings, manifest: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let restore = match settings.receipts && settings.s3.bucket.is_some() {
-        true => {
-            "Restore the ledger from the receipts in the bucket with `castline ledger restore`, or rebuild it"
-        }
-        false => "Restore the ledger, or rebuild it",
+        true => format!(
+            "Restore the ledger from the receipts in the bucket with `castline ledger restore{}`, or rebuild it",
+            cast_argument(settings)
+        ),
+        false => "Restore the ledger, or rebuild it".to_owned(),
     };
     let message = format!(
         "the ledger {} is empty, but {} contains {} that were paid for: a run would pay for them again. {restore} with \

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::manifest;
+use crate::manifest::{self, ManifestFormat};
 use crate::report::html;
 
 /// The kind of file that a command writes.
@@ -15,8 +15,8 @@ pub(crate) enum OutputKind {
     Report,
     /// A saved plan.
     Plan,
-    /// A manifest, in any format.
-    Manifest,
+    /// A manifest in this format: a program that reads one format can't read another.
+    Manifest(ManifestFormat),
     /// A log, which is only appended to.
     Log,
 }
@@ -27,7 +27,7 @@ impl OutputKind {
         match self {
             Self::Report => "report",
             Self::Plan => "plan",
-            Self::Manifest => "manifest",
+            Self::Manifest(_) => "manifest in this format",
             Self::Log => "log",
         }
     }
@@ -42,7 +42,9 @@ impl OutputKind {
             Self::Report => start(path).is_some_and(|start| start.is_empty() || html::is_one(&start)),
             Self::Log => start(path).is_some_and(|start| start.is_empty() || is_log(&start)),
             Self::Plan => whole(path).is_some_and(|bytes| bytes.is_empty() || is_plan(&bytes)),
-            Self::Manifest => whole(path).is_some_and(|bytes| bytes.is_empty() || manifest::is_one(&bytes)),
+            Self::Manifest(format) => {
+                whole(path).is_some_and(|bytes| bytes.is_empty() || manifest::is_one(&bytes, format))
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::cast::PICTURE_EXTENSIONS;
 use crate::cli::Common;
 use crate::exit::UsageError;
 use crate::ledger::LedgerView;
+use crate::manifest::ManifestFormat;
 use crate::settings::{FILE_NAME, Settings};
 use crate::util::fs::{self, resolved};
 
@@ -94,11 +95,16 @@ impl OverwriteGuard {
     ///
     /// # Errors
     /// As [`OverwriteGuard::reserve`].
-    pub(crate) fn reserve_manifest(&mut self, by: &str, path: &Path) -> Result<(), UsageError> {
+    pub(crate) fn reserve_manifest(
+        &mut self,
+        by: &str,
+        path: &Path,
+        format: ManifestFormat,
+    ) -> Result<(), UsageError> {
         if self.sandbox && super::ledger_guard::is_real_manifest(path) {
             return Err(refused(by, path, "a manifest with real asset ids"));
         }
-        self.reserve(by, path, OutputKind::Manifest)
+        self.reserve(by, path, OutputKind::Manifest(format))
     }
 
     /// As [`OverwriteGuard::reserve`], for a copy of the ledger, which may replace only an earlier copy of that ledger.

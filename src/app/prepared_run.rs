@@ -19,7 +19,8 @@ use super::services::ServiceConfig;
 use super::signals::drain_on_signal;
 use super::wallet::ledger_options;
 use crate::enroll::{Client, KeyError};
-use crate::ledger::{Budget, Ledger, OpenOptions};
+use crate::ledger::{Budget, Ledger, OpenOptions, doubtful_place};
+use crate::manifest::ManifestFormat;
 use crate::pipeline::{
     Brake, Checkpoint, Enroll, InspectStage, PaymentMethod, Pipeline, Price, Publish, Shutdown,
 };
@@ -80,9 +81,11 @@ impl PreparedRun {
         };
         let settings = &context.settings;
         let manifest = manifest_path(settings, sandbox);
-        context
-            .guard
-            .reserve_manifest(&settings.said_by("manifest.path"), &manifest)?;
+        context.guard.reserve_manifest(
+            &settings.said_by("manifest.path"),
+            &manifest,
+            ManifestFormat::Json,
+        )?;
         if let Some(copy) = &settings.ledger_backup {
             context
                 .guard
@@ -96,11 +99,20 @@ impl PreparedRun {
         }
         let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
         let ledger = Ledger::open(&settings.ledger, ledger_options(options, settings))?;
+        if let Some(problem) = doubtful_place(&settings.ledger) {
+            tracing::warn!("{problem}");
+        }
         if !sandbox {
             settle_by_chain(context, &ledger).await?;
         }
         if let Some(receipts) = receipts {
             bring_up_to_date(&ledger, receipts, &manifest, &names.all).await?;
+        }
+        let payer = servers
+            .as_ref()
+            .and_then(|servers| servers.parts.payer_fingerprint());
+        if let Some(payer) = payer {
+            ledger.bind_payer(&payer).await?;
         }
         check_manifest(ledger.view(), &manifest)?;
         if manifest != settings.manifest {

@@ -74,6 +74,12 @@ impl ServiceConfig {
             PaymentMethod::Wallet(payer) => payer.wallet.derive(purpose),
         })
     }
+
+    /// 16 hexadecimal digits that tell payers apart, and tell nothing of their keys; `None` without a key.
+    pub(crate) fn payer_fingerprint(&self) -> Option<String> {
+        let secret = self.payer_secret("castline payer 1")?;
+        Some(hex::encode(&secret[..8]))
+    }
 }
 
 /// The settings of the API client. Free calls may be sent without a key; calls paid from a wallet must be, since a

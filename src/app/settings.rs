@@ -1,5 +1,6 @@
 //! Builds the settings from the command line, and reads the cast they describe.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::trust;
@@ -108,9 +109,26 @@ pub(crate) fn cast_options(settings: &Settings) -> CastOptions {
     }
 }
 
+/// Whether a file is JSON, and so a saved plan rather than a cast, whatever its name: no header of a CSV begins with `{`.
+pub(crate) fn is_json(path: &Path) -> bool {
+    if path.extension().is_some_and(|extension| extension == "json") {
+        return true;
+    }
+    // Reading a pipe would take its content from the command.
+    let mut start = [0; 64];
+    let read = path
+        .is_file()
+        .then(|| std::fs::File::open(path).and_then(|mut file| file.read(&mut start)));
+    let start = match read {
+        Some(Ok(length)) => &start[..length],
+        _ => &[],
+    };
+    start.trim_ascii_start().starts_with(b"{")
+}
+
 /// Reads the cast at `path` according to the settings.
 pub(crate) fn read(path: &Path, settings: &Settings) -> anyhow::Result<Cast> {
-    if path.extension().is_some_and(|e| e == "json") {
+    if is_json(path) {
         let message = "a cast is a CSV or a folder; a saved plan can only be run, with `castline run`";
         return Err(UsageError(message.to_owned()).into());
     }

@@ -1,9 +1,9 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
 use crate::exit::ExitCode;
 use crate::pipeline::Shutdown;
 
-/// On the first Ctrl-C or SIGTERM, starts nothing new and waits for calls in progress. The second aborts.
+/// On the first Ctrl-C, SIGTERM or SIGHUP (a terminal that is closed), starts nothing new and waits for calls in progress. The second aborts.
 pub(crate) async fn drain_on_signal(shutdown: Shutdown) {
     signal().await;
     shutdown.request(
@@ -16,20 +16,21 @@ pub(crate) async fn drain_on_signal(shutdown: Shutdown) {
     std::process::exit(ExitCode::Interrupted.code().into());
 }
 
-/// Returns at the next Ctrl-C or SIGTERM.
+/// Returns at the next Ctrl-C, SIGTERM or SIGHUP.
 #[cfg(unix)]
 pub(crate) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
+    match (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
+        (Ok(mut terminate), Ok(mut hangup)) => tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+        _ => drop(tokio::signal::ctrl_c().await),
     }
 }
 
-/// Returns at the next Ctrl-C or SIGTERM.
+/// Returns at the next Ctrl-C.
 #[cfg(not(unix))]
 pub(crate) async fn signal() {
     let _ = tokio::signal::ctrl_c().await;

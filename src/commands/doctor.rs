@@ -17,7 +17,7 @@ use crate::cast::printable;
 use crate::cli::Common;
 use crate::enroll::{Client, KeyError, PingResult};
 use crate::exit::ExitCode;
-use crate::ledger::{Ledger, OpenOptions};
+use crate::ledger::{Ledger, OpenOptions, doubtful_place};
 use crate::publish::{Fetcher, Publisher};
 use crate::receipts::Receipts;
 use crate::sandbox::Sandbox;
@@ -185,6 +185,9 @@ async fn receipts_found(receipts: &Receipts) -> Found {
 fn ledger(context: &Context, sandbox: bool) -> Found {
     let path = &context.settings.ledger;
     let opened = || -> anyhow::Result<String> {
+        if let Some(problem) = doubtful_place(path) {
+            anyhow::bail!(problem);
+        }
         if ledger_to_read(&context.settings, sandbox)?.is_none() {
             return Ok(format!("{}: none yet; the first run creates it", path.display()));
         }

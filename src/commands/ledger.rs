@@ -6,12 +6,15 @@ use crate::app::context::Context;
 use crate::app::ledger_guard::provider;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::receipts::{self as app, Restored};
+use crate::app::services::ServiceConfig;
 use crate::app::settings::{read, settings};
 use crate::app::wallet::ledger_options;
 use crate::cli::{Common, LedgerCommand};
+use crate::enroll::KeyError;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, check_ids_free};
 use crate::manifest::{Manifest, import_steps, names};
+use crate::net::hosts::is_stand_in;
 use crate::pipeline::write_receipts;
 use crate::receipts::Receipts;
 use crate::util::text::pluralize;
@@ -79,7 +82,14 @@ async fn restore(common: &Common, cast: &Path) -> anyhow::Result<ExitCode> {
 /// Makes the ledger and the bucket's receipts those of the key and the API that are configured now.
 async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "ledger rebind", Some(cast), Vec::new())?;
-    let receipts = connect(common, &context, cast).await?;
+    // Without receipts there is a ledger still, which is bound to its key.
+    let receipts = match context.settings.receipts {
+        true => Some(connect(common, &context, cast).await?),
+        false => None,
+    };
+    let payer = ServiceConfig::new(&context, None)?
+        .payer_fingerprint()
+        .ok_or(KeyError::Missing)?;
     let ours = provider(&context.settings, false);
     let before = match LedgerView::open(&context.settings.ledger)? {
         Some(view) if view.is_sandbox() => {
@@ -97,14 +107,25 @@ async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Resul
         let text = format!("{before} and {ours} are on different networks: use another ledger with --ledger");
         return Err(UsageError(text).into());
     }
+    if let Some(before) = before
+        .as_deref()
+        .filter(|before| is_stand_in(before) != is_stand_in(&ours))
+    {
+        let text =
+            format!("the ids from {before} are no ids of {ours}: one of them is on this machine, a stand-in");
+        return Err(UsageError(text).into());
+    }
     // Locked first: a run that is under way keeps its series until its end.
     let ledger = match &before {
         Some(before) => Some(open(&context, before, "ledger rebind")?),
         None => None,
     };
-    let carried = receipts.rebind(before.as_deref(), !new_series).await?;
+    let carried = match receipts {
+        Some(receipts) => receipts.rebind(before.as_deref(), !new_series).await?,
+        None => 0,
+    };
     if let Some(ledger) = ledger {
-        ledger.rebind(&ours).await?;
+        ledger.rebind(&ours, &payer).await?;
     }
     if !common.quiet {
         eprintln!(

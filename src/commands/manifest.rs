@@ -20,7 +20,7 @@ pub(super) fn manifest(
 ) -> anyhow::Result<ExitCode> {
     let settings = settings(common, cast, Vec::new())?;
     if let Some(path) = &out {
-        OverwriteGuard::new(common, &settings, cast).reserve_manifest("--out", path)?;
+        OverwriteGuard::new(common, &settings, cast).reserve_manifest("--out", path, format)?;
     }
     let view = open_view(&settings)?.ok_or_else(|| {
         UsageError(format!(

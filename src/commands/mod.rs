@@ -155,6 +155,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
                 LedgerError::Foreign { .. }
                 | LedgerError::IdTaken { .. }
                 | LedgerError::SecondName { .. }
+                | LedgerError::OtherPayer { .. }
                 | LedgerError::Ambiguous { .. },
             ) => return ExitCode::Usage,
             _ => {}

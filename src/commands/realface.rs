@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
+use super::report::report_after;
 use crate::app::cast_names::CastNames;
 use crate::app::context::Context;
+use crate::app::output_kind::OutputKind;
 use crate::app::prepared_run::PreparedRun;
 use crate::app::prompt::{can_ask, consent};
 use crate::app::settings::{Flags, cast_flags, pay_flags, read};
@@ -26,7 +28,14 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         let flag = ("realface.operator", operator, "--operator");
         flags.push((flag.0.to_owned(), flag.1.to_owned(), flag.2.to_owned()));
     }
+    if let Some(path) = &typed.manifest {
+        let text = path.display().to_string();
+        flags.push(("manifest.path".to_owned(), text, "--manifest".to_owned()));
+    }
     let mut context = Context::new(common, "realface", Some(&args.cast), flags)?;
+    if let Some(out) = &typed.report {
+        context.guard.reserve("--report", out, OutputKind::Report)?;
+    }
     if !common.sandbox {
         consent(typed.yes)?;
     }
@@ -45,8 +54,10 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     context.open_cast(&cast, args, "realface")?;
     let agreed = agreed(&context, &mut cast);
     if cast.characters.is_empty() {
-        let portraits = "no real actors to enroll: rows with kind=realface are real actors; `castline run` enrolls \
-                         the others";
+        let portraits = format!(
+            "no real actors to enroll: rows with kind=realface are real actors; `castline run{}` enrolls the others",
+            context.same_arguments
+        );
         if agreed {
             eprintln!("castline: {portraits}");
         }
@@ -71,9 +82,9 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     };
     flow.run(actors).await;
     countdown.abort();
-    let exit = finalizer.end(&context).await;
+    let exit = finalizer.end(&context).await?;
     drop(page);
-    exit
+    report_after(common, &context, args, typed.report.as_deref(), exit)
 }
 
 /// The options of the liveness checks, from the settings.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
+use super::exit_code;
 use crate::app::command_hint::same_arguments_or_cast;
 use crate::app::context::Context;
 use crate::app::ledger_guard::open_view;
@@ -13,7 +14,7 @@ use crate::app::output_kind::OutputKind;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::settings::{read, settings};
 use crate::app::signals::signal;
-use crate::cli::Common;
+use crate::cli::{CastArgs, Common};
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::LedgerView;
 use crate::report::sheet::Sheet;
@@ -41,8 +42,27 @@ pub(super) fn report(
     Ok(ExitCode::Done)
 }
 
+/// Writes the report that a run was asked for, if any; returns the exit code. That still reflects the run itself, above all
+/// a doubt.
+pub(super) fn report_after(
+    common: &Common,
+    context: &Context,
+    args: &CastArgs,
+    out: Option<&Path>,
+    exit: ExitCode,
+) -> anyhow::Result<ExitCode> {
+    let Some(out) = out else { return Ok(exit) };
+    Ok(match of_run(common, context, &args.cast, out) {
+        Ok(()) => exit,
+        Err(error) => {
+            eprintln!("castline: the run is done, but its report was not written: {error:#}");
+            exit.worst(exit_code(&error))
+        }
+    })
+}
+
 /// Writes the report at the end of a run. Everything is durable by then: an interruption only skips the report.
-pub(super) fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
+fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
     let view = open_view(&context.settings)?.context("the ledger no longer exists")?;
     if !common.quiet {
         eprintln!("writing the report…");

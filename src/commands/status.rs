@@ -88,7 +88,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
         let bad = cast.as_ref().map_or(0, |cast| cast.bad_rows.len());
         if bad > 0 {
             eprintln!(
-                "not listed: {} of the cast; run `castline check` to see why",
+                "not listed: {} of the cast; run `castline check{same_arguments}` to see why",
                 pluralize(bad, "invalid row")
             );
         }

@@ -9,6 +9,19 @@ use crate::util::money::Usd;
 /// An error of a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// It was paid for by another key or wallet.
+    #[error(
+        "{path} was paid for by another key or wallet ({theirs}) than yours ({ours}). If yours replaces that one, run \
+         `castline ledger rebind`; for another account, use another ledger with --ledger", path = .path.display()
+    )]
+    OtherPayer {
+        /// The ledger.
+        path: PathBuf,
+        /// The fingerprint of the other key or wallet.
+        theirs: String,
+        /// The fingerprint of the one that is configured.
+        ours: String,
+    },
     /// A name that several casts have, where no cast was given.
     #[error("{name} is in the casts {casts}: name the cast, as in `castline resolve cast.csv`")]
     Ambiguous {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::LedgerError;
+use super::place::is_on_network;
 
 /// The most links that are followed in a chain.
 const MOST_LINKS: u8 = 40;
@@ -29,6 +30,10 @@ impl fmt::Display for Holder {
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
+    /// The ledger itself, locked where that is possible: a file that is mounted elsewhere has another lock beside it. Closed
+    /// after SQLite's own connections, since closing it ends their locks on the same file.
+    _ledger: Option<File>,
+    holder: PathBuf,
 }
 
 impl Lock {
@@ -67,7 +72,36 @@ impl Lock {
         );
         std::fs::write(beside(ledger, "holder"), text).map_err(message)?;
         file.rewind().and_then(|()| file.flush()).map_err(message)?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            _file: file,
+            _ledger: None,
+            holder: beside(ledger, "holder"),
+        })
+    }
+
+    /// Locks the ledger's file as well, which exists by now. Only on Linux, where these locks and SQLite's don't see one
+    /// another; on a network file system they would.
+    ///
+    /// # Errors
+    /// Another process has it, under another name.
+    pub(super) fn with_file(mut self, ledger: &Path) -> Result<Self, LedgerError> {
+        if cfg!(not(target_os = "linux")) || is_on_network(ledger) {
+            return Ok(self);
+        }
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(ledger) else {
+            return Ok(self);
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(LedgerError::Locked {
+                path: ledger.to_owned(),
+                holder: holder(&self.holder),
+            }),
+            Ok(()) => {
+                self._ledger = Some(file);
+                Ok(self)
+            }
+            Err(TryLockError::Error(_)) => Ok(self),
+        }
     }
 }
 

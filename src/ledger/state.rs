@@ -423,7 +423,9 @@ fn found(record: &mut Record, call: &FoundCall, at: &str) {
     match &call.asset_id {
         Some(asset_id) => {
             enrolled(record, asset_id, Some(call.price), &call.at);
-            record.url.clone_from(&call.url);
+            if call.url.is_some() {
+                record.url.clone_from(&call.url);
+            }
             record.settlement = None;
         }
         None => {

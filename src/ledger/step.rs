@@ -305,7 +305,7 @@ fn record_attempt(
 /// ledger's life, but not in this run.
 fn found(connection: &Connection, key: &LedgerKey, found: &FoundCall) -> Result<(), LedgerError> {
     put_signature(connection, &found.source_sha256, found.signature.as_ref())?;
-    // Of another cast of this ledger: its attempt is known.
+    // A call that this ledger knows.
     let Some(receipt) = &found.receipt else {
         return Ok(());
     };

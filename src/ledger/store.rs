@@ -115,6 +115,7 @@ impl Ledger {
         }
         let lock = Lock::take(path, &options.command)?;
         create_private(path)?;
+        let lock = lock.with_file(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         let identity = schema::Identity {
@@ -127,6 +128,9 @@ impl Ledger {
         schema::bind(&connection, path, &identity)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // On macOS, fsync alone leaves data in the disk's cache; elsewhere this changes nothing.
+        connection.pragma_update(None, "fullfsync", true)?;
+        connection.pragma_update(None, "checkpoint_fullfsync", true)?;
         let faults = Faults::from_environment();
         faults.limit(&connection)?;
         let key_secret = connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?;
@@ -340,15 +344,37 @@ impl Ledger {
         .await
     }
 
-    /// Makes it a ledger of the API at `provider`: the same account, under another address.
+    /// Makes it a ledger of the API at `provider`, and of the key or wallet with that fingerprint: the same account, under
+    /// another address or with another key.
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn rebind(&self, provider: &str) -> Result<(), LedgerError> {
-        let provider = provider.to_owned();
+    pub async fn rebind(&self, provider: &str, payer: &str) -> Result<(), LedgerError> {
+        let row = (provider.to_owned(), payer.to_owned());
         self.transact(move |connection| {
-            connection.execute("UPDATE ledger SET provider = ?1", [provider])?;
+            connection.execute("UPDATE ledger SET provider = ?1, payer = ?2", row)?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Checks that it was paid for by the key or wallet with that fingerprint; the first that pays binds it.
+    ///
+    /// # Errors
+    /// [`LedgerError::OtherPayer`], or the ledger can't be written.
+    pub async fn bind_payer(&self, payer: &str) -> Result<(), LedgerError> {
+        let (ours, path) = (payer.to_owned(), self.path().to_owned());
+        self.transact(move |connection| {
+            let theirs: Option<String> =
+                connection.query_row("SELECT payer FROM ledger", [], |row| row.get(0))?;
+            match theirs {
+                Some(theirs) if theirs != ours => Err(LedgerError::OtherPayer { path, theirs, ours }),
+                Some(_) => Ok(()),
+                None => {
+                    connection.execute("UPDATE ledger SET payer = ?1", [ours])?;
+                    Ok(())
+                }
+            }
         })
         .await
     }
@@ -427,13 +453,13 @@ impl Reader for Ledger {
         self.shared.view.paid_pictures()
     }
 
-    fn paid_in_another_cast(
+    fn paid_before(
         &self,
         name: &NameKey,
         kind: Kind,
         sha256: &str,
     ) -> Result<Option<FoundCall>, LedgerError> {
-        self.shared.view.paid_in_another_cast(name, kind, sha256)
+        self.shared.view.paid_before(name, kind, sha256)
     }
 
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {

@@ -146,7 +146,7 @@ pub enum Transition {
 /// A paid call that a receipt in the bucket tells of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundCall {
-    /// Its receipt; `None` if another cast of the same ledger has made the call.
+    /// Its receipt; `None` for a call that this ledger knows: of this character, or of another cast.
     pub receipt: Option<ReceiptRef>,
     /// How the character was enrolled.
     pub kind: Kind,

@@ -43,17 +43,13 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// The ledger can't be read.
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
-    /// The call that was paid, or perhaps was, for a character of that name with the same image in another cast of this
-    /// ledger: the same name and image are paid for once.
+    /// The call that was paid, or perhaps was, for a character of that name with the same image: earlier, before another
+    /// image took its place, or in another cast of this ledger. The same name and image are paid for once.
     ///
     /// # Errors
     /// The ledger can't be read, or is damaged.
-    fn paid_in_another_cast(
-        &self,
-        name: &NameKey,
-        kind: Kind,
-        sha256: &str,
-    ) -> Result<Option<FoundCall>, LedgerError>;
+    fn paid_before(&self, name: &NameKey, kind: Kind, sha256: &str)
+    -> Result<Option<FoundCall>, LedgerError>;
     /// The decision of a person about a character's image.
     ///
     /// # Errors
@@ -336,13 +332,17 @@ impl Reader for LedgerView {
         records::get(&connection, &self.path, &key)
     }
 
-    fn paid_in_another_cast(
+    fn paid_before(
         &self,
         name: &NameKey,
         kind: Kind,
         sha256: &str,
     ) -> Result<Option<FoundCall>, LedgerError> {
         let connection = self.connection();
+        let own = self.locate(&connection, name)?;
+        if let Some(call) = earlier_call(&connection, &own, kind, sha256)? {
+            return Ok(Some(call));
+        }
         for key in self.scope.elsewhere(name) {
             let found = records::get(&connection, &self.path, &key)?;
             if let Some(call) = found.and_then(|record| paid_call_of(&record, kind, sha256)) {
@@ -411,6 +411,34 @@ impl Reader for LedgerView {
             Some(false) => Approval::Rejected,
         })
     }
+}
+
+/// The last call of a character that has an id for that image.
+fn earlier_call(
+    connection: &Connection,
+    key: &LedgerKey,
+    kind: Kind,
+    sha256: &str,
+) -> Result<Option<FoundCall>, LedgerError> {
+    let mut query = connection.prepare_cached(
+        "SELECT asset_id, price, coalesce(ended_at, started_at) FROM attempts
+         WHERE key = ?1 AND kind = ?2 AND source_sha256 = ?3 AND outcome = 'enrolled' ORDER BY id DESC LIMIT 1",
+    )?;
+    let call = query.query_row((key.as_str(), kind.as_str(), sha256), |row| {
+        Ok(FoundCall {
+            receipt: None,
+            kind,
+            source: String::new(),
+            source_sha256: sha256.to_owned(),
+            price: Usd::from_micros(row.get::<_, i64>(1)?.unsigned_abs()),
+            at: row.get(2)?,
+            asset_id: row.get(0)?,
+            url: None,
+            extra: Vec::new(),
+            signature: None,
+        })
+    });
+    Ok(call.optional()?)
 }
 
 /// The paid call that a record tells of, if it was for that image.

@@ -131,8 +131,9 @@ impl LivenessFlow {
             }
         }
         let message = format!(
-            "the check was not passed after {links} links; nothing was charged. Run `castline realface` again when the \
-             actor is available"
+            "the check was not passed after {links} links; nothing was charged. Run `castline realface{}` again when \
+             the actor is available",
+            self.enroll.same_arguments
         );
         self.failed(&character, "liveness_not_passed", message);
         Err(ActorFinished)

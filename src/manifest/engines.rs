@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Manifest, ManifestError};
+use super::{Manifest, ManifestError, ManifestFormat};
 
 /// A flat object, `{"name":"ta_…"}`, in the order of the manifest.
 pub(super) fn map(manifest: &Manifest) -> Value {
@@ -51,15 +51,18 @@ pub(super) fn is_csv(bytes: &[u8]) -> bool {
 }
 
 /// Whether it has the form of [`map`], [`unity_json`] or [`unreal_json`].
-pub(super) fn is_json(json: &Value) -> bool {
+pub(super) fn is_json(json: &Value, format: ManifestFormat) -> bool {
     let all = |rows: &Value, id: &str| {
         let rows = rows.as_array();
         rows.is_some_and(|rows| rows.iter().all(|row| row.get(id).is_some_and(Value::is_string)))
     };
     let mapped = |id: &Value| id.as_str().is_some_and(|id| id.starts_with("ta_"));
-    all(json, "AssetId")
-        || json.get("items").is_some_and(|items| all(items, "assetId"))
-        || json.as_object().is_some_and(|map| map.values().all(mapped))
+    match format {
+        ManifestFormat::UnrealJson => all(json, "AssetId"),
+        ManifestFormat::UnityJson => json.get("items").is_some_and(|items| all(items, "assetId")),
+        ManifestFormat::Map => json.as_object().is_some_and(|map| map.values().all(mapped)),
+        _ => false,
+    }
 }
 
 /// Row names, unique as Unreal compares them: case-insensitively.

@@ -2,6 +2,7 @@
 
 use super::{Manifest, ManifestEntry};
 use crate::ledger::{LedgerError, LedgerView};
+use crate::net::hosts::is_stand_in;
 
 /// The manifest: every character of the view that has an asset id, in the order of the ledger.
 pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
@@ -21,6 +22,7 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
     });
     Ok(Manifest {
         cast: view.cast_name().map(str::to_owned),
+        stand_in: is_stand_in(view.provider()),
         ..Manifest::new(
             view.provider(),
             view.is_sandbox(),

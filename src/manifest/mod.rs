@@ -40,6 +40,9 @@ pub struct Manifest {
     /// Whether the ids are only the sandbox's.
     #[serde(default)]
     pub sandbox: bool,
+    /// Whether the ids are those of a stand-in on the machine that wrote it, such as `castline sandbox` serves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stand_in: bool,
     /// The total price of all characters.
     #[serde(default)]
     pub cost_usd: Usd,
@@ -139,6 +142,7 @@ impl Manifest {
             run,
             provider: provider.to_owned(),
             cast: None,
+            stand_in: false,
             sandbox,
             cost_usd: characters.iter().filter_map(|c| c.price_usd).sum(),
             characters,
@@ -178,15 +182,15 @@ pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, Ma
     Ok(bytes)
 }
 
-/// Whether these bytes are a manifest that castline wrote, in any format.
-pub fn is_one(bytes: &[u8]) -> bool {
-    if csv::is_one(bytes) || engines::is_csv(bytes) {
-        return true;
+/// Whether these bytes are a manifest that castline wrote in this format.
+pub fn is_one(bytes: &[u8], format: ManifestFormat) -> bool {
+    let json = || serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    match format {
+        ManifestFormat::Csv => csv::is_one(bytes),
+        ManifestFormat::UnrealCsv => engines::is_csv(bytes),
+        ManifestFormat::Json => json().is_some_and(|json| serde_json::from_value::<Manifest>(json).is_ok()),
+        _ => json().is_some_and(|json| engines::is_json(&json, format)),
     }
-    let Ok(json) = serde_json::from_slice::<serde_json::Value>(bytes) else {
-        return false;
-    };
-    engines::is_json(&json) || serde_json::from_value::<Manifest>(json).is_ok()
 }
 
 /// Extra columns as a JSON object that keeps their order.
@@ -211,6 +215,8 @@ mod columns {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     /// A manifest of these names, with the ids `ta_0`, `ta_1`, …
@@ -263,7 +269,7 @@ mod tests {
         for names in [&["Ren", "Zoë"][..], &[]] {
             for format in [Json, Csv, Map, UnrealCsv, UnrealJson, UnityJson] {
                 let bytes = render(&manifest(names), format).unwrap();
-                assert!(is_one(&bytes), "{format:?} of {names:?}");
+                assert!(is_one(&bytes, format), "{format:?} of {names:?}");
             }
         }
         for other in [
@@ -276,7 +282,9 @@ mod tests {
             r#"{"items": [1]}"#,
             "7",
         ] {
-            assert!(!is_one(other.as_bytes()), "{other}");
+            for format in ManifestFormat::value_variants() {
+                assert!(!is_one(other.as_bytes(), *format), "{other}");
+            }
         }
     }
 

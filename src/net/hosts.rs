@@ -133,9 +133,41 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     }
 }
 
+/// Whether an API is a stand-in on this machine, such as `castline sandbox` serves: its ids are never those of a real one.
+/// `provider` is as in a ledger: its address, and perhaps the network after it.
+pub(crate) fn is_stand_in(provider: &str) -> bool {
+    let address = provider.split(' ').next().unwrap_or_default();
+    match url::Url::parse(address).as_ref().ok().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stand_in_is_on_this_machine() {
+        for here in [
+            "https://localhost:4433/v1",
+            "https://127.0.0.1/v1 on base-sepolia",
+            "https://[::1]:1",
+        ] {
+            assert!(is_stand_in(here), "{here}");
+        }
+        for there in [
+            "https://api.jarvisclaw.ai/v1",
+            "https://localhost.evil.example",
+            "sandbox",
+            "test",
+        ] {
+            assert!(!is_stand_in(there), "{there}");
+        }
+    }
+
     use proptest::prelude::*;
 
     #[test]

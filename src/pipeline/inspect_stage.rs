@@ -215,16 +215,22 @@ impl InspectStage {
             Some(ledger) => ledger.get(&character.name.key())?,
             None => None,
         };
-        if record.is_none()
+        // An image that was paid for before: its id comes back for nothing.
+        let may_return = record.as_ref().is_none_or(|record| {
+            !matches!(record.state, State::Intent | State::InDoubt)
+                && record.asset_id.is_some()
+                && !record.is_enrolled_as(character.kind, &sha256)
+        });
+        if may_return
             && let Some(ledger) = &self.ledger
-            && let Some(call) = ledger.paid_in_another_cast(&character.name.key(), character.kind, &sha256)?
+            && let Some(call) = ledger.paid_before(&character.name.key(), character.kind, &sha256)?
         {
             let standing = match call.asset_id {
                 Some(_) => Standing::Enrolled,
                 None => Standing::InDoubt,
             };
             return Ok(Inspected {
-                elsewhere: Some(Box::new(call)),
+                paid_before: Some(Box::new(call)),
                 ..Inspected::kept(character, sha256, standing)
             });
         }
@@ -377,7 +383,11 @@ impl InspectStage {
 /// A message for the user why it can't be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     let message = |e: std::io::Error| format!("{}: {e}", path.display());
-    let length = std::fs::metadata(path).map_err(message)?.len();
+    let file = std::fs::metadata(path).map_err(message)?;
+    if !file.is_file() {
+        return Err(format!("{}: it is not a regular file", path.display()));
+    }
+    let length = file.len();
     if length > MAX_SOURCE_BYTES {
         return Err(format!(
             "the file has {length} bytes; the maximum is {MAX_SOURCE_BYTES}"

@@ -30,7 +30,7 @@ impl Reader for Broken {
         Ok(Vec::new())
     }
 
-    fn paid_in_another_cast(&self, _: &NameKey, _: Kind, _: &str) -> Result<Option<FoundCall>, LedgerError> {
+    fn paid_before(&self, _: &NameKey, _: Kind, _: &str) -> Result<Option<FoundCall>, LedgerError> {
         Ok(None)
     }
 

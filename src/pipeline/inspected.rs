@@ -30,8 +30,8 @@ pub struct Inspected {
     pub receipt_number: Option<u32>,
     /// Whether its standing comes from a receipt or another cast: it was paid for from elsewhere.
     pub from_receipt: bool,
-    /// The call that another cast of the ledger has made for the same name and image.
-    pub elsewhere: Option<Box<FoundCall>>,
+    /// The call that was made before for the same name and image, or by another cast of the ledger.
+    pub paid_before: Option<Box<FoundCall>>,
     /// Code and message of what prevents paying for it now, at no cost.
     pub blocked: Option<(String, String)>,
 }
@@ -111,7 +111,7 @@ impl Inspected {
             thumbnail: None,
             receipt_number: None,
             from_receipt: false,
-            elsewhere: None,
+            paid_before: None,
             blocked: None,
         }
     }

@@ -197,7 +197,7 @@ impl Pipeline {
     pub async fn record(&self, inspected: Result<Inspected, LedgerError>) -> Result<Inspected, LedgerError> {
         let mut inspected = inspected?;
         record(&self.ledger, self.inspect.inspector.fingerprint(), &inspected).await?;
-        if let Some(call) = inspected.elsewhere.take() {
+        if let Some(call) = inspected.paid_before.take() {
             let found = Transition::Found { call, at: now() };
             self.ledger.write(&inspected.character.name, [found]).await?;
             inspected.from_receipt = true;

@@ -151,7 +151,8 @@ impl Enroll {
         if let Some(in_row) = self.brake.doubt() {
             let text = format!(
                 "the outcomes of {in_row} consecutive paid calls are unknown; check them at the provider, then settle \
-                 them with `castline resolve`"
+                 them with `castline resolve{}`",
+                self.same_arguments
             );
             self.shutdown.request(ExitCode::InDoubt, "too_many_doubts", text);
         }

@@ -1,6 +1,7 @@
 //! Shows what happens: events on the terminal, as NDJSON and in the log file; HTML reports.
 
 pub mod html;
+mod detached;
 mod ndjson;
 pub mod sheet;
 mod terminal;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::detached::Detached;
 use crate::event::{Event, Reporter};
 
 /// Writes each event as one line of JSON, flushed so that a reader sees it at once.
@@ -11,15 +12,28 @@ pub struct Ndjson<W> {
     out: Mutex<W>,
     stamped: bool,
     failed: AtomicBool,
+    /// Waits until the last event is written.
+    wait: fn(&W),
+}
+
+impl Ndjson<Detached> {
+    /// Events without timestamps, for a reader who may be slow: paid calls don't wait for it, the summary does.
+    pub fn for_reader(out: impl Write + Send + 'static) -> Self {
+        Self {
+            wait: Detached::wait,
+            ..Self::new(Detached::new(out))
+        }
+    }
 }
 
 impl<W: Write + Send> Ndjson<W> {
-    /// Events without timestamps, for stdout.
+    /// Events without timestamps.
     pub fn new(out: W) -> Self {
         Self {
             out: Mutex::new(out),
             stamped: false,
             failed: AtomicBool::new(false),
+            wait: |_| {},
         }
     }
 
@@ -45,7 +59,11 @@ impl<W: Write + Send> Ndjson<W> {
         text.push(b'\n');
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         out.write_all(&text)?;
-        out.flush()
+        out.flush()?;
+        if let Event::Summary(_) = event {
+            (self.wait)(&out);
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,8 @@ const NEVER: &[&str] = &[
     "realface.redirect_url",
     "realface.webhook_url",
     "receipts.enabled",
+    "s3.endpoint",
+    "s3.public_base_url",
     "tls.ca_file",
     "notify.url",
 ];

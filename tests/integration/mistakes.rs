@@ -168,9 +168,10 @@ fn only_what_castline_made_is_written_over() {
             "--out",
             "m",
             "--format",
-            "map",
+            "csv",
         ],
-        &["manifest", "cast.csv", "--sandbox", "--out", "m"],
+        &["manifest", "cast.csv", "--sandbox", "--out", "m.json"],
+        &["manifest", "cast.csv", "--sandbox", "--out", "m.json"],
         &["report", "cast.csv", "--sandbox", "--out", "look.html"],
         &["report", "cast.csv", "--sandbox", "--out", "look.html"],
         &["plan", "cast.csv", "--sandbox", "--out", "p.json"],
@@ -346,4 +347,124 @@ fn a_plan_is_no_cast_for_any_command() {
             ended.stderr
         );
     }
+}
+
+/// A pipe among the pictures of a folder: reading it would never end.
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_device_in_a_folder_is_left_out_with_a_word() {
+    let cast = sample_cast();
+    let folder = cast.folder.path().join("cast");
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.join("pipe.png"))
+        .status();
+    assert!(made.expect("mkfifo").success());
+    std::fs::write(
+        cast.folder.path().join("listed.csv"),
+        "name,image\nPipe,cast/pipe.png\n",
+    )
+    .expect("a cast");
+    let castline = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
+            .args(args)
+            .current_dir(cast.folder.path())
+            .output()
+            .expect("castline starts");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, message) = castline(&["check", "cast", "--json"]);
+    assert!(code == Some(0) || code == Some(3), "{message}");
+    assert!(message.contains("pipe.png is not a regular file"), "{message}");
+    assert_eq!(castline(&["check", "listed.csv", "--json"]).0, Some(2));
+}
+
+#[test]
+fn a_saved_plan_of_any_name_can_be_run() {
+    let cast = sample_cast();
+    Castline::on(&cast)
+        .run(&["plan", "--sandbox", "--out", "approved.txt"])
+        .exits_with(0);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
+        .args(["run", "approved.txt", "--sandbox"])
+        .current_dir(cast.folder.path())
+        .output()
+        .expect("castline starts");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(cast.manifest()["characters"].as_array().map(Vec::len), Some(13));
+}
+
+#[test]
+fn a_manifest_replaces_one_of_its_own_format_alone() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    let write = |format: &str| {
+        Castline::on(&cast).run(&["manifest", "--sandbox", "--format", format, "--out", "engine.out"])
+    };
+    let formats = ["json", "csv", "map", "unreal-csv", "unreal-json", "unity-json"];
+    for format in formats {
+        let _ = std::fs::remove_file(cast.folder.path().join("engine.out"));
+        write(format).exits_with(0);
+        for other in formats {
+            write(other).exits_with(if other == format { 0 } else { 2 });
+        }
+    }
+}
+
+/// Files that are named like images but are none, and files that a folder cast leaves out.
+#[test]
+fn what_is_no_image_is_called_by_its_name_and_nothing_is_left_out_in_silence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    };
+    let lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    let files: [(&str, &[u8], &str); 8] = [
+        ("lfs.png", lfs.as_bytes(), "git lfs pull"),
+        ("page.jpg", b"<!DOCTYPE html><html>", "a web page"),
+        ("zeros.png", &[0; 64], "all zeros"),
+        ("empty.png", b"", "empty"),
+        ("zip.png", b"PK\x03\x04rest", "an archive"),
+        ("photo.jfif", b"8BPS\0\x01", "a Photoshop document"),
+        ("moving.webp", b"GIF89a", "a GIF"),
+        ("apple.jpg", b"\0\0\0\x18ftypheic", "a HEIC image"),
+    ];
+    for (name, bytes, _) in &files {
+        write(name, bytes);
+    }
+    for thrown_away in [
+        "@eaDir/x.jpg",
+        "#recycle/old.png",
+        "$RECYCLE.BIN/z.png",
+        "lost+found/y.png",
+    ] {
+        write(thrown_away, b"PNG");
+    }
+    write("layers.psd", b"8BPS");
+    write("notes.txt", b"text");
+    let output = Command::new(env!("CARGO_BIN_EXE_castline"))
+        .args(["check", "--json"])
+        .arg(folder.path())
+        .output()
+        .expect("castline starts");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains("left out: 2 files") && message.contains("layers.psd, notes.txt"),
+        "{message}"
+    );
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    for (name, _, part) in files {
+        let line = lines
+            .lines()
+            .find(|line| line.contains("\"checked\"") && line.contains(name));
+        assert!(
+            line.is_some_and(|line| line.contains(part)),
+            "{name}: {part}\n{lines}"
+        );
+    }
+    assert_eq!(lines.matches("\"checked\"").count(), 8, "{lines}");
 }

@@ -4,7 +4,7 @@ mod agree;
 
 use std::collections::HashSet;
 
-use super::exit_code;
+use super::report::report_after;
 use crate::app::cast_names::CastNames;
 use crate::app::context::Context;
 use crate::app::ledger_guard::open_view;
@@ -13,7 +13,7 @@ use crate::app::planning::use_reply_price;
 use crate::app::prepared_run::PreparedRun;
 use crate::app::prompt::{NEEDS_YES, can_ask};
 use crate::app::quote::quote;
-use crate::app::settings::{Flags, cast_flags, pay_flags, read, settings};
+use crate::app::settings::{Flags, cast_flags, is_json, pay_flags, read, settings};
 use crate::cast::{Cast, NameKey};
 use crate::cli::{Common, RunArgs};
 use crate::enroll::PaymentMode;
@@ -41,7 +41,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         manifest,
         report,
     } = run;
-    let saved = if which == Which::All && args.cast.extension().is_some_and(|e| e == "json") {
+    let saved = if which == Which::All && is_json(&args.cast) {
         Some(as_planned(&mut args, &mut pay, common.sandbox)?)
     } else {
         None
@@ -109,14 +109,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     pipeline.agreed = agreed;
     pipeline.run(cast).await;
     let exit = finalizer.end(&context).await?;
-    if let Some(out) = &report
-        && let Err(error) = super::report::of_run(common, &context, &args.cast, out)
-    {
-        // The exit code must still reflect the run itself, above all a doubt.
-        eprintln!("castline: the run is done, but its report was not written: {error:#}");
-        return Ok(exit.worst(exit_code(&error)));
-    }
-    Ok(exit)
+    report_after(common, &context, &args, report.as_deref(), exit)
 }
 
 /// Keeps the characters that failed or were refused by the API, and those in doubt, which are reported but not resent.

@@ -16,13 +16,33 @@ fn server(faults: &str) -> (Server, TempDir) {
     (server, folder)
 }
 
+/// The node of the chain that a server stands in for.
+fn node(server: &Server) -> String {
+    let base = server
+        .settings()
+        .iter()
+        .find(|(name, _)| name == "CASTLINE_API_BASE_URL");
+    let base: url::Url = base.unwrap().1.parse().unwrap();
+    base.join("/_sandbox/rpc").unwrap().into()
+}
+
+/// A command that asks the node.
+fn asking(server: &Server, args: &[&str], cast: &Path) -> std::process::Output {
+    castline(
+        server,
+        args,
+        cast,
+        Some(("CASTLINE_PAYMENT_RPC_URL", &node(server))),
+    )
+}
+
 /// Changes the faults of a server.
 fn change(server: &Server, faults: &str) {
     let find = |name: &str| {
         let found = server.settings().iter().find(|(known, _)| known == name);
         found.unwrap().1.clone()
     };
-    let control = find("CASTLINE_PAYMENT_RPC_URL").replace("/rpc", "/faults");
+    let control = node(server).replace("/rpc", "/faults");
     let ca = std::fs::read(find("CASTLINE_TLS_CA_FILE")).unwrap();
     let client = castline::net::tls::http(Some(&ca)).unwrap().build().unwrap();
     let send = client.post(control).body(faults.to_owned()).send();
@@ -50,7 +70,7 @@ fn run(server: &Server, cast: &Path) -> (Option<i32>, String) {
         "--set",
     ];
     let brake = "api.max_consecutive_in_doubt=100";
-    let output = castline(server, &[&args[..], &[brake]].concat(), cast, None);
+    let output = asking(server, &[&args[..], &[brake]].concat(), cast);
     (output.status.code(), stderr(&output))
 }
 
@@ -79,7 +99,7 @@ fn what_was_never_charged_is_enrolled_and_what_was_names_its_transaction() {
         .unwrap();
     let transaction = charge.tx_hash.unwrap();
     assert!(message.contains(&transaction), "{message}");
-    let resolve = castline(&server, &["resolve"], &cast.csv, None);
+    let resolve = asking(&server, &["resolve"], &cast.csv);
     let listed = String::from_utf8_lossy(&resolve.stdout).into_owned();
     assert!(
         listed.contains("charged") && listed.contains(&transaction),
@@ -110,11 +130,10 @@ fn a_charged_payment_is_matched_with_the_listing_by_its_transaction() {
     change(&server, "{\"bare_listing\": true}");
     let provider = format!("api.provider={}", file.display());
     let reconcile = || {
-        castline(
+        asking(
             &server,
             &["resolve", "--reconcile", "--set", &provider],
             &cast.csv,
-            None,
         )
     };
     let output = reconcile();

@@ -389,6 +389,20 @@ fn art_that_goes_back_and_forth_is_paid_for_once_each() {
         ids.push(cast.manifest()["seesaw 000"].clone());
     }
     assert_eq!(charges(&server)["seesaw 000"].len(), 2);
+    // The plan knows it, and the ledger alone does.
+    for art in [second.get_ref(), &first] {
+        std::fs::write(&picture, art).unwrap();
+        let off = ["--set", "receipts.enabled=false"];
+        let plan = castline(&server, &[&["plan"][..], &off].concat(), &cast.csv, None);
+        let shown = String::from_utf8_lossy(&plan.stdout).into_owned();
+        assert!(
+            shown.contains("nothing to do") || shown.contains("$0.00"),
+            "{shown}"
+        );
+        let output = castline(&server, &[&["run", "--yes"][..], &off].concat(), &cast.csv, None);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    assert_eq!(charges(&server)["seesaw 000"].len(), 2);
     assert_ne!(ids[0], ids[1]);
     assert_eq!(
         ids,
