@@ -341,16 +341,16 @@ pub(super) fn for_name(answer: &CallResult, outcome: Outcome, name: &str) -> Out
         return outcome;
     };
     let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
-    let told = json
+    let replied = json
         .as_ref()
         .and_then(|json| layers(json).find_map(|layer| layer.get("name")?.as_str()));
     let key = |name: &str| Name::new(name).ok().map(|name| name.key());
-    match told.map(str::trim).filter(|told| !told.is_empty()) {
-        Some(told) if told != name.trim() && key(told) != key(name) => doubt(
+    match replied.map(str::trim).filter(|replied| !replied.is_empty()) {
+        Some(replied) if replied != name.trim() && key(replied) != key(name) => doubt(
             "other_name".to_owned(),
             format!(
                 "the reply names {asset_id}, but for {} instead of {name}",
-                clean(told)
+                clean(replied)
             ),
         ),
         _ => outcome,

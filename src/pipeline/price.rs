@@ -64,7 +64,7 @@ impl Price {
     }
 
     /// The price in a reply, unless it counts as missing: zero may be the truth, but makes every budget endless.
-    pub(super) fn told(&self, reply: Option<Usd>) -> Option<Usd> {
+    pub(super) fn credible(&self, reply: Option<Usd>) -> Option<Usd> {
         reply.filter(|price| self.accept_zero || *price > Usd::ZERO)
     }
 
@@ -163,9 +163,9 @@ mod tests {
     #[test]
     fn a_price_of_zero_counts_as_missing_unless_it_is_accepted() {
         let price = Price::new(cents(2), None);
-        assert_eq!(price.told(Some(Usd::ZERO)), None);
-        assert_eq!(price.told(Some(cents(1))), Some(cents(1)));
-        assert_eq!(price.accept_zero(true).told(Some(Usd::ZERO)), Some(Usd::ZERO));
+        assert_eq!(price.credible(Some(Usd::ZERO)), None);
+        assert_eq!(price.credible(Some(cents(1))), Some(cents(1)));
+        assert_eq!(price.accept_zero(true).credible(Some(Usd::ZERO)), Some(Usd::ZERO));
     }
 
     #[tokio::test]

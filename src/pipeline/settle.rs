@@ -54,7 +54,7 @@ impl Enroll {
                 settlement,
                 ..
             } => {
-                let reply_price = self.price.told(reply_price);
+                let reply_price = self.price.credible(reply_price);
                 if let Some(increase) = self.price.record_reply_price(reply_price) {
                     self.report_price_increase(increase);
                 }

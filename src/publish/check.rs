@@ -54,7 +54,7 @@ impl Publisher {
     pub async fn check_unwritten(&self, fetcher: &Fetcher) -> Result<(), ProbeError> {
         match self.address(&self.random_key("castline-unwritten", "jpg")).await {
             Ok(url) => fetcher.check_unwritten(&url).await,
-            // What is wrong with addresses is told of the first image that was written.
+            // The first image that was written shows what is wrong with addresses.
             Err(_) => Ok(()),
         }
     }

@@ -219,16 +219,16 @@ impl Shared {
 
     /// The charge as the reply tells of it.
     fn as_told(&self, charge: &Charge, fault: FaultKind) -> Charge {
-        let mut told = charge.clone();
+        let mut reported = charge.clone();
         match fault {
-            FaultKind::OtherName => told.name = format!("Not {}", charge.name),
+            FaultKind::OtherName => reported.name = format!("Not {}", charge.name),
             FaultKind::SameId => {
                 let first = self.book.filter(|charge| charge.seq == 1);
-                told.asset_id.clone_from(&first[0].asset_id);
+                reported.asset_id.clone_from(&first[0].asset_id);
             }
             _ => {}
         }
-        told
+        reported
     }
 
     fn success(&self, paid: Paid, charge: &Charge) -> Response<Body> {
