@@ -13,6 +13,7 @@ mod head;
 mod light;
 mod math;
 mod person;
+mod problems;
 mod render;
 mod samples;
 mod scene;

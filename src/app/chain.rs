@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::cast::printable;
 use crate::enroll::payment::{Chain, Settlement};
-use crate::ledger::{CHARGED, Ledger, Resolution, State, Transition, in_doubt};
+use crate::ledger::{CHARGED, CallState, Ledger, Resolution, State, Transition, in_doubt};
 use crate::pipeline::expired_authorization;
 
 /// Asks the chain about every doubt whose signed payment has expired. One that was never charged is released, and enrolled
@@ -20,7 +20,9 @@ pub(crate) async fn settle_by_chain(context: &Context, ledger: &Ledger) -> anyho
     let chain = Chain::new(url, settings.payment.network, context.ca_pem()?.as_deref())?;
     for record in in_doubt(ledger)? {
         let attempt = ledger.view().last_attempt(&record.name.key())?;
-        let payment = attempt.and_then(|attempt| attempt.payment);
+        let payment = attempt
+            .filter(|attempt| attempt.state == CallState::InDoubt)
+            .and_then(|attempt| attempt.payment);
         let Some(authorization) = payment.as_deref().and_then(expired_authorization) else {
             continue;
         };

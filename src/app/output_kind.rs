@@ -1,12 +1,12 @@
 //! Recognizes files that castline wrote and may overwrite. Any other file may be someone's work.
 
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::manifest::{self, ManifestFormat};
 use crate::report::html;
+use crate::util::fs;
 
 /// The kind of file that a command writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,10 @@ impl OutputKind {
         if !path.is_file() {
             return true;
         }
+        let start = || fs::start(path, 1 << 10);
         match self {
-            Self::Report => start(path).is_some_and(|start| start.is_empty() || html::is_one(&start)),
-            Self::Log => start(path).is_some_and(|start| start.is_empty() || is_log(&start)),
+            Self::Report => start().is_ok_and(|start| start.is_empty() || html::is_one(&start)),
+            Self::Log => start().is_ok_and(|start| start.is_empty() || is_log(&start)),
             Self::Plan => whole(path).is_some_and(|bytes| bytes.is_empty() || is_plan(&bytes)),
             Self::Manifest(format) => {
                 whole(path).is_some_and(|bytes| bytes.is_empty() || manifest::is_one(&bytes, format))
@@ -57,13 +58,6 @@ fn is_log(start: &[u8]) -> bool {
 
 fn is_plan(bytes: &[u8]) -> bool {
     serde_json::from_slice(bytes).is_ok_and(|json: Value| json.get("castline_plan").is_some())
-}
-
-fn start(path: &Path) -> Option<Vec<u8>> {
-    let mut start = Vec::new();
-    let file = std::fs::File::open(path).ok()?;
-    file.take(1 << 10).read_to_end(&mut start).ok()?;
-    Some(start)
 }
 
 fn whole(path: &Path) -> Option<Vec<u8>> {

@@ -164,12 +164,5 @@ fn refused(by: &str, path: &Path, why: &str) -> UsageError {
 }
 
 fn starts_like_a_ledger(path: &Path) -> bool {
-    use std::io::Read;
-    // Reading a pipe would block.
-    if !path.is_file() {
-        return false;
-    }
-    let mut start = [0; 16];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && start == SQLITE
+    fs::start(path, SQLITE.len() as u64).is_ok_and(|start| start == SQLITE)
 }

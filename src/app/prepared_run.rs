@@ -102,17 +102,21 @@ impl PreparedRun {
         if let Some(problem) = doubtful_place(&settings.ledger) {
             tracing::warn!("{problem}");
         }
+        let payer = servers
+            .as_ref()
+            .and_then(|servers| servers.parts.payer_fingerprint());
+        if let Some(payer) = &payer {
+            ledger.view().check_payer(payer)?;
+        }
         if !sandbox {
             settle_by_chain(context, &ledger).await?;
         }
         if let Some(receipts) = receipts {
             bring_up_to_date(&ledger, receipts, &manifest, &names.all).await?;
         }
-        let payer = servers
-            .as_ref()
-            .and_then(|servers| servers.parts.payer_fingerprint());
-        if let Some(payer) = payer {
-            ledger.bind_payer(&payer).await?;
+        // Only now: a key that the bucket does not know either binds nothing.
+        if let Some(payer) = &payer {
+            ledger.bind_payer(payer).await?;
         }
         check_manifest(ledger.view(), &manifest)?;
         if manifest != settings.manifest {

@@ -15,11 +15,8 @@ use crate::ledger::{CallState, Ledger, LedgerView, Reader, Resolution, State, Tr
 use crate::manifest::Manifest;
 use crate::pipeline::write_receipts;
 use crate::publish::Publisher;
-use crate::receipts::{Found, Receipt, ReceiptSecret, Receipts, Subject};
+use crate::receipts::{Found, Receipt, Receipts, Subject};
 use crate::util::text::pluralize;
-
-/// What the secret of receipts is derived from the payer's key for.
-const PURPOSE: &str = "castline receipts 1";
 
 /// The receipts of a command on `cast`; `None` when they are off, or nothing pays.
 pub(crate) fn receipts(
@@ -32,15 +29,10 @@ pub(crate) fn receipts(
     if !settings.receipts {
         return None;
     }
-    let derived = match services.sandbox {
-        // The sandbox has a new key each time, and keeps its bucket.
-        true => [0; 32],
-        false => services.payer_secret(PURPOSE)?,
-    };
     Some(Receipts::new(
         publisher.clone(),
         &services.publish.prefix,
-        ReceiptSecret::new(derived),
+        services.receipt_secret()?,
         &provider(settings, services.sandbox),
         &cast_name(cast),
         settings.api.timeout,

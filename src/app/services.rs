@@ -6,6 +6,7 @@ use crate::enroll::{ApiKey, ApiSettings, KeyError, PaymentMode};
 use crate::exit::UsageError;
 use crate::pipeline::PaymentMethod;
 use crate::publish::{PublishSettings, StaticCredentials};
+use crate::receipts::ReceiptSecret;
 use crate::sandbox::Sandbox;
 
 /// The configuration of the API and S3, from the settings or the sandbox.
@@ -75,10 +76,20 @@ impl ServiceConfig {
         })
     }
 
-    /// 16 hexadecimal digits that tell payers apart, and tell nothing of their keys; `None` without a key.
+    /// The secret of receipts, derived from the payer's key; `None` without a key.
+    pub(crate) fn receipt_secret(&self) -> Option<ReceiptSecret> {
+        let derived = match self.sandbox {
+            // The sandbox has a new key each time, and keeps its bucket.
+            true => [0; 32],
+            false => self.payer_secret("castline receipts 1")?,
+        };
+        Some(ReceiptSecret::new(derived))
+    }
+
+    /// 16 hexadecimal digits that tell payers apart, and tell nothing of their keys, the same as in the bucket; `None`
+    /// without a key.
     pub(crate) fn payer_fingerprint(&self) -> Option<String> {
-        let secret = self.payer_secret("castline payer 1")?;
-        Some(hex::encode(&secret[..8]))
+        Some(self.receipt_secret()?.fingerprint())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Builds the settings from the command line, and reads the cast they describe.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::trust;
@@ -8,6 +7,7 @@ use crate::cast::{self, Cast, CastError, CastOptions};
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::exit::UsageError;
 use crate::settings::{Origin, Settings, keys};
+use crate::util::fs;
 
 /// Setting keys with their text and the flag that set them.
 pub(crate) type Flags = Vec<(String, String, String)>;
@@ -114,16 +114,7 @@ pub(crate) fn is_json(path: &Path) -> bool {
     if path.extension().is_some_and(|extension| extension == "json") {
         return true;
     }
-    // Reading a pipe would take its content from the command.
-    let mut start = [0; 64];
-    let read = path
-        .is_file()
-        .then(|| std::fs::File::open(path).and_then(|mut file| file.read(&mut start)));
-    let start = match read {
-        Some(Ok(length)) => &start[..length],
-        _ => &[],
-    };
-    start.trim_ascii_start().starts_with(b"{")
+    fs::start(path, 64).is_ok_and(|start| start.trim_ascii_start().starts_with(b"{"))
 }
 
 /// Reads the cast at `path` according to the settings.
@@ -155,6 +146,18 @@ pub(crate) fn cast_flags(cast: &CastArgs) -> Flags {
         flag("cast.allow_outside", "true".to_owned(), "--allow-outside");
     }
     flags
+}
+
+/// `--manifest`, as the setting that it overrides.
+pub(crate) fn manifest_flag(path: Option<&Path>) -> Flags {
+    let flag = |path: &Path| {
+        (
+            "manifest.path".to_owned(),
+            path.display().to_string(),
+            "--manifest".to_owned(),
+        )
+    };
+    path.map(flag).into_iter().collect()
 }
 
 /// The flags of [`PayArgs`] that override settings.

@@ -3,7 +3,8 @@
 use crate::exit::ExitCode;
 use crate::pipeline::Shutdown;
 
-/// On the first Ctrl-C, SIGTERM or SIGHUP (a terminal that is closed), starts nothing new and waits for calls in progress. The second aborts.
+/// On the first Ctrl-C, SIGTERM or SIGHUP (a terminal that is closed), starts nothing new and waits for calls in
+/// progress. The second aborts.
 pub(crate) async fn drain_on_signal(shutdown: Shutdown) {
     signal().await;
     shutdown.request(

@@ -199,7 +199,7 @@ fn find(root: &Path, resolver: &ImageResolver) -> Found {
     }
 }
 
-/// Endings of files that are castline's own, or the system's: nobody takes them for art.
+/// Endings of files that are castline's own, the system's or a game engine's, and of tables: nobody takes them for art.
 const OWN: [&str; 9] = [
     "castline.toml",
     "manifest.json",

@@ -49,6 +49,7 @@ async fn restore(common: &Common, cast: &Path) -> anyhow::Result<ExitCode> {
     let names = read(cast, &context.settings)?.characters;
     let names = names.iter().map(|c| c.name.key()).collect();
     let ledger = open(&context, &provider(&context.settings, false), "ledger restore")?;
+    ledger.view().check_payer(&receipts.fingerprint())?;
     receipts.check_series().await?;
     write_receipts(&ledger, &receipts).await?;
     let Restored {

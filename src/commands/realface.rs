@@ -10,7 +10,7 @@ use crate::app::context::Context;
 use crate::app::output_kind::OutputKind;
 use crate::app::prepared_run::PreparedRun;
 use crate::app::prompt::{can_ask, consent};
-use crate::app::settings::{Flags, cast_flags, pay_flags, read};
+use crate::app::settings::{Flags, cast_flags, manifest_flag, pay_flags, read};
 use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::event::{Event, Stage};
@@ -28,10 +28,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         let flag = ("realface.operator", operator, "--operator");
         flags.push((flag.0.to_owned(), flag.1.to_owned(), flag.2.to_owned()));
     }
-    if let Some(path) = &typed.manifest {
-        let text = path.display().to_string();
-        flags.push(("manifest.path".to_owned(), text, "--manifest".to_owned()));
-    }
+    flags.extend(manifest_flag(typed.manifest.as_deref()));
     let mut context = Context::new(common, "realface", Some(&args.cast), flags)?;
     if let Some(out) = &typed.report {
         context.guard.reserve("--report", out, OutputKind::Report)?;

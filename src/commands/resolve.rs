@@ -14,8 +14,8 @@ use crate::cast::{Name, printable};
 use crate::cli::Common;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{
-    INTERRUPTED, Ledger, LedgerView, OpenOptions, Reader, Record, Resolution, State, check_ids_free,
-    in_doubt, now, settling,
+    CallState, INTERRUPTED, Ledger, LedgerView, OpenOptions, Reader, Record, Resolution, State,
+    check_ids_free, in_doubt, now, settling,
 };
 use crate::pipeline::{is_chargeable, write_receipts};
 use crate::util::shell::quote;
@@ -80,6 +80,7 @@ pub(super) async fn resolve(
                 _ => ledger
                     .view()
                     .last_attempt(&name.key())?
+                    .filter(|last| matches!(last.state, CallState::Open | CallState::InDoubt))
                     .and_then(|last| last.payment),
             };
             *valid = payment.as_deref().is_some_and(is_chargeable);
@@ -155,6 +156,7 @@ async fn write_after(context: &Context, ledger: &Ledger, cast: Option<&Path>) {
             .view()
             .check_owner(&provider(&context.settings, false), false)?;
         let receipts = connect(context, cast.unwrap_or(Path::new("."))).await?;
+        ledger.view().check_payer(&receipts.fingerprint())?;
         receipts.check_existing_series().await?;
         write_receipts(ledger, &receipts).await?;
         Ok(())

@@ -16,7 +16,8 @@ pub(super) fn is_truncated(bytes: &[u8]) -> bool {
     let Some(data) = picture_data(bytes) else {
         return false;
     };
-    if data.windows(2).any(|marker| marker == [0xff, 0xd9]) {
+    // It is near the end, where there is one.
+    if data.windows(2).rev().any(|marker| marker == [0xff, 0xd9]) {
         return false;
     }
     let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();

@@ -1,4 +1,4 @@
-//! Whether the file at the ledger's path is still the one that was opened, and has no second name.
+//! The file of a ledger: its creation, and whether the one at its path is still the one that was opened.
 
 use std::path::{Path, PathBuf};
 
@@ -54,5 +54,22 @@ impl FileIdentity {
             }
         }
         Ok(())
+    }
+}
+
+/// Creates the file of a new ledger, readable by its owner alone: it holds signed payments, and what makes object keys
+/// unguessable. The log beside it and copies get the same permissions.
+pub(super) fn create_private(path: &Path) -> Result<(), LedgerError> {
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(LedgerError::Io {
+            path: path.to_owned(),
+            error,
+        }),
     }
 }

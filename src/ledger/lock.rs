@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::LedgerError;
-use super::place::is_on_network;
+use super::place::network;
 
 /// The most links that are followed in a chain.
 const MOST_LINKS: u8 = 40;
@@ -29,10 +29,10 @@ impl fmt::Display for Holder {
 /// The lock, held as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    _beside: File,
     /// The ledger itself, locked where that is possible: a file that is mounted elsewhere has another lock beside it. Closed
     /// after SQLite's own connections, since closing it ends their locks on the same file.
-    _ledger: Option<File>,
+    ledger: Option<File>,
     holder: PathBuf,
 }
 
@@ -73,8 +73,8 @@ impl Lock {
         std::fs::write(beside(ledger, "holder"), text).map_err(message)?;
         file.rewind().and_then(|()| file.flush()).map_err(message)?;
         Ok(Self {
-            _file: file,
-            _ledger: None,
+            _beside: file,
+            ledger: None,
             holder: beside(ledger, "holder"),
         })
     }
@@ -85,7 +85,7 @@ impl Lock {
     /// # Errors
     /// Another process has it, under another name.
     pub(super) fn with_file(mut self, ledger: &Path) -> Result<Self, LedgerError> {
-        if cfg!(not(target_os = "linux")) || is_on_network(ledger) {
+        if cfg!(not(target_os = "linux")) || network(ledger).is_some() {
             return Ok(self);
         }
         let Ok(file) = OpenOptions::new().read(true).write(true).open(ledger) else {
@@ -97,7 +97,7 @@ impl Lock {
                 holder: holder(&self.holder),
             }),
             Ok(()) => {
-                self._ledger = Some(file);
+                self.ledger = Some(file);
                 Ok(self)
             }
             Err(TryLockError::Error(_)) => Ok(self),

@@ -9,6 +9,7 @@ mod faults;
 mod identity;
 mod integrity;
 mod lock;
+mod owner;
 mod place;
 mod records;
 mod resolve;

@@ -18,14 +18,13 @@ const NETWORK: [(u64, &str); 6] = [
 /// What is wrong with the place of a ledger, if anything: on a network file system two machines may both get the lock, and
 /// a file that is mounted by itself (a container's volume) has its lock and its log beside another name.
 pub fn doubtful_place(ledger: &Path) -> Option<String> {
-    let path = resolved(ledger);
-    if let Some(system) = network(path.parent()?) {
+    if let Some(system) = network(ledger) {
         return Some(format!(
             "{} is on a network file system ({system}), where the lock of a ledger may not hold: keep it on a local disk",
             ledger.display()
         ));
     }
-    is_mounted_alone(&path).then(|| {
+    is_mounted_alone(&resolved(ledger)).then(|| {
         format!(
             "{} is a file that is mounted by itself: its lock and its log are not beside it elsewhere; mount its folder",
             ledger.display()
@@ -33,9 +32,11 @@ pub fn doubtful_place(ledger: &Path) -> Option<String> {
     })
 }
 
+/// The network file system of the folder of a ledger, if it is on one.
 #[cfg(target_os = "linux")]
-fn network(folder: &Path) -> Option<&'static str> {
-    let kind = rustix::fs::statfs(folder).ok()?.f_type as u64 & 0xffff_ffff;
+pub(super) fn network(ledger: &Path) -> Option<&'static str> {
+    let ledger = resolved(ledger);
+    let kind = rustix::fs::statfs(ledger.parent()?).ok()?.f_type as u64 & 0xffff_ffff;
     NETWORK
         .iter()
         .find(|(magic, _)| *magic == kind)
@@ -43,15 +44,8 @@ fn network(folder: &Path) -> Option<&'static str> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn network(_: &Path) -> Option<&'static str> {
+pub(super) fn network(_: &Path) -> Option<&'static str> {
     None
-}
-
-/// Whether a folder or its file is on a network file system.
-pub(super) fn is_on_network(ledger: &Path) -> bool {
-    resolved(ledger)
-        .parent()
-        .is_some_and(|folder| network(folder).is_some())
 }
 
 /// Whether the file itself is a mount point, by the kernel's list.

@@ -18,6 +18,11 @@ const SEPARATOR: char = '\u{1f}';
 pub(super) struct LedgerKey(String);
 
 impl LedgerKey {
+    /// The key of a name in a cast.
+    fn new(cast: &str, name: &NameKey) -> Self {
+        Self(format!("{cast}{SEPARATOR}{}", name.as_str()))
+    }
+
     /// A key as it is stored.
     pub(super) fn from_stored(key: String) -> Self {
         Self(key)
@@ -92,10 +97,10 @@ impl Scope {
 
     /// The key of a new character.
     pub(super) fn own(&self, name: &NameKey) -> LedgerKey {
-        LedgerKey(match &self.cast {
-            Some(cast) => format!("{cast}{SEPARATOR}{}", name.as_str()),
-            None => name.as_str().to_owned(),
-        })
+        match &self.cast {
+            Some(cast) => LedgerKey::new(cast, name),
+            None => LedgerKey(name.as_str().to_owned()),
+        }
     }
 
     /// Where the character is stored: in its cast, else in a ledger of an earlier castline, else in a cast that no longer
@@ -112,14 +117,11 @@ impl Scope {
         if self.cast.is_none() {
             return Ok(in_any_cast(connection, name)?.unwrap_or(own));
         }
-        let earlier = std::iter::once(name.as_str().to_owned());
-        let gone = self
-            .gone
-            .iter()
-            .map(|cast| format!("{cast}{SEPARATOR}{}", name.as_str()));
+        let earlier = std::iter::once(LedgerKey(name.as_str().to_owned()));
+        let gone = self.gone.iter().map(|cast| LedgerKey::new(cast, name));
         for key in earlier.chain(gone) {
-            if exists.exists([&key])? {
-                return Ok(LedgerKey(key));
+            if exists.exists([key.as_str()])? {
+                return Ok(key);
             }
         }
         Ok(own)
@@ -127,8 +129,7 @@ impl Scope {
 
     /// The keys that the name would have in the other casts that exist.
     pub(super) fn elsewhere(&self, name: &NameKey) -> impl Iterator<Item = LedgerKey> {
-        let key = |cast: &String| LedgerKey(format!("{cast}{SEPARATOR}{}", name.as_str()));
-        self.others.iter().map(key)
+        self.others.iter().map(|cast| LedgerKey::new(cast, name))
     }
 
     /// Whether a stored character belongs to the scope.
@@ -224,7 +225,7 @@ mod tests {
             gone: vec!["../old.csv".to_owned()],
             others: vec!["../b.csv".to_owned()],
         };
-        let stored = |cast: &str| LedgerKey(format!("{cast}{SEPARATOR}guard"));
+        let stored = |cast: &str| LedgerKey::new(cast, &key("Guard"));
         assert!(scope.includes(&scope.own(&key("Guard"))));
         assert!(scope.includes(&stored("../old.csv")));
         assert!(!scope.includes(&stored("../b.csv")));

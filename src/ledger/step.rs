@@ -109,23 +109,22 @@ fn other_owner(
 }
 
 /// The attempt that a transition is about: the last one, except where a person settles an earlier call, or corrects the
-/// id that a person had entered.
+/// id that a person had entered. 0 where a doubt has none, since it was taken over from another cast's attempt.
 fn attempt_row(
     connection: &Connection,
     key: &LedgerKey,
     before: Option<&Record>,
     transition: &Transition,
 ) -> Result<i64, LedgerError> {
-    let settled = matches!(
-        transition,
-        Transition::Resolve(Resolution::Adopt { .. } | Resolution::Forget { .. })
-    );
-    let which = match before {
-        Some(before) if settled && before.state != State::InDoubt => match before.retried {
-            Some(_) => "AND outcome = 'in_doubt' AND code = 'retried'",
-            None => "AND outcome = 'enrolled' AND code = 'adopted'",
-        },
-        _ => "",
+    let settles = matches!(transition, Transition::Resolve(_));
+    let which = match before.filter(|_| settles) {
+        None => "",
+        Some(Record {
+            state: State::InDoubt,
+            ..
+        }) => "AND outcome = 'in_doubt' AND code IS NOT 'retried'",
+        Some(Record { retried: Some(_), .. }) => "AND outcome = 'in_doubt' AND code = 'retried'",
+        Some(_) => "AND outcome = 'enrolled' AND code = 'adopted'",
     };
     let row: Option<i64> = connection
         .prepare_cached(&format!("SELECT max(id) FROM attempts WHERE key = ?1 {which}"))?

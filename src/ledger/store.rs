@@ -10,9 +10,8 @@ use tokio::sync::oneshot;
 
 use super::clock::now;
 use super::faults::Faults;
-use super::identity::FileIdentity;
+use super::identity::{FileIdentity, create_private};
 use super::lock::Lock;
-use super::scope::Scope;
 use super::step::{Interrupted, put_signature, recover, release_expired, step};
 use super::view::{LedgerView, Reader};
 use super::{Approval, FoundCall, LedgerError, Record, Spend, State, Transition, integrity, schema, totals};
@@ -134,8 +133,8 @@ impl Ledger {
         let faults = Faults::from_environment();
         faults.limit(&connection)?;
         let key_secret = connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?;
-        let scope = Scope::new(&connection, path, options.cast.as_deref())?;
-        let (recovered, interrupted) = recover(&mut connection, path, &scope, options.keep)?;
+        let view = LedgerView::open_for(path, options.cast.as_deref())?.expect("it was just created");
+        let (recovered, interrupted) = recover(&mut connection, path, view.scope(), options.keep)?;
         release_expired(&connection, options.expired)?;
         totals::begin(&connection)?;
         connection.execute(
@@ -143,7 +142,6 @@ impl Ledger {
             (&options.command, now()),
         )?;
         let run = connection.last_insert_rowid();
-        let view = LedgerView::open_for(path, options.cast.as_deref())?.expect("it was just opened");
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -235,7 +233,7 @@ impl Ledger {
         let (path, run, scope) = (
             self.path().to_owned(),
             self.shared.run,
-            self.view().scope().clone(),
+            Arc::clone(self.view().scope()),
         );
         let pays = transitions.iter().any(|t| matches!(t, Transition::Intend { .. }));
         let file = pays.then(|| self.shared.file.clone());
@@ -269,7 +267,7 @@ impl Ledger {
         let (path, run, scope) = (
             self.path().to_owned(),
             self.shared.run,
-            self.view().scope().clone(),
+            Arc::clone(self.view().scope()),
         );
         self.transact(move |connection| {
             for (name, transition) in &transitions {
@@ -315,7 +313,7 @@ impl Ledger {
         by: &str,
     ) -> Result<(), LedgerError> {
         let row = (sha256.to_owned(), approved, by.to_owned(), now());
-        let (key, scope) = (key.clone(), self.view().scope().clone());
+        let (key, scope) = (key.clone(), Arc::clone(self.view().scope()));
         self.transact(move |connection| {
             let key = scope.locate(connection, &key)?;
             let (sha256, approved, by, at) = row;
@@ -333,48 +331,13 @@ impl Ledger {
     /// The ledger can't be written.
     pub async fn clear_decision(&self, key: &NameKey, sha256: &str) -> Result<(), LedgerError> {
         let sha256 = sha256.to_owned();
-        let (key, scope) = (key.clone(), self.view().scope().clone());
+        let (key, scope) = (key.clone(), Arc::clone(self.view().scope()));
         self.transact(move |connection| {
             let key = scope.locate(connection, &key)?;
             connection
                 .prepare_cached("DELETE FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?
                 .execute((key.as_str(), sha256))?;
             Ok(())
-        })
-        .await
-    }
-
-    /// Makes it a ledger of the API at `provider`, and of the key or wallet with that fingerprint: the same account, under
-    /// another address or with another key.
-    ///
-    /// # Errors
-    /// The ledger can't be written.
-    pub async fn rebind(&self, provider: &str, payer: &str) -> Result<(), LedgerError> {
-        let row = (provider.to_owned(), payer.to_owned());
-        self.transact(move |connection| {
-            connection.execute("UPDATE ledger SET provider = ?1, payer = ?2", row)?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Checks that it was paid for by the key or wallet with that fingerprint; the first that pays binds it.
-    ///
-    /// # Errors
-    /// [`LedgerError::OtherPayer`], or the ledger can't be written.
-    pub async fn bind_payer(&self, payer: &str) -> Result<(), LedgerError> {
-        let (ours, path) = (payer.to_owned(), self.path().to_owned());
-        self.transact(move |connection| {
-            let theirs: Option<String> =
-                connection.query_row("SELECT payer FROM ledger", [], |row| row.get(0))?;
-            match theirs {
-                Some(theirs) if theirs != ours => Err(LedgerError::OtherPayer { path, theirs, ours }),
-                Some(_) => Ok(()),
-                None => {
-                    connection.execute("UPDATE ledger SET payer = ?1", [ours])?;
-                    Ok(())
-                }
-            }
         })
         .await
     }
@@ -412,23 +375,6 @@ impl Ledger {
         let jobs = self.shared.writer.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(job).map_err(|_| gone())?;
         message.await.map_err(|_| gone())?
-    }
-}
-
-/// Creates the file of a new ledger, readable by its owner alone: it holds signed payments, and what makes object keys
-/// unguessable. The log beside it and copies get the same permissions.
-fn create_private(path: &Path) -> Result<(), LedgerError> {
-    let mut options = std::fs::File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(LedgerError::Io {
-            path: path.to_owned(),
-            error,
-        }),
     }
 }
 

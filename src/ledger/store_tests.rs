@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cast::Kind;
-use crate::ledger::{Budget, State};
+use crate::ledger::{Budget, FoundCall, Resolution, State};
 use crate::util::money::Usd;
 
 /// The import of an id and its price from a manifest.
@@ -49,6 +49,36 @@ async fn what_a_manifest_says_was_paid_counts_as_spent() {
     assert_eq!(all, cent * 2, "it counts over the life of the ledger");
 }
 
+/// A call for an image, with a signed payment, and how it ends.
+fn call(sha256: &str, price: Usd, end: Transition) -> Vec<Transition> {
+    vec![
+        Transition::See {
+            kind: Kind::Portrait,
+            source: "a.png".to_owned(),
+            sha256: sha256.to_owned(),
+            extra: Vec::new(),
+        },
+        Transition::Judge {
+            verdict: crate::inspect::Verdict::Suitable,
+            goes_on: true,
+            code: None,
+            message: None,
+        },
+        Transition::Publish {
+            object_key: "k".to_owned(),
+            url: "https://example.com/k".to_owned(),
+        },
+        Transition::Intend {
+            request_digest: "d".to_owned(),
+            price,
+            budget: Budget::default(),
+            payment: Some("signed".to_owned()),
+            receipt: None,
+        },
+        end,
+    ]
+}
+
 /// A connection with sums, as the writing one has.
 fn ledger_connection(path: &Path) -> Connection {
     let connection = Connection::open(path).unwrap();
@@ -90,37 +120,12 @@ async fn a_payment_that_was_turned_away_counts_until_nobody_can_charge_it() {
         Ledger::open(&path, options).unwrap()
     };
     let ledger = open(|_| false);
-    let steps = [
-        Transition::See {
-            kind: Kind::Portrait,
-            source: "a.png".to_owned(),
-            sha256: "00".to_owned(),
-            extra: Vec::new(),
-        },
-        Transition::Judge {
-            verdict: crate::inspect::Verdict::Suitable,
-            goes_on: true,
-            code: None,
-            message: None,
-        },
-        Transition::Publish {
-            object_key: "k".to_owned(),
-            url: "https://example.com/k".to_owned(),
-        },
-        Transition::Intend {
-            request_digest: "d".to_owned(),
-            price: cent,
-            budget: Budget::default(),
-            payment: Some("signed".to_owned()),
-            receipt: None,
-        },
-        Transition::Refuse {
-            code: "invalid_image".to_owned(),
-            message: "no face".to_owned(),
-            valid: true,
-        },
-    ];
-    ledger.write(&name, steps).await.unwrap();
+    let refused = Transition::Refuse {
+        code: "invalid_image".to_owned(),
+        message: "no face".to_owned(),
+        valid: true,
+    };
+    ledger.write(&name, call("00", cent, refused)).await.unwrap();
     assert_eq!(ledger.view().spend(None).unwrap().total(), cent);
     assert_eq!(
         ledger.view().set_aside(&name.key()).unwrap().as_deref(),
@@ -132,6 +137,74 @@ async fn a_payment_that_was_turned_away_counts_until_nobody_can_charge_it() {
     assert_eq!(ledger.view().spend(None).unwrap(), Spend::default());
     assert_eq!(ledger.view().set_aside(&name.key()).unwrap(), None);
     assert_eq!(ledger.get(&name.key()).unwrap().unwrap().state, State::Refused);
+}
+
+/// A doubt that was taken over from another cast's call has no call of its own: settling it leaves the calls that the
+/// character has made as they are.
+#[tokio::test]
+async fn settling_the_doubt_of_another_cast_rewrites_no_call_that_was_paid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let cent = Usd::from_micros(10_000);
+    let ledger = Ledger::open(&path, OpenOptions::new("sandbox", true, "run")).unwrap();
+    let settlements = [
+        ("Ada", Resolution::Forget { valid: false }),
+        ("Bo", Resolution::Unused),
+        ("Cy", Resolution::Retry),
+        ("Di", Resolution::Charged { transaction: None }),
+        (
+            "Ed",
+            Resolution::Adopt {
+                asset_id: "ta_other".to_owned(),
+                at: now(),
+            },
+        ),
+    ];
+    for (name, resolution) in settlements {
+        let paid = Transition::Enrolled {
+            asset_id: format!("ta_{name}"),
+            price: cent,
+            priced: true,
+            settlement: None,
+            at: now(),
+        };
+        let doubt = Transition::Found {
+            call: Box::new(FoundCall {
+                receipt: None,
+                kind: Kind::Portrait,
+                source: "b.png".to_owned(),
+                source_sha256: "01".to_owned(),
+                price: cent,
+                at: now(),
+                asset_id: None,
+                url: None,
+                extra: Vec::new(),
+                signature: None,
+            }),
+            at: now(),
+        };
+        let steps = [
+            call("00", cent, paid),
+            vec![doubt, Transition::Resolve(resolution)],
+        ]
+        .concat();
+        ledger.write(&Name::new(name).unwrap(), steps).await.unwrap();
+    }
+    let spent = Spend {
+        enrolled: cent * 5,
+        in_doubt: Usd::ZERO,
+    };
+    assert_eq!(ledger.view().spend(None).unwrap(), spent);
+    assert_eq!(ledger.view().reply_price().unwrap(), Some(cent));
+    let kept: i64 = ledger_connection(&path)
+        .query_row(
+            "SELECT count(*) FROM attempts WHERE outcome = 'enrolled' AND code = 'priced' AND asset_id LIKE 'ta_%'
+             AND asset_id <> 'ta_other'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(kept, 5);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
@@ -80,7 +80,7 @@ pub struct LedgerView {
     path: std::path::PathBuf,
     provider: String,
     sandbox: bool,
-    scope: Scope,
+    scope: Arc<Scope>,
 }
 
 impl LedgerView {
@@ -111,7 +111,7 @@ impl LedgerView {
             return Ok(None);
         }
         let (provider, sandbox) = schema::identity(&connection, path)?;
-        let scope = Scope::new(&connection, path, cast)?;
+        let scope = Arc::new(Scope::new(&connection, path, cast)?);
         Ok(Some(Self {
             scope,
             connection: Mutex::new(connection),
@@ -185,7 +185,7 @@ impl LedgerView {
     }
 
     /// The cast that the view is for.
-    pub(super) fn scope(&self) -> &Scope {
+    pub(super) fn scope(&self) -> &Arc<Scope> {
         &self.scope
     }
 

@@ -19,6 +19,7 @@ mod recorder;
 mod settle;
 mod shutdown;
 mod wallet_payment;
+mod write_receipts;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -44,10 +45,10 @@ pub use once_map::OnceMap;
 pub use planner::{Planner, Survey};
 pub use price::Price;
 pub use publish_stage::Publish;
-pub use receipts::{WriteReceiptsError, write_receipts};
 pub use recorder::emit_inspected;
 pub use shutdown::{Shutdown, ShutdownReason};
 pub use wallet_payment::{expired_authorization, has_expired, is_chargeable, is_resendable};
+pub use write_receipts::{WriteReceiptsError, write_receipts};
 
 use recorder::{ledger_broke, record};
 

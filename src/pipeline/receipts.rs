@@ -1,26 +1,21 @@
 //! Receipts in a run: consulted before a character is paid for, created before its call leaves, completed after it.
 
-use futures_util::{StreamExt, stream};
-
 use super::Pipeline;
 use super::enrollment::{Authorized, Enroll, Next, PaidCall};
 use super::inspected::Inspected;
 use super::recorder::{failed, ledger_broke};
 use super::settle::unpaid;
-use super::wallet_payment::{is_chargeable, is_resendable, valid_until};
+use super::wallet_payment::{is_chargeable, is_resendable};
+use super::write_receipts::{WriteReceiptsError, receipt_of};
 use crate::cast::{Kind, Name, NameKey, printable};
 use crate::event::{Event, Stage};
 use crate::exit::ExitCode;
 use crate::ledger::{
-    Attempt, Call, CallState, Ledger, LedgerError, Reader, ReceiptRef, Record, Resolution, State, Transition,
-    now,
+    Attempt, Call, CallState, Ledger, Reader, ReceiptRef, Record, Resolution, State, Transition, now,
 };
 use crate::plan::Standing;
-use crate::receipts::{Found, Receipt, ReceiptError, Receipts, Subject, new_call};
+use crate::receipts::{Found, Receipt, Receipts, Subject, new_call};
 use crate::util::money::Usd;
-
-/// The number of receipts written concurrently.
-const WRITES: usize = 16;
 
 /// The receipt of a paid call.
 #[derive(Debug, Clone)]
@@ -32,44 +27,6 @@ pub(super) struct Claim {
     reused: bool,
     kind: Kind,
     source_sha256: String,
-}
-
-/// Why receipts could not be brought up to date.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteReceiptsError {
-    /// The ledger can't be read or written.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The bucket can't be read or written.
-    #[error(transparent)]
-    Receipts(#[from] ReceiptError),
-}
-
-/// Writes the receipts that an earlier command left without the outcome that the ledger knows; returns how many.
-///
-/// # Errors
-/// The ledger or the bucket can't be read or written.
-pub async fn write_receipts(ledger: &Ledger, receipts: &Receipts) -> Result<usize, WriteReceiptsError> {
-    let calls = ledger.view().unwritten_receipts(None)?;
-    let mut written = stream::iter(calls)
-        .map(|call| async move {
-            let wrote = receipts.complete(&receipt_of(&call, receipts)).await?;
-            ledger.receipt_written(&call.receipt.call, call.state).await?;
-            Ok::<_, WriteReceiptsError>(usize::from(wrote))
-        })
-        .buffer_unordered(WRITES);
-    let mut count = 0;
-    while let Some(wrote) = written.next().await {
-        count += wrote?;
-    }
-    Ok(count)
-}
-
-fn receipt_of(call: &Call, receipts: &Receipts) -> Receipt {
-    let until = (call.state == CallState::SetAside)
-        .then(|| call.payment.as_deref().and_then(valid_until))
-        .flatten();
-    Receipt::of(call, receipts.api(), receipts.cast(), until)
 }
 
 /// Whether the last call of a character was for this image and is still open: the next one is the same again, with its

@@ -1,6 +1,6 @@
 //! Writes files atomically: at any moment a file is complete, old or new.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a file atomically: it is complete, old or new, whatever happens meanwhile. Others may read it as far as
@@ -68,6 +68,20 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
+}
+
+/// The first bytes of a regular file, at most `most`. Nothing else is read: reading a pipe would block, or take its
+/// content from the command.
+///
+/// # Errors
+/// It is no regular file, or the system's error.
+pub fn start(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    if !path.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let mut start = Vec::new();
+    std::fs::File::open(path)?.take(most).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 fn is_device(path: &Path) -> bool {

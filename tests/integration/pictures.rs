@@ -1,6 +1,7 @@
 //! Untrusted images: whatever bytes come in, the eye answers with a reason, and within its limits.
 
 mod png;
+mod truncated;
 
 use std::io::Cursor;
 
@@ -76,87 +77,6 @@ fn a_file_that_ends_early_is_unreadable_or_judged_but_never_a_panic() {
             assert!(!seen.reasons[0].message.is_empty());
         });
     }
-}
-
-/// The picture of a real face in each format, with its JPEGs also as other programs write them.
-fn faces() -> Vec<(String, Vec<u8>)> {
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/queen_isaura.jpg");
-    let face = image::open(sample).unwrap().thumbnail(400, 400);
-    let rgb = face.to_rgb8();
-    let mut all: Vec<_> = FORMATS
-        .into_iter()
-        .map(|format| (format!("{format:?}"), encoded(&face, format)))
-        .collect();
-    for (name, progressive, restart) in [("progressive", true, 0), ("with restarts", false, 8)] {
-        let mut bytes = Vec::new();
-        let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 85);
-        encoder.set_progressive(progressive);
-        if restart > 0 {
-            encoder.set_restart_interval(restart);
-        }
-        let (width, height) = (rgb.width() as u16, rgb.height() as u16);
-        encoder
-            .encode(&rgb, width, height, jpeg_encoder::ColorType::Rgb)
-            .unwrap();
-        all.push((name.to_owned(), bytes));
-    }
-    all
-}
-
-/// Cut off anywhere in its second half, no file is suitable: a grey lower part would be paid for, and stay.
-#[test]
-fn a_file_that_is_cut_off_is_never_suitable_and_no_whole_one_is_turned_away() {
-    let mut cuts = 0;
-    for (name, whole) in faces() {
-        let seen = inspect(&whole);
-        assert_eq!(seen.verdict, Verdict::Suitable, "{name}: {:?}", seen.reasons);
-        let is_jpeg = whole.starts_with(b"\xff\xd8");
-        let promilles: Vec<usize> = (500..1000).step_by(7).collect();
-        cuts += promilles.len();
-        promilles.into_par_iter().for_each(|promille| {
-            let length = whole.len() * promille / 1000;
-            let seen = inspect(&whole[..length]);
-            assert_eq!(
-                seen.verdict,
-                Verdict::Unsuitable,
-                "{name} at {promille} per mille"
-            );
-            if is_jpeg {
-                assert_eq!(code(&seen), Some(&ReasonCode::Truncated), "{name} at {promille}");
-                // A copy that broke off, and was filled up.
-                let mut filled = whole.clone();
-                filled[length..].fill(0);
-                if whole.len() - length >= 64 {
-                    let seen = inspect(&filled);
-                    assert_eq!(
-                        code(&seen),
-                        Some(&ReasonCode::Truncated),
-                        "{name}, zeros from {promille}"
-                    );
-                }
-            }
-        });
-        if is_jpeg && name != "progressive" {
-            let seen = inspect(&whole[..whole.len() - 2]);
-            assert_eq!(
-                seen.verdict,
-                Verdict::Suitable,
-                "{name} without its end marker alone"
-            );
-        }
-        // What cameras and phones put behind the end.
-        let mut longer = whole.clone();
-        longer.extend(b"trailer of a camera");
-        longer.extend([0; 200]);
-        if is_jpeg {
-            assert_eq!(
-                inspect(&longer).verdict,
-                Verdict::Suitable,
-                "{name} with a trailer"
-            );
-        }
-    }
-    assert!(cuts >= 500, "{cuts}");
 }
 
 #[test]

@@ -102,6 +102,29 @@ fn what_init_writes_is_trusted_and_what_is_harmless_needs_no_trust() {
         stderr(&output)
     );
     assert_eq!(server.charges().len(), 0);
+
+    // What `castline init` has written is trusted; what is added by hand needs trust.
+    let home = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let init = castline(&server, home.path(), &["init", folder.path().to_str().unwrap()]);
+    assert_eq!(init.status.code(), Some(0), "{}", stderr(&init));
+    let trusted = std::fs::read_dir(home.path().join("castline/trusted")).unwrap();
+    assert_eq!(trusted.count(), 1);
+    std::fs::copy(&cast.csv, folder.path().join("cast.csv")).unwrap();
+    let csv = folder.path().join("cast.csv");
+    let status = || castline(&server, home.path(), &["status", csv.to_str().unwrap()]);
+    assert_eq!(status().status.code(), Some(0), "{}", stderr(&status()));
+    let written = folder.path().join("castline.toml");
+    let changed = std::fs::read_to_string(&written).unwrap();
+    let changed = changed.replace("[api]\n", "[api]\nbase_url = \"https://elsewhere.example\"\n");
+    std::fs::write(&written, changed).unwrap();
+    let refused = status();
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("castline trust"),
+        "{}",
+        stderr(&refused)
+    );
 }
 
 /// A webhook's address is a secret, and arguments can be read by everybody on the machine.
@@ -190,4 +213,87 @@ fn the_query_of_a_pictures_address_is_neither_shown_nor_stored() {
             assert!(!found, "{}", file.path().display());
         }
     }
+}
+
+#[test]
+fn the_key_of_a_wallet_appears_nowhere() {
+    const CANARY: &str = "c0ffee11c0ffee22c0ffee33c0ffee44c0ffee55c0ffee66c0ffee77c0ffee88";
+    let server = Server::start(&["--wallet"]);
+    let cast = small_cast(3, "canary");
+    let folder = cast.csv.parent().unwrap();
+    let log = folder.join("events.ndjson");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let key_file = elsewhere.path().join("wallet.key");
+    let everything = |output: &std::process::Output| {
+        let mut all = vec![output.stdout.clone(), output.stderr.clone()];
+        for file in walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap) {
+            if file.file_type().is_file() {
+                all.push(std::fs::read(file.path()).unwrap());
+            }
+        }
+        all
+    };
+    let castline = |args: &[&str], key: &str| {
+        let mut castline = server.castline();
+        castline.args(args).arg(&cast.csv).args(["-vv", "--json"]);
+        castline.args(["--set", &format!("report.log_file={}", log.display())]);
+        castline
+            .env("CASTLINE_WALLET_KEY", key)
+            .env("RUST_BACKTRACE", "full");
+        castline.output().unwrap()
+    };
+    let secrets = [CANARY.as_bytes().to_vec(), hex::decode(CANARY).unwrap()];
+    let look = |output: &std::process::Output| {
+        for text in everything(output) {
+            for secret in &secrets {
+                let found = text
+                    .windows(secret.len())
+                    .any(|part| part.eq_ignore_ascii_case(secret));
+                assert!(!found, "{}", String::from_utf8_lossy(&text));
+            }
+        }
+    };
+    // A key that is almost one: too long, with a letter that is no digit, beside another word.
+    for almost in [
+        format!("{CANARY}00"),
+        format!("{CANARY}g"),
+        format!("my {CANARY}"),
+    ] {
+        let output = castline(&["run", "--yes"], &almost);
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            message.contains("CASTLINE_WALLET_KEY is not a private key"),
+            "{message}"
+        );
+        look(&output);
+    }
+    for args in [
+        &["plan", "--quote"][..],
+        &["run", "--yes"],
+        &["status"],
+        &["config", "show"],
+    ] {
+        let output = castline(args, CANARY);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        look(&output);
+    }
+    assert_eq!(server.charges().len(), 3);
+    let manifest = std::fs::read_to_string(cast.csv.with_file_name("manifest.json")).unwrap();
+    for charge in server.charges() {
+        let receipt = charge.tx_hash.unwrap();
+        assert!(manifest.contains(&receipt), "the receipt is in the manifest");
+    }
+    // As a file, too.
+    std::fs::write(&key_file, CANARY).unwrap();
+    let mut again = server.castline();
+    again.env_remove("CASTLINE_WALLET_KEY").arg("run").arg(&cast.csv);
+    again.args([
+        "--yes",
+        "--set",
+        &format!("payment.key_file={}", key_file.display()),
+    ]);
+    let output = again.output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    look(&output);
 }

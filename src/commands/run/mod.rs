@@ -13,7 +13,7 @@ use crate::app::planning::use_reply_price;
 use crate::app::prepared_run::PreparedRun;
 use crate::app::prompt::{NEEDS_YES, can_ask};
 use crate::app::quote::quote;
-use crate::app::settings::{Flags, cast_flags, is_json, pay_flags, read, settings};
+use crate::app::settings::{Flags, cast_flags, is_json, manifest_flag, pay_flags, read, settings};
 use crate::cast::{Cast, NameKey};
 use crate::cli::{Common, RunArgs};
 use crate::enroll::PaymentMode;
@@ -48,13 +48,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     };
     let mut flags: Flags = cast_flags(&args);
     flags.extend(pay_flags(&pay));
-    if let Some(path) = manifest {
-        flags.push((
-            "manifest.path".to_owned(),
-            path.display().to_string(),
-            "--manifest".to_owned(),
-        ));
-    }
+    flags.extend(manifest_flag(manifest.as_deref()));
     let mut settings = settings(common, Some(&args.cast), flags)?;
     if let Some(saved) = &saved {
         within_plan(&mut settings, saved);

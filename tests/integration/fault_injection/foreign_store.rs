@@ -2,9 +2,8 @@
 
 use std::process::{Child, Command, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-
 use super::*;
+use crate::support::certificate::{Certified, certified};
 
 /// `moto_server` in a process of its own.
 struct Moto {
@@ -38,14 +37,7 @@ impl Moto {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let mut ca = CertificateParams::default();
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(["localhost".to_owned()])
-            .unwrap()
-            .signed_by(&key, &ca)
-            .unwrap();
+        let Certified { ca_pem, leaf, key } = certified();
         let [certificate, private] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
         std::fs::write(&certificate, leaf.pem()).unwrap();
         std::fs::write(&private, key.serialize_pem()).unwrap();
@@ -75,7 +67,7 @@ impl Moto {
         let moto = Self {
             process,
             endpoint: format!("https://localhost:{port}").parse().unwrap(),
-            ca_pem: ca.pem().into_bytes(),
+            ca_pem,
             _folder: folder,
         };
         let client = castline::net::tls::http(Some(&moto.ca_pem))

@@ -11,7 +11,17 @@ async fn all_the_way(dialect: Dialect) {
                 webhook_url = \"https://studio.example/hook\"\n[report]\nlog_file = \"log.ndjson\"\n";
     std::fs::write(set.path("castline.toml"), toml).unwrap();
     let config = set.path("castline.toml");
-    let mut walk = set.start(&["--operator", "Ora Lund", "--config", config.to_str().unwrap()]);
+    let (manifest, report) = (set.path("actors.json"), set.path("actors.html"));
+    let mut walk = set.start(&[
+        "--operator",
+        "Ora Lund",
+        "--config",
+        config.to_str().unwrap(),
+        "--manifest",
+        manifest.to_str().unwrap(),
+        "--report",
+        report.to_str().unwrap(),
+    ]);
     for (number, name) in (1..).zip(ACTORS) {
         let session = walk.next("liveness_link").await;
         assert_eq!(
@@ -47,7 +57,9 @@ async fn all_the_way(dialect: Dialect) {
             .iter()
             .all(|c| c.endpoint == "realface/enroll" && c.group_id.is_some())
     );
-    let manifest: Value = serde_json::from_slice(&std::fs::read(set.path("manifest.json")).unwrap()).unwrap();
+    let report = std::fs::read_to_string(report).unwrap();
+    assert!(ACTORS.iter().all(|name| report.contains(name)));
+    let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
     for (entry, charge) in manifest["characters"].as_array().unwrap().iter().zip(&charges) {
         assert_eq!(entry["kind"], "realface");
         assert_eq!(entry["asset_id"], charge.asset_id.as_str());

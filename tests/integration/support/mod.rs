@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
 pub mod browser;
+pub mod certificate;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

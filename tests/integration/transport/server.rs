@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::support::certificate::{Certified, certified};
 
 /// Where a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,14 +210,7 @@ fn end(tcp: &TcpStream, how: How) {
 
 fn tls() -> (TlsAcceptor, Vec<u8>) {
     castline::net::tls::install_provider();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(["localhost".to_owned()])
-        .unwrap()
-        .signed_by(&key, &ca)
-        .unwrap();
+    let Certified { ca_pem, leaf, key } = certified();
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(
@@ -226,5 +220,5 @@ fn tls() -> (TlsAcceptor, Vec<u8>) {
         .unwrap();
     // A server that would rather speak HTTP/2, where streams can be refused and sent again.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (TlsAcceptor::from(Arc::new(config)), ca.pem().into_bytes())
+    (TlsAcceptor::from(Arc::new(config)), ca_pem)
 }
