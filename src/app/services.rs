@@ -65,9 +65,7 @@ impl ServiceConfig {
             sandbox: sandbox.is_some(),
         })
     }
-}
 
-impl ServiceConfig {
     /// A secret for `purpose` that is derived from the payer's key; `None` without a key.
     pub(crate) fn payer_secret(&self, purpose: &str) -> Option<[u8; 32]> {
         Some(match &self.payment_method {

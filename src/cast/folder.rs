@@ -145,7 +145,7 @@ fn find(root: &Path, resolver: &ImageResolver) -> Found {
         }
         if !is_folder && !is_picture(&entry) {
             let name = entry.file_name().to_string_lossy().to_lowercase();
-            if !OWN.iter().any(|own| name.ends_with(own)) {
+            if !NOT_ART.iter().any(|ending| name.ends_with(ending)) {
                 left_out.extend(relative(entry.path()));
             }
             continue;
@@ -200,7 +200,7 @@ fn find(root: &Path, resolver: &ImageResolver) -> Found {
 }
 
 /// Endings of files that are castline's own, the system's or a game engine's, and of tables: nobody takes them for art.
-const OWN: [&str; 9] = [
+const NOT_ART: [&str; 9] = [
     "castline.toml",
     "manifest.json",
     ".html",

@@ -132,9 +132,7 @@ impl Header {
             nameless: (0..headers.len()).filter(|&i| headers[i].is_empty()).collect(),
         })
     }
-}
 
-impl Header {
     /// Whether a line looks like a row by itself: as many fields, and an image where one belongs.
     pub(super) fn may_be_row(&self, line: &str, delimiter: u8) -> bool {
         let fields: Vec<&str> = line.split(char::from(delimiter)).map(str::trim).collect();

@@ -373,7 +373,17 @@ impl Outcome {
         }
         let mask = |text: String| text.replace(secret, "***");
         match self {
-            Self::Enrolled { .. } => self,
+            Self::Enrolled {
+                asset_id,
+                group_id,
+                price,
+                settlement,
+            } => Self::Enrolled {
+                asset_id,
+                group_id: group_id.map(mask),
+                price,
+                settlement: settlement.map(mask),
+            },
             Self::Refused { code, message } => Self::Refused {
                 code: mask(code),
                 message: mask(message),

@@ -32,6 +32,33 @@ fn kind(outcome: &Outcome) -> &'static str {
     }
 }
 
+/// An escape hides a key in the text of a reply, and shows it once the reply is decoded.
+#[test]
+fn no_outcome_repeats_a_key_that_the_reply_had_escaped() {
+    const KEY: &str = "c0ffee11c0ffee22";
+    let escaped = r"\u0063\u0030ffee11c0ffee22";
+    for (status, body) in [
+        (200, format!(r#"{{"asset_id":"ta_1","group_id":"{escaped}"}}"#)),
+        (
+            200,
+            format!(r#"{{"asset_id":"ta_1","settlement":{{"network":"{escaped}"}}}}"#),
+        ),
+        (422, format!(r#"{{"error":"{escaped}"}}"#)),
+        (
+            422,
+            format!(r#"{{"error":{{"code":"{escaped}","message":"no"}}}}"#),
+        ),
+        (429, format!(r#"{{"message":"{escaped}"}}"#)),
+        (401, format!(r#"{{"message":"{escaped}"}}"#)),
+        (500, format!(r#"{{"message":"{escaped}"}}"#)),
+    ] {
+        let outcome = judged(status, &body);
+        assert!(format!("{outcome:?}").contains(KEY), "{body}");
+        let outcome = outcome.without(KEY);
+        assert!(!format!("{outcome:?}").contains(KEY), "{outcome:?}");
+    }
+}
+
 #[test]
 fn a_403_is_about_the_key_the_plan_or_the_image() {
     for (body, expected) in [

@@ -50,14 +50,13 @@ impl Usd {
     /// Reads dollars with any number of decimals, rounded up to whole micro-dollars; also `1e-7`, as JSON writes it.
     pub fn rounded_up(text: &str) -> Option<Self> {
         let text = text.trim();
-        if let Some((digits, exponent)) = text.split_once(['e', 'E']) {
-            let digits: f64 = digits.parse().ok().filter(|digits| *digits >= 0.0)?;
-            let exponent: i32 = exponent.parse().ok()?;
-            return match (digits == 0.0, exponent) {
-                (true, _) => Some(Self::ZERO),
-                // Below a millionth of a dollar.
-                (false, ..=-8) => Some(Self(1)),
-                (false, _) => Self::rounded_up(&format!("{:.12}", digits * 10f64.powi(exponent))),
+        if let Some((digits, _)) = text.split_once(['e', 'E']) {
+            let dollars: f64 = text.parse().ok().filter(|dollars| *dollars >= 0.0)?;
+            let is_zero = digits.bytes().all(|b| matches!(b, b'0' | b'.'));
+            return match dollars {
+                _ if is_zero => Some(Self::ZERO),
+                ..1e-6 => Some(Self(1)),
+                _ => Self::rounded_up(&format!("{dollars:.12}")),
             };
         }
         let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
@@ -211,6 +210,9 @@ mod tests {
             ("1.2e-3", 1_200),
             ("0e-9", 0),
             ("1e-300", 1),
+            ("\"1e-400\"", 1),
+            ("\"1000000000e-8\"", 10_000_000),
+            ("1e2", 100_000_000),
             ("0.5", 500_000),
         ] {
             let json = serde_json::from_str(text).unwrap();
