@@ -1,9 +1,8 @@
 //! A castline.toml that somebody sent with a cast, and secrets in addresses and arguments.
 
+use crate::support::server::{Server, small_cast, stderr};
 use std::path::Path;
 use std::process::{Command, Output};
-
-use crate::fault_injection::kill::{Server, small_cast};
 
 /// castline against `server`, with a home folder of its own.
 fn castline(server: &Server, home: &Path, args: &[&str]) -> Output {
@@ -18,10 +17,6 @@ fn castline(server: &Server, home: &Path, args: &[&str]) -> Output {
     }
     command.env("XDG_STATE_HOME", home);
     command.args(args).output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn setting(server: &Server, name: &str) -> String {

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kill::{BINARY, Server, small_cast};
-use super::receipts::{castline, run, stderr};
 use super::*;
+use crate::support::server::{BINARY, Server, castline, forgetful, run, small_cast, stderr};
 
 /// Saves a copy of the picture beside a cast that looks different, so that it is no near-duplicate.
 fn other_face(folder: &Path, name: &str) {
@@ -138,7 +137,7 @@ fn a_renamed_cast_keeps_its_characters() {
 /// A doubt of one cast is no doubt of another's character of that name; without a cast, a name of two is ambiguous.
 #[test]
 fn a_doubt_is_settled_in_its_own_cast() {
-    let server = super::receipts::forgetful(&["Guard"]);
+    let server = forgetful(&["Guard"]);
     let set = small_cast(1, "unused");
     let folder = set.csv.parent().unwrap();
     other_face(folder, "other.png");

@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use super::kill::{Server, SmallCast, small_cast};
-use super::receipts::{castline, stderr};
 use super::*;
+use crate::support::server::{Server, SmallCast, castline, small_cast, stderr};
 
 /// A server that is paid from wallets, with these faults.
 fn server(faults: &str) -> (Server, TempDir) {

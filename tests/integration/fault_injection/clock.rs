@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::kill::{Server, small_cast};
 use super::*;
+use crate::support::server::{Server, small_cast};
 
 /// Debian's `faketime`: the wall clock of one process as a file says.
 fn libfaketime() -> Option<PathBuf> {

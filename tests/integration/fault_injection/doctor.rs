@@ -1,8 +1,8 @@
 //! What would fail is said before a run does.
 
-use super::kill::{Server, small_cast};
+use crate::support::server::{Server, SmallCast, small_cast};
 
-fn doctor(server: &Server, cast: &super::kill::SmallCast, env: &[(&str, &str)]) -> (Option<i32>, String) {
+fn doctor(server: &Server, cast: &SmallCast, env: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut doctor = server.castline();
     doctor.arg("doctor").arg(&cast.csv).envs(env.iter().copied());
     let output = doctor.output().unwrap();

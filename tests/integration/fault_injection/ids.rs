@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::kill::{Server, SmallCast, small_cast};
-use super::receipts::{castline as command, forgetful, lose_ledger, run, stderr};
 use super::*;
+use crate::support::server::{
+    Server, SmallCast, castline as command, forgetful, lose_ledger, run, small_cast, stderr,
+};
 
 fn of_all(kind: &str) -> Faults {
     let mut faults = Faults::default();

@@ -1,7 +1,6 @@
 //! Whose a ledger is: its key or wallet, its API, and the one process that writes it.
 
-use super::kill::{Server, small_cast};
-use super::receipts::{castline, run, stderr};
+use crate::support::server::{Server, castline, run, small_cast, stderr};
 
 /// Without receipts the ledger itself says whose it is.
 #[test]

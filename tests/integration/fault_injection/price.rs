@@ -1,7 +1,7 @@
 //! An API that charges more than it was expected to: budgets and plans hold against what its replies tell.
 
-use super::kill::{Server, small_cast};
 use super::*;
+use crate::support::server::{Server, small_cast};
 
 async fn dear() -> Harness {
     Harness::with(|options| options.price = Usd::from_micros(30_000)).await

@@ -1,6 +1,6 @@
 //! What anonymous clients get is what was uploaded: a CDN that serves something else costs nothing.
 
-use super::kill::{Server, small_cast};
+use crate::support::server::{Server, small_cast};
 
 /// Runs a cast of three behind a CDN that does this with images; returns the exit code, what was said, and how many were
 /// charged.

@@ -1,6 +1,7 @@
 //! The rate, measured where it counts: at the server.
 
 use super::*;
+use crate::support::server::{Server, SmallCast, small_cast};
 
 /// Arrivals of paid calls, in milliseconds.
 fn arrivals(stage: &Harness) -> Vec<f64> {
@@ -119,11 +120,9 @@ async fn a_server_with_a_limit_of_its_own_is_obeyed() {
 /// Runs of one account on one machine, of whatever cast, share its pace: the last departure is remembered.
 #[test]
 fn the_pace_holds_across_runs_and_casts_of_an_account() {
-    let server = super::kill::Server::start(&[]);
-    let casts: Vec<_> = (0..4)
-        .map(|n| super::kill::small_cast(1, &format!("pace{n}")))
-        .collect();
-    let run = |cast: &super::kill::SmallCast| {
+    let server = Server::start(&[]);
+    let casts: Vec<_> = (0..4).map(|n| small_cast(1, &format!("pace{n}"))).collect();
+    let run = |cast: &SmallCast| {
         let mut castline = server.castline();
         castline
             .args(["run", "--yes", "--quiet", "--rate", "30/min"])
@@ -151,8 +150,8 @@ fn the_pace_holds_across_runs_and_casts_of_an_account() {
 /// Six calls, a second apart, with addresses that live for two: each is signed when its turn has come.
 #[test]
 fn an_address_is_signed_when_the_turn_of_its_call_has_come() {
-    let server = super::kill::Server::start(&[]);
-    let cast = super::kill::small_cast(6, "turn");
+    let server = Server::start(&[]);
+    let cast = small_cast(6, "turn");
     let mut castline = server.castline();
     castline.args(["run", "--yes", "--rate", "1/s", "--set", "s3.presign_expiry=2s"]);
     let output = castline.arg(&cast.csv).output().unwrap();

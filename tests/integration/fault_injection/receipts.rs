@@ -2,33 +2,10 @@
 //! Charges are counted at the server.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
-use super::kill::{Server, SmallCast, small_cast};
 use super::*;
-
-/// A run of a cast, as fast as it goes.
-pub(super) fn run(server: &Server, cast: &Path) -> Output {
-    castline(server, &["run", "--yes", "--rate", "1000/s"], cast, None)
-}
-
-/// A command on a cast, perhaps with one more variable in its environment.
-pub(super) fn castline(
-    server: &Server,
-    args: &[&str],
-    cast: &Path,
-    variable: Option<(&str, &str)>,
-) -> Output {
-    let mut castline = server.castline();
-    let output = castline.args(args).arg(cast).envs(variable).output().unwrap();
-    // Shown when the test fails.
-    println!("{:?}: {}", output.status, stderr(&output));
-    output
-}
-
-pub(super) fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::support::server::{Server, SmallCast, castline, forgetful, lose_ledger, run, small_cast, stderr};
 
 /// How often each name was charged.
 fn charges(server: &Server) -> BTreeMap<String, Vec<String>> {
@@ -44,22 +21,6 @@ fn assert_charged_once(server: &Server) {
     for (name, ids) in charges(server) {
         assert_eq!(ids.len(), 1, "{name} was paid for {} times", ids.len());
     }
-}
-
-pub(super) fn lose_ledger(cast: &SmallCast) {
-    std::fs::remove_dir_all(cast.csv.with_file_name(".castline")).unwrap();
-}
-
-/// A server that charges for some names and loses its replies.
-pub(super) fn forgetful(names: &[&str]) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    let faults = folder.path().join("faults.toml");
-    let lines: String = names
-        .iter()
-        .map(|n| format!("\"{n}\" = \"reset-charged\"\n"))
-        .collect();
-    std::fs::write(&faults, format!("[names]\n{lines}")).unwrap();
-    Server::start(&["--faults", faults.to_str().unwrap()])
 }
 
 /// Every file of the sandbox's store whose path contains `part`.

@@ -1,6 +1,6 @@
 //! What is in doubt, settled by the provider's own list of assets.
 
-use super::kill::{Server, small_cast};
+use crate::support::server::{Server, small_cast};
 
 /// A third provider, known by its profile alone.
 const PROFILE: &str = "name = \"third\"\nbase_url = \"https://third.example/api/v1\"\npayments = [\"key\"]\n\

@@ -12,8 +12,9 @@ use futures_util::StreamExt;
 
 use super::crash::run;
 use super::fault_table::{FAULTS, FaultRow, exit_of};
-use super::kill::{Server, SmallCast, kill_at_random_moments, small_cast};
+use super::kill::kill_at_random_moments;
 use super::*;
+use crate::support::server::{Server, SmallCast, small_cast};
 
 /// What every wallet holds at first.
 const BALANCE: u64 = 1_000_000_000;

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod certificate;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
