@@ -1,8 +1,9 @@
 //! A castline.toml that somebody sent with a cast, and secrets in addresses and arguments.
 
-use crate::support::server::{Server, small_cast, stderr};
 use std::path::Path;
 use std::process::{Command, Output};
+
+use crate::support::server::{Server, small_cast, stderr};
 
 /// castline against `server`, with a home folder of its own.
 fn castline(server: &Server, home: &Path, args: &[&str]) -> Output {

@@ -1,9 +1,10 @@
 //! The process dies at a ledger write, before and after the commit; the disk is full; the ledger is damaged.
 
-use crate::support::server::{Server, small_cast};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::support::server::{Server, small_cast};
 
 /// Runs the cast once; `fault` is what the ledger plays.
 pub(super) fn run(server: &Server, csv: &Path, fault: Option<&str>) -> Option<i32> {

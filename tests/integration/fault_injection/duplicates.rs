@@ -1,7 +1,8 @@
 //! The same image under a second name, while it is not known whether the first was charged.
 
-use crate::support::server::{Server, small_cast};
 use std::path::Path;
+
+use crate::support::server::{Server, small_cast};
 
 /// Runs the cast; the exit code, and what was to be done with each name.
 fn run(server: &Server, csv: &Path) -> (Option<i32>, Vec<(String, String)>) {

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::server::{Server, SmallCast, small_cast};
 use serde_json::Value;
+
+use crate::support::server::{Server, SmallCast, small_cast};
 
 fn castline(server: &Server, args: &[&str]) -> (Option<i32>, String, String) {
     let output = server.castline().args(args).output().unwrap();
