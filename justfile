@@ -5,7 +5,7 @@ _list:
 
 # Formatting, lints, documentation, licences and advisories.
 check:
-    cargo fmt --check
+    cargo fmt --all --check
     cargo clippy --locked --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
     cargo deny --locked check

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""convert.py IN.onnx OUT.safetensors: a face network for castline's own small runner (src/inspect/faces/network.rs).
+"""convert.py IN.onnx OUT.safetensors: a face network for castline's own small runner (crates/inspect/src/faces/network.rs).
 
 Activations are NHWC there. Padding, activations and batch norms are folded into their convolutions; a 2x2 transposed
 convolution of stride 2 becomes a 1x1 convolution and a depth-to-space. Weights are fp16:

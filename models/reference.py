@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """reference.py PICTURE…: what PyTorch makes of the shipped face networks, as JSON, for the parity test of the runner
-(src/inspect/faces/parity.rs). `reference.py samples/cast/kestrel_oduya.png … > models/reference.json`, in the repository.
+(crates/inspect/src/faces/parity.rs). `reference.py samples/cast/kestrel_oduya.png … > models/reference.json`, in the repository.
 
 Each network looks at the picture letterboxed by area means; the boxes of a network come after NMS, the surest first, as
 [left, top, right, bottom, score] in pixels of the picture. Needs numpy, Pillow, safetensors and torch.

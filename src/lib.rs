@@ -17,7 +17,7 @@
 
 // The stations, in the order of a character's way.
 pub mod cast;
-pub mod inspect;
+pub use castline_inspect as inspect;
 pub mod publish;
 pub mod enroll;
 pub mod ledger;

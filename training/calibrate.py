@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """calibrate.py BLAZEFACE.onnx CENTERFACE.onnx ART.safetensors CORPUS [none,sure,second,several [SEEN.json]]
 
-Fits how likely a proposed box is a face (src/inspect/faces/belief.rs), at first sight and after a closer look, on the two
+Fits how likely a proposed box is a face (crates/inspect/src/faces/belief.rs), at first sight and after a closer look, on the two
 fifths of the corpus that the art network was not trained on. Tells verdicts crosswise: each fifth is judged with the
 weights fitted on the other. Then prints the weights fitted on both. SEEN.json keeps what the networks saw, for another
 try at the thresholds. Needs torch, numpy, opencv, pillow, safetensors, onnxruntime, scikit-learn.
@@ -21,7 +21,7 @@ from net import Net, part
 blaze, center, art, corpus = sys.argv[1:5]
 NONE, SURE, SECOND, SEVERAL = map(float, (sys.argv[5] if len(sys.argv) > 5 else ".15,.85,.25,.65").split(","))
 kept = sys.argv[6] if len(sys.argv) > 6 else None
-# As in src/inspect/faces/mod.rs: a second face of this part of the first one's size counts fully; who is in doubt is looked at again.
+# As in crates/inspect/src/faces/mod.rs: a second face of this part of the first one's size counts fully; who is in doubt is looked at again.
 COMPARABLE, DOUBT, CLOSE, LOOKED_AT_AGAIN = 0.45, (0.05, 0.95), 2.4, 3
 rows = {r["id"]: r for r in csv.DictReader(open(f"{corpus}/labels.csv")) if part(r["id"]) > 2}
 

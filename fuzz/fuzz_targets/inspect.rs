@@ -1,11 +1,7 @@
 //! Fuzzes the inspection: decoding, judging and preparing any bytes must never panic. `just fuzz inspect`
 #![no_main]
-#![allow(dead_code, unused_imports, reason = "the module is a part of a library")]
 
-#[path = "../../src/inspect/mod.rs"]
-mod inspect;
-
-use inspect::{InspectSettings, Inspector, MAX_BYTES, Verdict};
+use castline_inspect::{InspectSettings, Inspector, MAX_BYTES, Verdict};
 use std::sync::LazyLock;
 
 static INSPECTOR: LazyLock<Inspector> = LazyLock::new(|| {

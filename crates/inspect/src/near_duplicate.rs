@@ -168,6 +168,16 @@ impl<T> Extend<(ImageSignature, T)> for SignatureIndex<T> {
 }
 
 /// The version, a colon, and the values in hexadecimal.
+/// Deserializes a signature that was written down, perhaps by another version: one of an older version counts as missing,
+/// and the image is inspected anew.
+///
+/// # Errors
+/// It is neither text nor null.
+pub fn known_signature<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ImageSignature>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
 impl fmt::Display for ImageSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{VERSION}{}", hex::encode(self.0))

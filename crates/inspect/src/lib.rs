@@ -23,7 +23,7 @@ use self::decode::{Caps, DecodeError, Pixels};
 use self::faces::calibration::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
-pub use near_duplicate::{ImageSignature, SignatureIndex};
+pub use near_duplicate::{ImageSignature, SignatureIndex, known_signature};
 pub use thumbnail::Thumbnail;
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 

@@ -25,8 +25,8 @@ use self::network::Network;
 use self::tensor::Tensor;
 use super::resize::{Quality, resized};
 
-static BLAZE: &[u8] = include_bytes!("../../../models/blazeface_full_range_sparse_192.safetensors");
-static ART: &[u8] = include_bytes!("../../../models/artface_160.safetensors");
+static BLAZE: &[u8] = include_bytes!("../../../../models/blazeface_full_range_sparse_192.safetensors");
+static ART: &[u8] = include_bytes!("../../../../models/artface_160.safetensors");
 
 /// Boxes with a lower BlazeFace score are ignored.
 const BLAZE_LEAST: f32 = 0.1;

@@ -38,7 +38,7 @@ fn logistic(evidence: &[f32], weights: &[f32], bias: f32) -> f32 {
 }
 
 /// The weight (0–1) of a second face relative to the first, from the sizes of both.
-pub(in crate::inspect) fn comparable(first: f32, second: f32) -> f32 {
+pub(crate) fn comparable(first: f32, second: f32) -> f32 {
     (second / first.max(1e-3) / COMPARABLE).min(1.0)
 }
 

@@ -146,12 +146,12 @@ impl Patch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::faces::Found;
+    use crate::faces::Found;
 
     fn reasons(paint: impl Fn(u32, u32) -> u8, left: f32) -> Vec<ReasonCode> {
         let picture = RgbImage::from_fn(400, 400, |x, y| image::Rgb([paint(x, y); 3]));
         let face = Found {
-            area: super::super::faces::Rect {
+            area: crate::faces::Rect {
                 left,
                 top: 100.0,
                 right: left + 200.0,

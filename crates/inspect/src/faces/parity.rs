@@ -47,7 +47,7 @@ fn compare(what: &str, found: &[Candidate], expected: &[[f32; 5]], least: f32, l
 
 #[test]
 fn both_networks_see_what_the_reference_saw() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let reference = std::fs::read(root.join("models/reference.json")).expect("the reference");
     let reference: Vec<Expected> = serde_json::from_slice(&reference).expect("the reference");
     assert!(reference.iter().any(|r| !r.blaze.is_empty() && !r.art.is_empty()));
