@@ -279,21 +279,17 @@ fn of_an_animation_the_first_picture_is_seen() {
 #[test]
 fn colour_profiles_are_followed_and_broken_ones_left_alone() {
     let red = RgbImage::from_pixel(320, 360, Rgb([200, 40, 40]));
+    let pixels = stored(&lines(&red));
     let with = |profile: &[u8]| {
         let iccp = [b"profile\0\0".as_slice(), &stored(profile)].concat();
-        file(
-            320,
-            360,
-            [8, 2, 0],
-            &[(b"iCCP", iccp), (b"IDAT", stored(&lines(&red)))],
-        )
+        file(320, 360, [8, 2, 0], &[(b"iCCP", iccp), (b"IDAT", pixels.clone())])
     };
     let inspector = Inspector::new(InspectSettings {
         format: castline::inspect::OutputFormat::Png,
         ..InspectSettings::default()
     });
     let signature = |bytes: &[u8]| inspector.inspect(bytes).signature.expect("it is read");
-    let plain = signature(&file(320, 360, [8, 2, 0], &[(b"IDAT", stored(&lines(&red)))]));
+    let plain = signature(&file(320, 360, [8, 2, 0], &[(b"IDAT", pixels.clone())]));
     let wide = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     assert_ne!(signature(&with(&wide)), plain, "the same numbers are another red");
     let srgb = moxcms::ColorProfile::new_srgb().encode().unwrap();

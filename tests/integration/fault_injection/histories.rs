@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use castline::ledger::{CallState, Resolution};
@@ -106,7 +105,13 @@ impl Machines<'_> {
             Step::Retry(machine) => self.retry(machine),
             Step::Wait => {
                 let fingerprint = ReceiptSecret::new(self.payer).fingerprint();
-                age_open_receipts(&self.harness.folder.path().join("sandbox"), Some(&fingerprint));
+                age_open_receipts(&self.harness.folder.path().join("sandbox/s3"), Some(&fingerprint));
+                for machine in 0..2 {
+                    let ledger = self.path(machine);
+                    if self.harness.wallet.is_some() && ledger.exists() {
+                        super::signatures::expire(&ledger);
+                    }
+                }
             }
         }
     }
@@ -218,33 +223,40 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
-fn no_history_pays_twice_or_loses_an_id() {
-    static HISTORY: AtomicUsize = AtomicUsize::new(0);
-    static KILLED: AtomicUsize = AtomicUsize::new(0);
-    let servers = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let harness = OnceLock::new();
-    let new_harness = || {
-        let mut faults = Faults {
-            seed: 11,
-            ..Faults::default()
-        };
-        for (kind, percent) in [("reset-charged", 10.0), ("reset-before-read", 5.0), ("429", 5.0)] {
-            faults.percent.insert(kind.parse().unwrap(), percent);
-        }
-        servers.block_on(Harness::new(faults))
+/// Who pays in a history.
+#[derive(Clone, Copy)]
+enum PaidBy {
+    Key,
+    Wallet,
+}
+
+/// The servers of some histories: 15 % of the replies are lost, 5 % say 429.
+async fn servers(paid_by: PaidBy) -> Harness {
+    let mut faults = Faults {
+        seed: 11,
+        ..Faults::default()
     };
-    // Histories wait more than they compute: several at a time.
-    let (cases, at_once) = if long() { (20_000, 4) } else { (300, 4) };
-    let play = |steps: Vec<Step>| {
-        let harness = harness.get_or_init(new_harness);
-        let number = HISTORY.fetch_add(1, Ordering::Relaxed);
+    for (kind, percent) in [("reset-charged", 10.0), ("reset-before-read", 5.0), ("429", 5.0)] {
+        faults.percent.insert(kind.parse().unwrap(), percent);
+    }
+    match paid_by {
+        PaidBy::Key => Harness::new(faults).await,
+        PaidBy::Wallet => wallet::stage(faults, |_| {}).await,
+    }
+}
+
+/// Plays so many random histories, and returns the kills that met a run.
+fn play_histories(paid_by: PaidBy, cases: usize) -> usize {
+    /// Histories wait more than they compute: several at a time.
+    const AT_ONCE: usize = 6;
+    /// The sandbox's log and bucket grow with each history: they begin anew after so many.
+    const ON_ONE_SERVER: usize = 250;
+    let killed = AtomicUsize::new(0);
+    let charged = AtomicUsize::new(0);
+    let left = AtomicUsize::new(cases);
+    let play = |harness: &Harness, number: u64, steps: Vec<Step>| {
         let mut payer = [0; 32];
-        payer[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        payer[..8].copy_from_slice(&number.to_be_bytes());
         let mut machines = Machines {
             harness,
             folder: tempfile::tempdir().unwrap(),
@@ -259,26 +271,64 @@ fn no_history_pays_twice_or_loses_an_id() {
         machines.play(&Step::Wait);
         machines.play(&Step::Run(0));
         machines.play(&Step::Run(1));
-        KILLED.fetch_add(machines.played.killed, Ordering::Relaxed);
+        killed.fetch_add(machines.played.killed, Ordering::Relaxed);
         machines.check()
     };
-    std::thread::scope(|scope| {
-        for _ in 0..at_once {
-            scope.spawn(|| {
-                let config = Config {
-                    cases: cases / at_once,
-                    max_shrink_iters: 0,
-                    failure_persistence: None,
-                    ..Config::default()
-                };
-                if let Err(error) = TestRunner::new(config).run(&steps(), play) {
-                    panic!("{error}");
-                }
+    let play_some = || {
+        loop {
+            let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_sub(ON_ONE_SERVER.min(cases.div_ceil(AT_ONCE))))
             });
+            let some = taken.unwrap().min(ON_ONE_SERVER).min(cases.div_ceil(AT_ONCE));
+            if some == 0 {
+                return;
+            }
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            let harness = runtime.block_on(servers(paid_by));
+            let number = std::cell::Cell::new(0);
+            let config = Config {
+                cases: some as u32,
+                max_shrink_iters: 0,
+                failure_persistence: None,
+                ..Config::default()
+            };
+            let played = TestRunner::new(config).run(&steps(), |steps| {
+                number.set(number.get() + 1);
+                play(&harness, number.get(), steps)
+            });
+            if let Err(error) = played {
+                panic!("{error}");
+            }
+            charged.fetch_add(harness.sandbox.charges().len(), Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(play_some);
         }
     });
-    let harness = harness.get().unwrap();
-    let (killed, charges) = (KILLED.load(Ordering::Relaxed), harness.sandbox.charges().len());
-    println!("{cases} histories, {killed} kills, {charges} charges");
-    assert!(killed as u32 > cases / 10, "kills met runs: {killed}");
+    let killed = killed.into_inner();
+    println!(
+        "{cases} histories, {killed} kills, {} charges",
+        charged.into_inner()
+    );
+    killed
+}
+
+#[test]
+fn no_history_pays_twice_or_loses_an_id() {
+    let cases = if long() { 20_000 } else { 1_000 };
+    let killed = play_histories(PaidBy::Key, cases);
+    assert!(killed > cases / 10, "kills met runs: {killed}");
+}
+
+#[test]
+fn no_history_of_a_wallet_pays_twice_or_loses_an_id() {
+    let cases = if long() { 4_000 } else { 200 };
+    let killed = play_histories(PaidBy::Wallet, cases);
+    assert!(killed > cases / 10, "kills met runs: {killed}");
 }
