@@ -189,6 +189,9 @@ async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
         .into_iter()
         .flat_map(|(name, _, steps)| steps.into_iter().map(|step| (name.clone(), step)));
     ledger.write_all(transitions.collect()).await?;
+    let seen = manifest.characters.iter();
+    let seen = seen.filter_map(|entry| Some((entry.source_sha256.clone()?, entry.signature?)));
+    ledger.put_signatures(seen.collect()).await?;
     let all = manifest.characters.len();
     let known = match all - imported {
         0 => String::new(),

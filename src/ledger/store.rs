@@ -301,6 +301,21 @@ impl Ledger {
         .await
     }
 
+    /// Stores how images look, by their SHA-256, where that is not known yet.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub async fn put_signatures(&self, seen: Vec<(String, ImageSignature)>) -> Result<(), LedgerError> {
+        self.transact(move |connection| {
+            let mut put = connection.prepare_cached("INSERT OR IGNORE INTO signatures VALUES (?1, ?2)")?;
+            for (sha256, signature) in &seen {
+                put.execute((sha256, signature.to_string()))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Stores a person's decision about an image.
     ///
     /// # Errors

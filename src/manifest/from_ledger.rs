@@ -1,17 +1,21 @@
 //! The manifest as a view of the ledger.
 
 use super::{Manifest, ManifestEntry};
-use crate::ledger::{LedgerError, LedgerView};
+use crate::ledger::{LedgerError, LedgerView, Reader, Record};
 use crate::net::hosts::is_stand_in;
 
 /// The manifest: every character of the view that has an asset id, in the order of the ledger.
 pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
-    let entries = view.all()?.into_iter().filter_map(|record| {
-        Some(ManifestEntry {
-            asset_id: record.asset_id?,
+    let entry = |record: Record, asset_id: String| {
+        Ok(ManifestEntry {
+            asset_id,
             name: record.name.as_str().to_owned(),
             kind: record.enrolled_kind.unwrap_or(record.kind),
             source: record.source,
+            signature: match &record.enrolled_sha256 {
+                Some(sha256) => view.signature(sha256)?,
+                None => None,
+            },
             source_sha256: record.enrolled_sha256,
             published_url: record.url,
             price_usd: record.price,
@@ -19,6 +23,10 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
             settlement: record.settlement,
             extra: record.extra,
         })
+    };
+    let enrolled = view.all()?.into_iter().filter_map(|mut record| {
+        let asset_id = record.asset_id.take()?;
+        Some(entry(record, asset_id))
     });
     Ok(Manifest {
         cast: view.cast_name().map(str::to_owned),
@@ -27,7 +35,7 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
             view.provider(),
             view.is_sandbox(),
             view.last_run()?,
-            entries.collect(),
+            enrolled.collect::<Result<_, LedgerError>>()?,
         )
     })
 }

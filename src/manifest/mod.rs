@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::cast::Kind;
+use crate::inspect::{ImageSignature, known_signature};
 use crate::util::money::Usd;
 
 pub use engines::row_names;
@@ -66,6 +67,13 @@ pub struct ManifestEntry {
     /// SHA-256 of the image that was enrolled, in hex.
     #[serde(default)]
     pub source_sha256: Option<String>,
+    /// How that image looks: with it, a re-saved copy under another name is recognized after an import.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "known_signature"
+    )]
+    pub signature: Option<ImageSignature>,
     /// The address where its image was published, without signature.
     #[serde(default)]
     pub published_url: Option<String>,
@@ -227,6 +235,7 @@ mod tests {
             kind: Kind::Portrait,
             source: "art/a.png".to_owned(),
             source_sha256: Some("ab".repeat(32)),
+            signature: None,
             published_url: Some("https://x.example/k.jpg".to_owned()),
             price_usd: Some(Usd::from_micros(10_300)),
             enrolled_at: Some("2026-01-01T00:00:00Z".to_owned()),

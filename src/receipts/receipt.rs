@@ -1,10 +1,10 @@
 //! A receipt as it is stored: JSON, without secrets and without signed payments.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::ReceiptError;
 use crate::cast::{Kind, Name};
-use crate::inspect::ImageSignature;
+use crate::inspect::{ImageSignature, known_signature};
 use crate::ledger::{Call, CallState, FoundCall, ReceiptRef};
 use crate::util::money::Usd;
 
@@ -65,12 +65,6 @@ pub struct Receipt {
         deserialize_with = "known_signature"
     )]
     pub signature: Option<ImageSignature>,
-}
-
-/// A signature of this version; one of another counts as missing.
-fn known_signature<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ImageSignature>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 impl Receipt {

@@ -396,6 +396,29 @@ fn renamed_and_saved_again_it_is_held_whatever_became_of_ledger_and_settings() {
     assert_eq!(charges(&server).len(), 1);
 }
 
+#[test]
+fn renamed_and_saved_again_it_is_held_after_an_import_of_the_manifest_alone() {
+    let server = Server::start(&[]);
+    let cast = small_cast(1, "saved");
+    run(&server, &cast.csv);
+    save_again(&cast, "again.png");
+    std::fs::write(&cast.csv, "name,image,approve\nSomebody new,again.png,yes\n").unwrap();
+    lose_ledger(&cast);
+    let manifest = cast.csv.with_file_name("manifest.json");
+    let output = castline(&server, &["ledger", "import"], &manifest, None);
+    assert!(
+        stderr(&output).contains("imported 1 of 1 id"),
+        "{}",
+        stderr(&output)
+    );
+    let without = ["run", "--yes", "--json", "--set", "receipts.enabled=false"];
+    let output = castline(&server, &without, &cast.csv, None);
+    let events = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{events}");
+    assert!(events.contains("duplicate_of:saved 000"), "{events}");
+    assert_eq!(charges(&server).len(), 1);
+}
+
 /// Of two machines with one wallet the slower one has signed a payment too. It is not sent while the receipt is that of
 /// the faster one, and is sent where the receipt is its own.
 #[tokio::test(flavor = "multi_thread")]
