@@ -37,7 +37,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Configuration file [default: castline.toml beside the cast]
+    /// Configuration file [default: castline.toml beside the cast], over that in your configuration folder
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override a setting, for example --set s3.bucket=my-cast (see `castline init`)

@@ -20,7 +20,7 @@ pub(crate) mod sandbox;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod signals;
-mod state;
+mod user_folder;
 pub(crate) mod stdout;
 pub(crate) mod trust;
 pub(crate) mod wallet;

@@ -2,7 +2,7 @@
 
 use super::ledger_guard::provider;
 use super::services::ServiceConfig;
-use super::state;
+use super::user_folder;
 use crate::enroll::{Departures, RateLimiter};
 use crate::settings::Settings;
 
@@ -20,7 +20,7 @@ pub(crate) fn rate_limiter(settings: &Settings, services: &ServiceConfig) -> Rat
 }
 
 fn departures(settings: &Settings, services: &ServiceConfig) -> Option<Departures> {
-    let folder = state::folder()?.join("pace");
+    let folder = user_folder::state()?.join("pace");
     let purpose = format!("{PURPOSE}\n{}", provider(settings, false));
     let account = hex::encode(services.payer_secret(&purpose)?.get(..16)?);
     let interval = RateLimiter::interval(settings.api.rate);

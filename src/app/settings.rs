@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::trust;
+use super::{trust, user_folder};
 use crate::cast::{self, Cast, CastError, CastOptions};
 use crate::cli::{CastArgs, Common, PayArgs};
 use crate::exit::UsageError;
@@ -75,7 +75,8 @@ pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> an
     if let Some(cast) = cast.filter(|cast| !cast.exists()) {
         return Err(CastError::NotFound(cast.to_owned()).into());
     }
-    let mut settings = Settings::load(&root_of(cast), common.config.as_deref(), &variables, flags)?;
+    let (of_user, file) = (user_folder::configuration(), common.config.as_deref());
+    let mut settings = Settings::load(&root_of(cast), of_user.as_deref(), file, &variables, flags)?;
     settings.cast_path = cast.map(Path::to_owned);
     if common.sandbox {
         for_sandbox(&mut settings);

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
 use super::prompt::{ask_person, can_ask};
-use super::state;
+use super::user_folder;
 use crate::exit::UsageError;
 use crate::settings::Settings;
 use crate::util::shell::quote;
@@ -58,7 +58,7 @@ fn is_trusted(file: &Path) -> bool {
 fn place_of(file: &Path) -> Option<PathBuf> {
     let path = file.canonicalize().ok()?;
     let name = hex::encode(Sha256::digest(path.as_os_str().as_encoded_bytes()));
-    Some(state::folder()?.join("trusted").join(name))
+    Some(user_folder::state()?.join("trusted").join(name))
 }
 
 fn digest(file: &Path) -> std::io::Result<String> {

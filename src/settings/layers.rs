@@ -1,4 +1,4 @@
-//! Sources of values, in rising precedence: defaults, the file, the environment, flags.
+//! Sources of values, in rising precedence: defaults, the user's file, the file of the cast, the environment, flags.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Settings: flags > environment > file > defaults, validated, with the origin of every value.
+//! Settings: flags > environment > file > the user's own file > defaults, validated, with the origin of every value.
 
 mod error;
 mod key;
@@ -21,7 +21,7 @@ use crate::enroll::{Network, PaymentMode, Provider, Rate};
 use crate::inspect::InspectSettings;
 use crate::util::money::Usd;
 
-/// Name of the configuration file, looked up next to the cast.
+/// Name of the configuration file, looked up next to the cast and in the user's folder of configurations.
 pub const FILE_NAME: &str = "castline.toml";
 
 /// All settings, validated.
@@ -166,22 +166,26 @@ impl Settings {
         Ok(())
     }
 
-    /// Layers defaults, file, environment and flags, and parses the values.
+    /// Layers defaults, files, environment and flags, and parses the values.
     ///
-    /// `root` is the cast's folder. `file` must exist if given; without it, `castline.toml` in `root` is read if there
-    /// is one. `variables` is the environment, of which names that begin with `CASTLINE_` are read. `flags` are triples
+    /// `root` is the cast's folder. `of_user` is the user's own file, which is read if there is one. `file` must exist if
+    /// given; without it, `castline.toml` in `root` is read if there is one. `variables` is the environment, of which names that begin with `CASTLINE_` are read. `flags` are triples
     /// of key, text and the flag that set it.
     ///
     /// # Errors
     /// An unreadable file, an unknown key or variable, or an invalid value.
     pub fn load(
         root: &Path,
+        of_user: Option<&Path>,
         file: Option<&Path>,
         variables: &[(String, String)],
         flags: Vec<(String, String, String)>,
     ) -> Result<Self, SettingsError> {
         let mut layers = Layers::defaults();
-        let defaults = layers.clone();
+        if let Some(of_user) = of_user.filter(|file| file.is_file()) {
+            layers.file(of_user)?;
+        }
+        let of_user = layers.clone();
         let beside = root.join(FILE_NAME);
         match file {
             Some(file) => layers.file(file)?,
@@ -194,7 +198,7 @@ impl Settings {
         }
         let keys = match file {
             Some(_) => Vec::new(),
-            None => trust::needing_trust(&defaults, &layers, &beside),
+            None => trust::needing_trust(&of_user, &layers, &beside),
         };
         let mut settings = Self::read(layers, root)?;
         settings.untrusted = (!keys.is_empty()).then_some(Untrusted { file: beside, keys });

@@ -11,7 +11,7 @@ fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Sett
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned(), format!("--{k}")))
         .collect();
-    Settings::load(folder.path(), None, &variables, flags)
+    Settings::load(folder.path(), None, None, &variables, flags)
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn castline(server: &Server, home: &Path, args: &[&str]) -> Output {
     ] {
         command.env_remove(name);
     }
-    command.env("XDG_STATE_HOME", home);
+    command.env("XDG_STATE_HOME", home).env("XDG_CONFIG_HOME", home);
     command.args(args).output().unwrap()
 }
 
@@ -81,6 +81,47 @@ fn a_file_beside_a_cast_does_not_decide_where_the_key_goes_until_it_is_trusted()
         &["run", csv, "--yes", "--config", beside.to_str().unwrap()],
     );
     assert_eq!(named.status.code(), Some(0), "{}", stderr(&named));
+}
+
+#[test]
+fn the_users_own_file_needs_no_trust_and_its_limits_are_not_raised_by_a_cast() {
+    let server = Server::start(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let cast = small_cast(1, "mine");
+    let csv = cast.csv.to_str().unwrap();
+    let go = |args: &[&str]| castline(&server, home.path(), args);
+    let own = home.path().join("castline/castline.toml");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    let text = format!(
+        "[api]\nbase_url = {:?}\nmax_cost_usd = 0.5\n[tls]\nca_file = {:?}\n[publish]\nallow_private_hosts = true\n",
+        setting(&server, "CASTLINE_API_BASE_URL"),
+        setting(&server, "CASTLINE_TLS_CA_FILE")
+    );
+    std::fs::write(&own, text).unwrap();
+    // Beside the cast: a higher limit than the user's needs trust, a lower one holds.
+    let beside = cast.csv.with_file_name("castline.toml");
+    std::fs::write(&beside, "[api]\nmax_cost_usd = 5\n").unwrap();
+    let raised = go(&["run", csv, "--yes"]);
+    assert_eq!(raised.status.code(), Some(2), "{}", stderr(&raised));
+    assert!(
+        stderr(&raised).contains("sets api.max_cost_usd,"),
+        "{}",
+        stderr(&raised)
+    );
+    std::fs::write(&beside, "[api]\nmax_cost_usd = 0.001\n").unwrap();
+    let lowered = go(&["run", csv, "--yes"]);
+    assert_eq!(lowered.status.code(), Some(5), "{}", stderr(&lowered));
+    assert_eq!(server.charges().len(), 0);
+    std::fs::remove_file(&beside).unwrap();
+    let shown = go(&["config", "show", "--origin", csv]);
+    let origin = own.to_str().unwrap();
+    assert!(
+        String::from_utf8_lossy(&shown.stdout).contains(origin),
+        "{shown:?}"
+    );
+    let run = go(&["run", csv, "--yes", "--rate", "1000/s"]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert_eq!(server.charges().len(), 1);
 }
 
 #[test]
