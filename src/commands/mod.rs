@@ -145,7 +145,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             return ExitCode::Usage;
         }
         match cause.downcast_ref::<PlanError>() {
-            Some(PlanError::Stale(_) | PlanError::Begun { .. }) => return ExitCode::StalePlan,
+            Some(PlanError::Stale { .. } | PlanError::Begun { .. }) => return ExitCode::StalePlan,
             Some(_) => return ExitCode::Usage,
             None => {}
         }

@@ -1,4 +1,4 @@
-//! Faults for tests: the process dies at a commit, or the disk is full. Only in builds with debug assertions; a release
+//! Faults for tests: the process dies at a commit, its thread panics, or the disk is full. Only in builds with debug assertions; a release
 //! build ignores the variable.
 
 use rusqlite::Connection;
@@ -7,13 +7,14 @@ use super::LedgerError;
 
 /// The faults in `CASTLINE_TEST_LEDGER`: `before:N` or `after:N` aborts at the Nth commit of the process; `pages:N`
 /// lets SQLite grow the file by only N pages, after which the disk is full; `full:N` makes the disk full at the Nth
-/// commit.
+/// commit; `panic:N` panics there.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     commits: u64,
     abort: Option<(bool, u64)>,
     pages: Option<i64>,
     full: Option<u64>,
+    panic: Option<u64>,
 }
 
 impl Faults {
@@ -28,6 +29,7 @@ impl Faults {
             Some(("after", number)) => faults.abort = number.parse().ok().map(|n| (false, n)),
             Some(("pages", number)) => faults.pages = number.parse().ok(),
             Some(("full", number)) => faults.full = number.parse().ok(),
+            Some(("panic", number)) => faults.panic = number.parse().ok(),
             _ => {}
         }
         faults
@@ -47,6 +49,7 @@ impl Faults {
         if self.abort == Some((true, self.commits)) {
             std::process::abort();
         }
+        assert_ne!(self.panic, Some(self.commits), "a fault that a test asked for");
         if self.full == Some(self.commits) {
             let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
             return Err(rusqlite::Error::SqliteFailure(full, None).into());

@@ -69,7 +69,7 @@ impl Price {
     }
 
     /// Marks the planned price as agreed: from now on, a higher one exceeds the agreement.
-    pub(super) fn set_agreed(&self) {
+    pub fn set_agreed(&self) {
         self.agreed.store(true, Ordering::Relaxed);
     }
 

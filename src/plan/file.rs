@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Standing;
 use crate::cast::{Kind, Name, NameKey};
 use crate::util::money::Usd;
+use crate::util::shell::quote;
 
 /// The version of the format.
 const SCHEMA: u32 = 1;
@@ -94,29 +95,33 @@ pub enum PlanError {
         problem: String,
     },
     /// Something has changed since the plan was made; lists the changes.
-    #[error(
-        "the plan is stale, and nothing was done: {}. Make a new one with `castline plan CAST --out plan.json`",
-        .0.join("; ")
-    )]
-    Stale(Vec<String>),
+    #[error("the plan is stale, and nothing was done: {}. Make a new one with `{again}`", .moved.join("; "))]
+    Stale {
+        /// What has changed.
+        moved: Vec<String>,
+        /// The command that makes a new plan.
+        again: String,
+    },
     /// An earlier run completed part or all of the plan.
     #[error(
         "{done} of the {planned} that this plan enrolls are already enrolled; nothing was done{}",
-        rest(.planned, .done)
+        rest(.planned, .done, .again)
     )]
     Begun {
         /// The number of characters that the plan enrolls.
         planned: usize,
         /// The number of them that are enrolled.
         done: usize,
+        /// The command that makes a new plan.
+        again: String,
     },
 }
 
 /// What to do about the characters of a plan that are not enrolled yet.
-fn rest(planned: &usize, done: &usize) -> &'static str {
+fn rest(planned: &usize, done: &usize, again: &str) -> String {
     match done < planned {
-        true => ". For the rest, make a new plan with `castline plan CAST --out plan.json`",
-        false => ", and nothing is left to do",
+        true => format!(". For the rest, make a new plan with `{again}`"),
+        false => ", and nothing is left to do".to_owned(),
     }
 }
 
@@ -246,6 +251,7 @@ impl PlanFile {
             return Err(PlanError::Begun {
                 planned: to_enroll.count(),
                 done,
+                again: self.again(),
             });
         }
         let more = moved.len().saturating_sub(MAX_SHOWN);
@@ -253,7 +259,15 @@ impl PlanFile {
         if more > 0 {
             moved.push(format!("and {more} more"));
         }
-        Err(PlanError::Stale(moved))
+        let again = self.again();
+        Err(PlanError::Stale { moved, again })
+    }
+
+    /// The command that makes such a plan.
+    fn again(&self) -> String {
+        let cast = quote(&self.cast.display().to_string());
+        let sandbox = if self.sandbox { " --sandbox" } else { "" };
+        format!("castline plan {cast}{sandbox} --out plan.json")
     }
 
     fn settings_moved(&self, now: &Self) -> Vec<String> {

@@ -16,14 +16,15 @@ use crate::ledger::Ledger;
 use crate::plan::{Agreed, PlanFile, Policy};
 use crate::settings::Settings;
 use crate::util::duration::format_duration;
+use crate::util::shell::quote;
 
 /// Reads the saved plan that was given instead of a cast, and restores the options it was made with.
 ///
 /// # Errors
 /// The file is not a plan, or an option was given that the plan has already fixed.
 pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) -> anyhow::Result<PlanFile> {
-    refuse_planned_options(args, pay)?;
     let plan = PlanFile::read(&args.cast)?;
+    refuse_planned_options(args, pay, &plan)?;
     if plan.sandbox != sandbox {
         let message = match plan.sandbox {
             true => "this plan was made with --sandbox; run it with --sandbox",
@@ -46,7 +47,7 @@ pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) 
 }
 
 /// Refuses options that a saved plan has already fixed.
-fn refuse_planned_options(args: &CastArgs, pay: &PayArgs) -> Result<(), UsageError> {
+fn refuse_planned_options(args: &CastArgs, pay: &PayArgs, plan: &PlanFile) -> Result<(), UsageError> {
     let typed = [
         ("--skip-invalid", args.skip_invalid),
         ("--allow-outside", args.allow_outside),
@@ -60,8 +61,9 @@ fn refuse_planned_options(args: &CastArgs, pay: &PayArgs) -> Result<(), UsageErr
         None => Ok(()),
         Some((flag, _)) => Err(UsageError(format!(
             "{flag} can't be combined with a saved plan; leave it out, or make a new plan with \
-             `castline plan CAST {flag} … --out {}`",
-            args.cast.display()
+             `castline plan {} {flag} … --out {}`",
+            quote(&plan.cast.display().to_string()),
+            quote(&args.cast.display().to_string())
         ))),
     }
 }

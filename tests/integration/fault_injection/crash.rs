@@ -19,7 +19,7 @@ pub(super) fn run(server: &Server, csv: &Path, fault: Option<&str>) -> Option<i3
     output.status.code()
 }
 
-/// Every ledger write of a run of 20, one after the other: the process dies there. Whatever happens, each character is
+/// Every ledger write of a run of 12, one after the other: the process dies there. Whatever happens, each character is
 /// charged once at most, and nothing acknowledged is lost.
 fn crash_at_every_write(moment: &str) {
     let server = Server::start(&[]);
@@ -30,7 +30,7 @@ fn crash_at_every_write(moment: &str) {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
                     let write = next.fetch_add(1, Ordering::Relaxed);
-                    let cast = small_cast(20, &format!("{moment}{write}"));
+                    let cast = small_cast(12, &format!("{moment}{write}"));
                     let crashed = run(&server, &cast.csv, Some(&format!("{moment}:{write}")));
                     if crashed == Some(0) {
                         // The run has fewer writes than that.
@@ -41,7 +41,7 @@ fn crash_at_every_write(moment: &str) {
                     rounds.fetch_add(1, Ordering::Relaxed);
                     let resumed = run(&server, &cast.csv, None);
                     cast.assert_promises(&server, resumed);
-                    assert!(write < 200, "a run of 20 has fewer commits");
+                    assert!(write < 200, "a run of 12 has fewer commits");
                 }
             });
         }
@@ -62,6 +62,41 @@ fn a_crash_before_any_ledger_write_never_pays_twice() {
 #[test]
 fn a_crash_after_any_ledger_write_never_pays_twice() {
     crash_at_every_write("after");
+}
+
+/// The thread that writes the ledger panics at a write: nothing is paid twice, and what is then shown has no secret.
+#[test]
+fn a_panic_loses_nothing_and_shows_no_secret() {
+    let server = Server::start(&[]);
+    let secrets: Vec<&str> = server
+        .settings()
+        .iter()
+        .filter(|(name, _)| name.contains("SECRET") || name.ends_with("API_KEY"))
+        .map(|(_, secret)| secret.as_str())
+        .collect();
+    assert_eq!(secrets.len(), 2, "the key of the API, and that of the bucket");
+    for write in [1, 4, 7, 10] {
+        let cast = small_cast(4, &format!("panic{write}"));
+        let output = server
+            .castline()
+            .args(["run", "--yes", "--json", "-vv", "--rate", "1000/s"])
+            .arg(&cast.csv)
+            .env("CASTLINE_TEST_LEDGER", format!("panic:{write}"))
+            .env("RUST_BACKTRACE", "full")
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(
+            shown.contains("a fault that a test asked for"),
+            "{write}: {shown}"
+        );
+        assert_ne!(output.status.code(), Some(0), "{write}: {shown}");
+        for secret in &secrets {
+            assert!(!shown.contains(secret), "{write}: {shown}");
+        }
+        let resumed = run(&server, &cast.csv, None);
+        cast.assert_promises(&server, resumed);
+    }
 }
 
 #[test]

@@ -71,6 +71,8 @@ struct Run {
     retries: u32,
     max_consecutive_in_doubt: u32,
     budget: Budget,
+    /// The price of a call that a plan agreed to.
+    agreed: Option<Usd>,
 }
 
 impl Default for Run {
@@ -82,6 +84,7 @@ impl Default for Run {
             retries: 3,
             max_consecutive_in_doubt: u32::MAX,
             budget: Budget::default(),
+            agreed: None,
         }
     }
 }
@@ -174,6 +177,11 @@ impl Harness {
             timeout: run.timeout,
             ca_pem: Some(self.sandbox.ca_pem().to_vec()),
         };
+        let planned = run.agreed.unwrap_or(Usd::from_micros(10_000));
+        let price = Price::new(planned, ledger.view().reply_price().unwrap());
+        if run.agreed.is_some() {
+            price.set_agreed();
+        }
         let station = Arc::new(Enroll {
             client: Client::new(api).unwrap(),
             payment_method,
@@ -184,7 +192,7 @@ impl Harness {
             reporters: Arc::clone(&reporters),
             same_arguments: " cast.csv".to_owned(),
             shutdown: shutdown.clone(),
-            price: Price::new(Usd::from_micros(10_000), ledger.view().reply_price().unwrap()),
+            price,
             budget: run.budget,
             concurrency: run.in_flight,
             retries: run.retries,

@@ -131,21 +131,29 @@ async fn a_refused_payment_counts_as_spent_and_is_used_by_the_next_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_was_set_aside_goes_through_the_policy_of_today() {
     type Change = Box<dyn Fn(&mut Payer) + Send + Sync>;
-    let changes: [(&str, Change); 3] = [
+    let changes: [(&str, Change, Option<Usd>); 4] = [
         (
             "instead of 0x0101",
             Box::new(|payer| payer.policy.payee = Some([1; 20].into())),
+            None,
         ),
         (
             "at most $0.005",
             Box::new(|payer| payer.policy.max_price = Usd::from_micros(5_000)),
+            None,
         ),
         (
             "from the wallet",
             Box::new(|payer| payer.wallet = castline::enroll::payment::Wallet::new(&"7".repeat(64)).unwrap()),
+            None,
+        ),
+        (
+            "the plan agreed to less",
+            Box::new(|_| {}),
+            Some(Usd::from_micros(9_999)),
         ),
     ];
-    for (why, change) in changes {
+    for (why, change, agreed) in changes {
         let mut stage = stage(some(&[("401", 100.0)]), |wallet| wallet.max_timeout_s = 600).await;
         let run = Run {
             in_flight: 1,
@@ -160,7 +168,11 @@ async fn a_payment_that_was_set_aside_goes_through_the_policy_of_today() {
                 change(payer);
             }
         }));
-        let ended = stage.enroll(&names(1), Run::default()).await;
+        let run = Run {
+            agreed,
+            ..Run::default()
+        };
+        let ended = stage.enroll(&names(1), run).await;
         assert_eq!(
             ended.summary.standing[Standing::Failed],
             1,
