@@ -133,12 +133,14 @@ impl Receipts {
         Ok(carried)
     }
 
-    /// Copies a receipt of another key, or of the same API under another address, into this series.
+    /// Copies a receipt of another key, or of the same API under another address, into this series; `false` if it is
+    /// there already.
     async fn carry(&self, receipt: Receipt) -> Result<bool, ReceiptError> {
         let receipt = Receipt {
             api: self.api.clone(),
             ..receipt
         };
-        self.create(&receipt).await
+        let key = self.key_for(&receipt);
+        Ok(self.bucket.create_object(&key, &receipt.to_json()).await?)
     }
 }

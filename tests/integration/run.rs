@@ -452,12 +452,24 @@ async fn adopting_a_manifest_settles_doubts_and_brings_all_ids_or_none() {
     );
 }
 
+/// A manifest of today knows how its images look, one of an earlier version doesn't.
 #[test]
 fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review() {
+    new_names_after_an_import(true);
+    new_names_after_an_import(false);
+}
+
+fn new_names_after_an_import(signatures: bool) {
     let cast = sample_cast();
     Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
-    // The ledger is lost, and built again from the manifest: nothing is known of how the images look.
+    // The ledger is lost, and built again from the manifest.
     std::fs::remove_dir_all(cast.folder.path().join(".castline")).expect("a ledger");
+    if !signatures {
+        let path = cast.folder.path().join("manifest.json");
+        let text = std::fs::read_to_string(&path).expect("a manifest");
+        let kept = text.lines().filter(|line| !line.contains("\"signature\""));
+        std::fs::write(&path, kept.collect::<Vec<_>>().join("\n")).expect("a manifest");
+    }
     let adopted = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
         .args(["ledger", "import", "manifest.json", "--sandbox"])
         .current_dir(cast.folder.path())
@@ -474,11 +486,11 @@ fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review
         .save(cast.folder.path().join("again.bmp"))
         .expect("an image");
     let rest = ",".repeat(header.matches(',').count() - 1);
-    // When their twin stands in the cast no more, her very image is known all the same; then when she does again,
-    // and is looked at for that.
+    // When their twin is in the cast no more, her very image is known all the same, and how it looks by its signature; then
+    // when she is again, and is looked at for that.
     let newcomers = format!("The same,{picture}{rest}\nSaved again,again.bmp{rest}\n");
     let without_her = rows.split_once('\n').expect("rows").1;
-    for (rows, twins) in [(without_her, 1), (rows, 2)] {
+    for (rows, twins) in [(without_her, if signatures { 2 } else { 1 }), (rows, 2)] {
         std::fs::write(&cast.csv, format!("{header}\n{newcomers}{rows}")).expect("a cast");
         for command in ["plan", "run"] {
             let ended = Castline::on(&cast).run(&[command, "--sandbox", "--json", "--max-cost", "0"]);

@@ -58,3 +58,52 @@ fn a_ledger_is_locked_itself_not_only_beside_its_name() {
     mounted_elsewhere.unlock().unwrap();
     assert_eq!(run(&server, &cast.csv).status.code(), Some(0));
 }
+
+/// The file of a ledger mounted at a second place, as containers do, while a run has it at the first.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_ledger_that_is_mounted_at_a_second_place_has_one_lock() {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use crate::support::server::BINARY;
+
+    if !Command::new("unshare")
+        .args(["-m", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: mounting is not permitted here");
+        return;
+    }
+    let server = Server::start(&[]);
+    let (one, other) = (small_cast(3, "mounted"), small_cast(3, "mounted"));
+    let mut slow = server.castline();
+    slow.args(["run", "--yes", "--rate", "1/min"]).arg(&one.csv);
+    let mut paying = slow.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    while server.charges().is_empty() {
+        assert!(paying.try_wait().unwrap().is_none(), "it runs until it is killed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let second = other.csv.with_file_name(".castline/ledger.db");
+    std::fs::create_dir_all(second.parent().unwrap()).unwrap();
+    std::fs::write(&second, "").unwrap();
+    let mut mounted = Command::new("unshare");
+    mounted
+        .envs(server.settings().iter().map(|(name, value)| (name, value)))
+        .args([
+            "-m",
+            "sh",
+            "-c",
+            "mount --bind \"$1\" \"$2\" && exec \"$3\" run --yes \"$4\"",
+            "sh",
+        ])
+        .args([one.csv.with_file_name(".castline/ledger.db"), second])
+        .arg(BINARY)
+        .arg(&other.csv);
+    let output = mounted.output().unwrap();
+    paying.kill().unwrap();
+    paying.wait().unwrap();
+    assert_eq!(output.status.code(), Some(11), "{}", stderr(&output));
+    assert_eq!(server.charges().len(), 1);
+}

@@ -255,6 +255,12 @@ fn a_new_key_begins_no_series_unasked_and_takes_the_receipts_over_when_asked() {
         "{}",
         stderr(&output)
     );
+    let again = with_new_key(&["ledger", "rebind"]);
+    assert!(
+        stderr(&again).contains("0 receipts carried over"),
+        "{}",
+        stderr(&again)
+    );
     // The sandbox knows only its own key: a paid call would be refused.
     let output = with_new_key(&["run", "--yes"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
