@@ -11,7 +11,7 @@ case $code in
 0) ;;
 3) notify "castline: done, but some characters need a person: castline status $cast" ;;
 5) notify "castline: the budget is reached; the next run continues" ;;
-6) notify "castline: a paid call has an unknown outcome: castline resolve $cast" ;;
+6) notify "castline: a paid call has an unknown outcome, and is not repeated: castline status $cast" ;;
 7) notify "castline: the API key was refused, or there are no funds or no quota left" ;;
 11) notify "castline: another run still holds the ledger" ;;
 130) notify "castline: interrupted; the next run continues" ;;

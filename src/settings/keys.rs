@@ -449,7 +449,8 @@ impl Key {
 pub fn commented_file() -> String {
     let mut text = String::from(
         "# castline.toml — every setting with its default. Uncomment a line to change it.\n\
-         # Flags override the environment (CASTLINE_<SECTION>_<KEY>), which overrides this file.\n\
+         # Flags override the environment (CASTLINE_<SECTION>_<KEY>), which overrides this file,\n\
+         # which overrides ~/.config/castline/castline.toml.\n\
          # Don't put secrets here: set CASTLINE_API_KEY, CASTLINE_WALLET_KEY,\n\
          # and the AWS variables or profile.\n",
     );

@@ -25,7 +25,9 @@ const NEVER: &[&str] = &[
     "realface.redirect_url",
     "realface.webhook_url",
     "receipts.enabled",
+    "s3.bucket",
     "s3.endpoint",
+    "s3.presign_expiry",
     "s3.public_base_url",
     "tls.ca_file",
     "notify.url",
@@ -124,6 +126,7 @@ mod tests {
             ("[report]\nlog_file = \"../.profile\"", "report.log_file"),
             ("[ledger]\npath = \"/tmp/l.db\"", "ledger.path"),
             ("[receipts]\nenabled = false", "receipts.enabled"),
+            ("[s3]\nbucket = \"theirs\"", "s3.bucket"),
         ] {
             assert_eq!(needing(file), [name], "{file}");
         }
@@ -134,7 +137,7 @@ mod tests {
         for file in [
             "[api]\nprovider = \"blockrun\"\nprice_usd = 0.02\nmax_cost_usd = 5\nmax_consecutive_in_doubt = 2",
             "[payment]\nmax_price_usd = 0.01",
-            "[s3]\nbucket = \"b\"\nprefix = \"p\"",
+            "[s3]\nprefix = \"p\"",
             "[inspect]\nquality = 80",
             "[manifest]\npath = \"out/manifest.json\"",
             "[tls]\nca_file = \"\"",
