@@ -1,17 +1,19 @@
 //! Reads a cast from a folder: one character per image, named after its file.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use walkdir::{DirEntry, WalkDir};
 
+use super::copy_name;
 use super::image_resolver::ImageResolver;
 use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, Source, unique};
 use crate::util::text::{pluralize, printable};
 
 /// File extensions that are taken for images, in lower case.
-pub const PICTURE_EXTENSIONS: [&str; 10] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tga", "bmp", "tif", "tiff",
+pub const PICTURE_EXTENSIONS: [&str; 12] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tga", "bmp", "tif", "tiff", "gif", "qoi",
 ];
 
 /// Folders of systems, storage boxes and synchronization, in lower case: what is in them was thrown away, or is a copy.
@@ -102,7 +104,7 @@ fn bad(field: &'static str, problem: String, hint: &str) -> RowError {
 
 /// What is in a folder.
 struct Found {
-    /// All images, relative to the folder with `/` between folders, sorted.
+    /// All images, relative to the folder with `/` between folders, sorted; copies last.
     files: Vec<String>,
     /// Errors for what can't be read.
     bad_rows: Vec<RowError>,
@@ -191,12 +193,32 @@ fn find(root: &Path, resolver: &ImageResolver) -> Found {
         }
     }
     files.sort();
+    copies_last(&mut files);
     left_out.sort();
     Found {
         files,
         bad_rows,
         left_out,
     }
+}
+
+/// Puts copies behind all others, where the file that they are named after is there too: of two files with the same
+/// picture the first one is enrolled, and the other is for review.
+fn copies_last(files: &mut [String]) {
+    let without_ending = |file: &str| {
+        let dot = file.rfind('.').unwrap_or(file.len());
+        let slash = file.rfind('/').map_or(0, |slash| slash + 1);
+        (
+            file[..slash].to_lowercase(),
+            file[slash..dot.max(slash)].to_lowercase(),
+        )
+    };
+    let all: HashSet<_> = files.iter().map(|file| without_ending(file)).collect();
+    files.sort_by_cached_key(|file| {
+        let (folder, stem) = without_ending(file);
+        let mut originals = copy_name::originals(&stem).into_iter();
+        originals.any(|original| all.contains(&(folder.clone(), original)))
+    });
 }
 
 /// Endings of files that are castline's own, the system's or a game engine's, and of tables: nobody takes them for art.

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
@@ -30,6 +31,18 @@ fn path_error<T>(problem: impl Into<String>, hint: impl Into<String>) -> Result<
     })
 }
 
+/// With the quotation marks and hyphens of a keyboard in place of a printer's.
+fn as_typed(text: &str) -> String {
+    let typed = |c| match c {
+        '‘' | '’' | '‚' | '′' => '\'',
+        '“' | '”' | '„' | '″' => '"',
+        '‐' | '‑' | '–' | '—' | '−' => '-',
+        '\u{a0}' | '\u{202f}' => ' ',
+        c => c,
+    };
+    text.chars().map(typed).collect()
+}
+
 impl ImageResolver {
     pub(super) fn new(root: &Path, allow_outside: bool) -> std::io::Result<Self> {
         Ok(Self {
@@ -55,17 +68,18 @@ impl ImageResolver {
     }
 
     fn file(&self, given: &str) -> Result<Source, ImagePathError> {
-        // A backslash separates folders on some systems and may be part of a name on others; and some
-        // systems compose accents where others decompose them.
+        // A backslash separates folders on some systems and may be part of a name on others; some systems compose accents
+        // where others decompose them; spreadsheets set quotation marks and dashes as printers do; and what was copied
+        // from a browser is percent-encoded.
         let slashed = given.replace('\\', "/");
-        let spellings = [
-            given.to_owned(),
-            slashed.clone(),
-            slashed.nfc().collect::<String>(),
-            slashed.nfd().collect(),
-        ];
-        let found = spellings
-            .iter()
+        let typed = as_typed(&slashed);
+        let decoded = percent_decode_str(&slashed).decode_utf8_lossy();
+        let spellings = [slashed.as_str(), &typed, &decoded]
+            .into_iter()
+            .flat_map(|s| [s.to_owned(), s.nfc().collect::<String>(), s.nfd().collect()]);
+        let found = std::iter::once(given.to_owned())
+            .chain(spellings)
+            .filter(|s| !s.contains('\0'))
             .map(|s| self.root.join(s))
             .find(|path| path.symlink_metadata().is_ok());
         let Some(path) = found else {

@@ -8,6 +8,7 @@
 //! carried to the manifest. It is UTF-8 with or without a byte-order mark, separated by commas, semicolons or tabs.
 
 mod character;
+mod copy_name;
 mod csv;
 mod encoding;
 mod error;

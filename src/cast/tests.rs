@@ -58,6 +58,33 @@ mod folders {
     }
 
     #[test]
+    fn copies_come_after_what_they_are_copies_of() {
+        let dir = folder(&[
+            ("Mira - Copy.png", b"-"),
+            ("Mira.png", b"-"),
+            ("Copy of Zed.jpg", b"-"),
+            ("Zed.png", b"-"),
+            ("a/Copy of Ana.png", b"-"),
+            ("b/Ana.png", b"-"),
+            ("Kit (1).png", b"-"),
+        ]);
+        let cast = read_folder(dir.path(), CastOptions::default());
+        let given: Vec<_> = cast.characters.iter().map(|c| c.source.given()).collect();
+        assert_eq!(
+            given,
+            [
+                "Kit (1).png",
+                "Mira.png",
+                "Zed.png",
+                "a/Copy of Ana.png",
+                "b/Ana.png",
+                "Copy of Zed.jpg",
+                "Mira - Copy.png"
+            ]
+        );
+    }
+
+    #[test]
     fn names_come_from_files_at_any_depth_in_the_order_of_their_paths() {
         let dir = folder(&[
             ("z/cyber_knight.png", b"-"),

@@ -430,7 +430,7 @@ fn what_is_no_image_is_called_by_its_name_and_nothing_is_left_out_in_silence() {
         ("empty.png", b"", "empty"),
         ("zip.png", b"PK\x03\x04rest", "an archive"),
         ("photo.jfif", b"8BPS\0\x01", "a Photoshop document"),
-        ("moving.webp", b"GIF89a", "a GIF"),
+        ("texture.webp", b"DDS \x7c", "a DDS texture"),
         ("apple.jpg", b"\0\0\0\x18ftypheic", "a HEIC image"),
     ];
     for (name, bytes, _) in &files {

@@ -45,13 +45,15 @@ fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-const FORMATS: [ImageFormat; 6] = [
+const FORMATS: [ImageFormat; 8] = [
     ImageFormat::Png,
     ImageFormat::Jpeg,
     ImageFormat::WebP,
     ImageFormat::Tga,
     ImageFormat::Bmp,
     ImageFormat::Tiff,
+    ImageFormat::Gif,
+    ImageFormat::Qoi,
 ];
 
 #[test]
@@ -276,6 +278,68 @@ fn of_an_animation_the_first_picture_is_seen() {
     assert!(!signature(&animated).is_near(&signature(&inspect(&webp(&[&black, &drawing()])))));
 }
 
+fn sample() -> DynamicImage {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/cast/queen_isaura.jpg");
+    image::open(sample).unwrap().thumbnail(400, 400)
+}
+
+#[test]
+fn an_alpha_channel_that_is_zero_everywhere_is_none_where_the_format_means_that() {
+    let mut face = sample().to_rgba8();
+    face.pixels_mut().for_each(|pixel| pixel[3] = 0);
+    let face = DynamicImage::ImageRgba8(face);
+    for format in [ImageFormat::Tga, ImageFormat::Bmp] {
+        let seen = inspect(&encoded(&face, format));
+        assert_eq!(seen.verdict, Verdict::Suitable, "{format:?}: {:?}", seen.reasons);
+    }
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Tiff,
+        ImageFormat::Qoi,
+    ] {
+        let seen = inspect(&encoded(&face, format));
+        assert_eq!(seen.verdict, Verdict::Unsuitable, "{format:?}");
+        assert!(
+            seen.reasons[0].message.contains("wholly transparent"),
+            "{:?}",
+            seen.reasons
+        );
+    }
+}
+
+/// A scan for each colour, as encoders write it that compute the best tables.
+#[test]
+fn a_jpeg_with_a_scan_for_each_colour_is_read_as_any_other() {
+    let face = sample().to_rgb8();
+    for (sampling, progressive) in [
+        (jpeg_encoder::SamplingFactor::F_2_2, false),
+        (jpeg_encoder::SamplingFactor::F_1_1, false),
+        (jpeg_encoder::SamplingFactor::F_2_2, true),
+    ] {
+        let mut bytes = Vec::new();
+        let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+        encoder.set_optimized_huffman_tables(true);
+        encoder.set_sampling_factor(sampling);
+        encoder.set_progressive(progressive);
+        let (width, height) = (face.width() as u16, face.height() as u16);
+        encoder
+            .encode(&face, width, height, jpeg_encoder::ColorType::Rgb)
+            .unwrap();
+        let scans = bytes.windows(2).filter(|marker| *marker == [0xff, 0xda]).count();
+        assert!(scans >= 3, "{sampling:?}: {scans} scans");
+        let seen = inspect(&bytes);
+        assert_eq!(
+            seen.verdict,
+            Verdict::Suitable,
+            "{sampling:?}: {:?}",
+            seen.reasons
+        );
+        let plain = inspect(&encoded(&DynamicImage::ImageRgb8(face.clone()), ImageFormat::Png));
+        assert!(seen.signature.unwrap().is_near(&plain.signature.unwrap()));
+    }
+}
+
 #[test]
 fn colour_profiles_are_followed_and_broken_ones_left_alone() {
     let red = RgbImage::from_pixel(320, 360, Rgb([200, 40, 40]));
@@ -407,7 +471,7 @@ fn what_is_no_picture_is_told_in_words() {
         b"".as_slice(),
         b"name,image\n",
         b"%PDF-1.7",
-        b"GIF89a\x01\0\x01\0",
+        b"DDS \x7c\0\0\0",
         &[0; 4096],
     ] {
         let seen = inspect(bytes);

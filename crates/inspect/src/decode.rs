@@ -1,11 +1,14 @@
 //! Decodes untrusted images: the format is detected from the content, the size is checked in the header before
 //! any pixel is decoded, and the result is upright sRGB with 8 bits per channel.
 
+mod scans;
+
 use std::io::Cursor;
 
 use super::truncated::is_truncated;
 use image::codecs::png::PngDecoder;
 use image::codecs::tga::TgaDecoder;
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
@@ -18,6 +21,23 @@ const PNG_EXTRAS: u64 = 64 << 20;
 pub(super) struct Caps {
     pub(super) pixels: u64,
     pub(super) bytes: u64,
+}
+
+impl Caps {
+    /// Checks the size that a header gives, before any pixel is decoded.
+    fn check(self, (width, height): (u32, u32), bytes: u64) -> Result<(), DecodeError> {
+        if u64::from(width) * u64::from(height) > self.pixels {
+            return Err(DecodeError::TooManyPixels {
+                width,
+                height,
+                most: self.pixels,
+            });
+        }
+        match bytes > self.bytes {
+            true => Err(DecodeError::TooManyBytes(self.bytes)),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The pixels of an image.
@@ -45,7 +65,9 @@ pub(super) enum DecodeError {
     Empty,
     #[error("the file is {what}: {fix}")]
     Other { what: &'static str, fix: &'static str },
-    #[error("unknown image format: save it as PNG, JPEG or WebP (TGA, BMP and TIFF are supported too)")]
+    #[error(
+        "unknown image format: save it as PNG, JPEG or WebP (TGA, BMP, TIFF, GIF and QOI are supported too)"
+    )]
     Unknown,
     #[error(
         "the image has {width} × {height} pixels, more than the {most} that are decoded: save it smaller"
@@ -55,6 +77,8 @@ pub(super) enum DecodeError {
         "decoding the image would take more than the {0} bytes allowed: save it smaller or with 8 bits per channel"
     )]
     TooManyBytes(u64),
+    #[error("the image is wholly transparent: save it without its alpha channel, or with its background")]
+    Transparent,
     #[error("the file ends before its picture does: copy it again, or save it again")]
     Truncated,
     #[error("the image can't be decoded ({0}): save it again")]
@@ -62,10 +86,32 @@ pub(super) enum DecodeError {
 }
 
 /// Decodes an image.
+///
+/// # Errors
+/// It can't be decoded within `caps`, or nothing of it can be seen.
 pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
+    match decode_any(bytes, caps)? {
+        Pixels::Transparent(picture) if picture.pixels().all(|pixel| pixel[3] == 0) => {
+            Err(DecodeError::Transparent)
+        }
+        pixels => Ok(pixels),
+    }
+}
+
+/// Takes an image for opaque whose every pixel is transparent.
+fn opaque_if_nowhere(pixels: Pixels) -> Pixels {
+    match pixels {
+        Pixels::Transparent(picture) if picture.pixels().all(|pixel| pixel[3] == 0) => {
+            Pixels::Opaque(DynamicImage::ImageRgba8(picture).into_rgb8())
+        }
+        pixels => pixels,
+    }
+}
+
+fn decode_any(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
     match image::guess_format(bytes) {
         Ok(ImageFormat::Png) => {
             let first = Caps {
@@ -76,15 +122,21 @@ pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
             read(decoder.map_err(|e| broken(e, first))?, caps)
         }
         Ok(ImageFormat::Jpeg) if within(bytes, caps) && is_truncated(bytes) => Err(DecodeError::Truncated),
+        Ok(ImageFormat::Jpeg) if scans::has_one_for_each_colour(bytes) => scans::decode(bytes, caps),
         Ok(format) if known(format) => {
             let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
             reader.limits(limits(caps));
-            read(reader.into_decoder().map_err(|e| broken(e, caps))?, caps)
+            let pixels = read(reader.into_decoder().map_err(|e| broken(e, caps))?, caps)?;
+            match format {
+                // Programs that know no alpha channel leave the fourth byte of these formats zero.
+                ImageFormat::Bmp | ImageFormat::Tga => Ok(opaque_if_nowhere(pixels)),
+                _ => Ok(pixels),
+            }
         }
-        Err(_) if looks_like_tga(bytes) => read(
-            TgaDecoder::new(Cursor::new(bytes)).map_err(|e| broken(e, caps))?,
-            caps,
-        ),
+        Err(_) if looks_like_tga(bytes) => {
+            let decoder = TgaDecoder::new(Cursor::new(bytes)).map_err(|e| broken(e, caps))?;
+            read(decoder, caps).map(opaque_if_nowhere)
+        }
         _ => Err(what_else(bytes)),
     }
 }
@@ -113,11 +165,9 @@ fn what_else(bytes: &[u8]) -> DecodeError {
         | [b'7', b'z', 0xBC, 0xAF, ..]
         | [0x1F, 0x8B, ..] => ("an archive", "unpack it"),
         [b'%', b'P', b'D', b'F', ..] => ("a PDF", EXPORT),
-        [b'G', b'I', b'F', b'8', ..] => ("a GIF", EXPORT),
         [b'8', b'B', b'P', b'S', ..] => ("a Photoshop document", EXPORT),
         [0x76, 0x2F, 0x31, 0x01, ..] => ("an OpenEXR image", EXPORT),
         [b'D', b'D', b'S', b' ', ..] => ("a DDS texture", EXPORT),
-        [b'q', b'o', b'i', b'f', ..] => ("a QOI image", EXPORT),
         [0xFF, 0x0A, ..] | [0, 0, 0, 0x0C, b'J', b'X', b'L', b' ', ..] => ("a JPEG XL image", EXPORT),
         _ => match brand() {
             Some(b"avif" | b"avis") => ("an AVIF image", EXPORT),
@@ -155,8 +205,8 @@ fn within(bytes: &[u8], caps: Caps) -> bool {
 }
 
 fn known(format: ImageFormat) -> bool {
-    use ImageFormat::{Bmp, Jpeg, Png, Tga, Tiff, WebP};
-    matches!(format, Jpeg | Png | WebP | Bmp | Tiff | Tga)
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Qoi, Tga, Tiff, WebP};
+    matches!(format, Jpeg | Png | WebP | Bmp | Tiff | Tga | Gif | Qoi)
 }
 
 fn limits(caps: Caps) -> Limits {
@@ -179,22 +229,21 @@ fn looks_like_tga(bytes: &[u8]) -> bool {
 }
 
 fn read(mut decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeError> {
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > caps.pixels {
-        return Err(DecodeError::TooManyPixels {
-            width,
-            height,
-            most: caps.pixels,
-        });
-    }
-    if decoder.total_bytes() > caps.bytes {
-        return Err(DecodeError::TooManyBytes(caps.bytes));
-    }
+    caps.check(decoder.dimensions(), decoder.total_bytes())?;
     decoder.set_limits(limits(caps)).map_err(|e| broken(e, caps))?;
     // Orientation and profile are optional: errors in them are ignored.
     let orientation = decoder.orientation().ok();
     let profile = decoder.icc_profile().ok().flatten();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e, caps))?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e, caps))?;
+    Ok(upright_srgb(picture, orientation, profile))
+}
+
+/// The pixels of a decoded image, upright and in sRGB.
+fn upright_srgb(
+    mut picture: DynamicImage,
+    orientation: Option<Orientation>,
+    profile: Option<Vec<u8>>,
+) -> Pixels {
     if let Some(orientation) = orientation {
         picture.apply_orientation(orientation);
     }
@@ -202,7 +251,7 @@ fn read(mut decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeErro
     if let Some(profile) = profile {
         to_srgb(&mut pixels, &profile);
     }
-    Ok(pixels)
+    pixels
 }
 
 fn eight_bits(picture: DynamicImage) -> Pixels {

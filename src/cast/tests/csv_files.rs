@@ -286,6 +286,25 @@ fn what_lies_outside_is_refused_unless_allowed() {
 
 #[cfg(unix)]
 #[test]
+fn a_path_is_found_as_spreadsheets_and_browsers_spell_it() {
+    let csv = "name,image\nA,art/Ana’s–face.png\nB,art\\Bo%20K.png\nC,art/ANA’S–face.png\nD,art/100%.png\n";
+    let dir = folder(&[
+        ("cast.csv", csv.as_bytes()),
+        ("art/Ana's-face.png", b"-"),
+        ("art/Bo K.png", b"-"),
+        ("art/100%.png", b"-"),
+    ]);
+    let cast = read(&dir.path().join("cast.csv"), &CastOptions::default()).unwrap();
+    assert_eq!(names(&cast), ["A", "B", "D"], "{:?}", bad_rows(&cast));
+    assert!(
+        bad_rows(&cast)[0].contains("did you mean \"art/Ana's-face.png\""),
+        "{:?}",
+        bad_rows(&cast)
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn links_are_followed_inside_the_folder_only() {
     let dir = folder(&[
         (
