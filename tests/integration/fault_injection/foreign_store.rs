@@ -5,6 +5,20 @@ use std::process::{Child, Command, Stdio};
 use super::*;
 use crate::support::certificate::{Certified, certified};
 
+/// `moto_server`, but for its conditional writes: they look and write apart, so that of two at the same moment both may
+/// succeed, which no real store permits.
+const SERVER: &str = "
+import sys, threading
+from moto.s3.responses import S3Response
+from moto.server import main
+lock, put = threading.Lock(), S3Response.put_object
+def one_at_a_time(self):
+    with lock:
+        return put(self)
+S3Response.put_object = one_at_a_time
+main(sys.argv[1:])
+";
+
 /// `moto_server` in a process of its own.
 struct Moto {
     process: Child,
@@ -48,15 +62,7 @@ impl Moto {
             .unwrap()
             .port();
         let process = Command::new(&python)
-            .args([
-                "-m",
-                "moto.server",
-                "-H",
-                "127.0.0.1",
-                "-p",
-                &port.to_string(),
-                "-c",
-            ])
+            .args(["-c", SERVER, "-H", "127.0.0.1", "-p", &port.to_string(), "-c"])
             .arg(&certificate)
             .arg("-k")
             .arg(&private)
