@@ -22,6 +22,7 @@ mod store;
 mod totals;
 mod transition;
 mod view;
+mod writer;
 
 pub use approval::Approval;
 pub use calls::{Attempt, Call, CallState, ReceiptRef};

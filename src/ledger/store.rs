@@ -1,12 +1,10 @@
-//! Writes a ledger: one thread, group commit; a caller that waits for a write waits until it is durable.
+//! A ledger that this process may write: opening it, its reads and its writes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use super::clock::now;
 use super::faults::Faults;
@@ -14,12 +12,10 @@ use super::identity::{FileIdentity, create_private};
 use super::lock::Lock;
 use super::step::{Interrupted, put_signature, recover, release_expired, step};
 use super::view::{LedgerView, Reader};
+use super::writer::Writer;
 use super::{Approval, FoundCall, LedgerError, Record, Spend, State, Transition, integrity, schema, totals};
 use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, Inspection};
-
-/// The most waiting writes that share one commit.
-const GROUP: usize = 256;
 
 /// The options of opening a ledger.
 #[derive(Debug, Clone)]
@@ -79,26 +75,6 @@ struct Shared {
     _lock: Lock,
 }
 
-/// The writing thread. Dropping the ledger waits for it, so that a process can't end before the file is complete.
-struct Writer {
-    jobs: Option<mpsc::Sender<WriteJob>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take() {
-            // It panics only if a write panicked, and the caller of that write got the error.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// A write: done inside the group's transaction; its completion runs once that is durable.
-type WriteJob = Box<dyn FnOnce(&Connection) -> Completion + Send>;
-type Completion = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
-
 impl Ledger {
     /// Opens the ledger at `path`, or creates one, and takes its lock. An intent without outcome, left by an
     /// interrupted run, comes into doubt.
@@ -142,20 +118,13 @@ impl Ledger {
             (&options.command, now()),
         )?;
         let run = connection.last_insert_rowid();
-        let (jobs, queue) = mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(move || write_all(connection, &queue, faults))
-            .map_err(|error| LedgerError::Io {
-                path: path.to_owned(),
-                error,
-            })?;
+        let writer = Writer::start(connection, faults).map_err(|error| LedgerError::Io {
+            path: path.to_owned(),
+            error,
+        })?;
         Ok(Self {
             shared: Arc::new(Shared {
-                writer: Writer {
-                    jobs: Some(jobs),
-                    thread: Some(thread),
-                },
+                writer,
                 view,
                 key_secret,
                 file,
@@ -378,18 +347,7 @@ impl Ledger {
         &self,
         write: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let (reply, message) = oneshot::channel();
-        let job: WriteJob = Box::new(move |connection| {
-            let made = savepoint(connection, write);
-            Box::new(move |durable| {
-                // The caller may no longer wait; the write is kept.
-                let _ = reply.send(durable.and(made));
-            })
-        });
-        let gone = || LedgerError::Poisoned("its thread has ended".to_owned());
-        let jobs = self.shared.writer.jobs.as_ref().ok_or_else(gone)?;
-        jobs.send(job).map_err(|_| gone())?;
-        message.await.map_err(|_| gone())?
+        self.shared.writer.transact(write).await
     }
 }
 
@@ -426,74 +384,6 @@ impl Reader for Ledger {
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {
         self.shared.view.approval(key, sha256)
     }
-}
-
-/// The writing thread: groups waiting writes into one transaction. After a failed write, every later one fails.
-fn write_all(mut connection: Connection, queue: &mpsc::Receiver<WriteJob>, mut faults: Faults) {
-    let poison: OnceLock<String> = OnceLock::new();
-    while let Ok(first) = queue.recv() {
-        let mut group = vec![first];
-        group.extend(queue.try_iter().take(GROUP - 1));
-        if let Some(problem) = poison.get() {
-            for job in group {
-                job(&connection)(Err(LedgerError::Poisoned(problem.clone())));
-            }
-            continue;
-        }
-        match commit(&mut connection, group, &mut faults) {
-            (message, Ok(())) => message.into_iter().for_each(|tell| tell(Ok(()))),
-            (message, Err(error)) => {
-                let problem = error.to_string();
-                for tell in message {
-                    tell(Err(LedgerError::Poisoned(problem.clone())));
-                }
-                let _ = poison.set(problem);
-                // Writes that still wait must not touch the file: give them one that is only in memory.
-                if let Ok(nowhere) = Connection::open_in_memory() {
-                    connection = nowhere;
-                }
-            }
-        }
-    }
-    // Users copy only the one file, and would pay twice for what is only in the log beside it.
-    let whole = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-    if !matches!(whole, Ok(0i64)) {
-        tracing::debug!(?whole, "the last commits stay in the log beside the ledger");
-    }
-}
-
-fn commit(
-    connection: &mut Connection,
-    group: Vec<WriteJob>,
-    faults: &mut Faults,
-) -> (Vec<Completion>, Result<(), LedgerError>) {
-    let transaction = match connection.transaction() {
-        Ok(transaction) => transaction,
-        Err(error) => return (Vec::new(), Err(error.into())),
-    };
-    let message = group.into_iter().map(|job| job(&transaction)).collect();
-    let committed = match faults.before_commit() {
-        Ok(()) => transaction.commit().map_err(LedgerError::from),
-        fault => fault,
-    };
-    faults.after_commit();
-    (message, committed)
-}
-
-/// A nested write within the group: one that fails leaves no trace, and does not affect the others.
-fn savepoint<T>(
-    connection: &Connection,
-    write: impl FnOnce(&Connection) -> Result<T, LedgerError>,
-) -> Result<T, LedgerError> {
-    connection.execute_batch("SAVEPOINT job")?;
-    let made = write(connection);
-    let end = if made.is_ok() {
-        "RELEASE job"
-    } else {
-        "ROLLBACK TO job; RELEASE job"
-    };
-    connection.execute_batch(end)?;
-    made
 }
 
 #[cfg(test)]

@@ -185,7 +185,7 @@ impl Settings {
         if let Some(of_user) = of_user.filter(|file| file.is_file()) {
             layers.file(of_user)?;
         }
-        let of_user = layers.clone();
+        let before = layers.clone();
         let beside = root.join(FILE_NAME);
         match file {
             Some(file) => layers.file(file)?,
@@ -198,7 +198,7 @@ impl Settings {
         }
         let keys = match file {
             Some(_) => Vec::new(),
-            None => trust::needing_trust(&of_user, &layers, &beside),
+            None => trust::needing_trust(&before, &layers, &beside),
         };
         let mut settings = Self::read(layers, root)?;
         settings.untrusted = (!keys.is_empty()).then_some(Untrusted { file: beside, keys });

@@ -85,6 +85,13 @@ pub(super) enum DecodeError {
     Broken(String),
 }
 
+impl DecodeError {
+    /// With the words of a decoder. Decoders quote the file: the message is kept short and free of control characters.
+    fn broken(words: &str) -> Self {
+        Self::Broken(words.chars().filter(|c| !c.is_control()).take(160).collect())
+    }
+}
+
 /// Decodes an image.
 ///
 /// # Errors
@@ -299,14 +306,6 @@ fn broken(error: ImageError, caps: Caps) -> DecodeError {
     match error {
         ImageError::Limits(_) => DecodeError::TooManyBytes(caps.bytes),
         error if ends_early(&error) => DecodeError::Truncated,
-        // Decoders quote the file: keep the message short and free of control characters.
-        other => DecodeError::Broken(
-            other
-                .to_string()
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(160)
-                .collect(),
-        ),
+        other => DecodeError::broken(&other.to_string()),
     }
 }

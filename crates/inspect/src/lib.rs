@@ -4,6 +4,7 @@ pub mod confusion;
 mod crop;
 mod decode;
 mod faces;
+mod jpeg;
 mod near_duplicate;
 mod prepare;
 mod quality;

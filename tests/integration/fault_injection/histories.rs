@@ -251,6 +251,7 @@ fn play_histories(paid_by: PaidBy, cases: usize) -> usize {
     const AT_ONCE: usize = 6;
     /// The sandbox's log and bucket grow with each history: they begin anew after so many.
     const ON_ONE_SERVER: usize = 250;
+    let most = ON_ONE_SERVER.min(cases.div_ceil(AT_ONCE));
     let killed = AtomicUsize::new(0);
     let charged = AtomicUsize::new(0);
     let left = AtomicUsize::new(cases);
@@ -277,9 +278,9 @@ fn play_histories(paid_by: PaidBy, cases: usize) -> usize {
     let play_some = || {
         loop {
             let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                Some(left.saturating_sub(ON_ONE_SERVER.min(cases.div_ceil(AT_ONCE))))
+                Some(left.saturating_sub(most))
             });
-            let some = taken.unwrap().min(ON_ONE_SERVER).min(cases.div_ceil(AT_ONCE));
+            let some = taken.unwrap().min(most);
             if some == 0 {
                 return;
             }

@@ -383,33 +383,41 @@ fn save_again(cast: &SmallCast, name: &str) {
     picture.save(cast.csv.with_file_name(name)).unwrap();
 }
 
-#[test]
-fn renamed_and_saved_again_it_is_held_whatever_became_of_ledger_and_settings() {
-    let server = Server::start(&[]);
+/// A cast of one, paid for; then a re-saved copy under another name takes its place, and the ledger is lost.
+fn renamed_and_saved_again(server: &Server) -> SmallCast {
     let cast = small_cast(1, "saved");
-    run(&server, &cast.csv);
+    run(server, &cast.csv);
     save_again(&cast, "again.png");
     std::fs::write(&cast.csv, "name,image,approve\nSomebody new,again.png,yes\n").unwrap();
     lose_ledger(&cast);
-    let output = castline(&server, &["ledger", "restore"], &cast.csv, None);
-    assert!(stderr(&output).contains("restored 1 id"), "{}", stderr(&output));
-    // Another inspection than the one that saw the paid image.
-    let other = ["run", "--yes", "--json", "--set", "inspect.long_side=700"];
-    let output = castline(&server, &other, &cast.csv, None);
+    cast
+}
+
+/// A run with that setting holds the copy, and pays for nothing.
+#[track_caller]
+fn assert_held(server: &Server, cast: &SmallCast, setting: &str) {
+    let run = ["run", "--yes", "--json", "--set", setting];
+    let output = castline(server, &run, &cast.csv, None);
     let events = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(3), "{events}");
     assert!(events.contains("duplicate_of:saved 000"), "{events}");
-    assert_eq!(charges(&server).len(), 1);
+    assert_eq!(charges(server).len(), 1);
+}
+
+#[test]
+fn renamed_and_saved_again_it_is_held_whatever_became_of_ledger_and_settings() {
+    let server = Server::start(&[]);
+    let cast = renamed_and_saved_again(&server);
+    let output = castline(&server, &["ledger", "restore"], &cast.csv, None);
+    assert!(stderr(&output).contains("restored 1 id"), "{}", stderr(&output));
+    // Another inspection than the one that saw the paid image.
+    assert_held(&server, &cast, "inspect.long_side=700");
 }
 
 #[test]
 fn renamed_and_saved_again_it_is_held_after_an_import_of_the_manifest_alone() {
     let server = Server::start(&[]);
-    let cast = small_cast(1, "saved");
-    run(&server, &cast.csv);
-    save_again(&cast, "again.png");
-    std::fs::write(&cast.csv, "name,image,approve\nSomebody new,again.png,yes\n").unwrap();
-    lose_ledger(&cast);
+    let cast = renamed_and_saved_again(&server);
     let manifest = cast.csv.with_file_name("manifest.json");
     let output = castline(&server, &["ledger", "import"], &manifest, None);
     assert!(
@@ -417,12 +425,7 @@ fn renamed_and_saved_again_it_is_held_after_an_import_of_the_manifest_alone() {
         "{}",
         stderr(&output)
     );
-    let without = ["run", "--yes", "--json", "--set", "receipts.enabled=false"];
-    let output = castline(&server, &without, &cast.csv, None);
-    let events = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{events}");
-    assert!(events.contains("duplicate_of:saved 000"), "{events}");
-    assert_eq!(charges(&server).len(), 1);
+    assert_held(&server, &cast, "receipts.enabled=false");
 }
 
 /// Of two machines with one wallet the slower one has signed a payment too. It is not sent while the receipt is that of
