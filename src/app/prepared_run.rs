@@ -209,6 +209,7 @@ fn assemble(
         concurrency: settings.publish.concurrency,
         probe: settings.publish.probe,
         unwritten: OnceCell::new(),
+        first: OnceCell::new(),
     };
     let enroll = Enroll {
         signer,

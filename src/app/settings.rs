@@ -104,6 +104,7 @@ fn for_sandbox(settings: &mut Settings) {
 /// The options for reading a cast, from the settings.
 pub(crate) fn cast_options(settings: &Settings) -> CastOptions {
     CastOptions {
+        looks: settings.cast.looks,
         allow_outside: settings.cast.allow_outside,
         include: settings.cast.include.clone(),
         exclude: settings.cast.exclude.clone(),

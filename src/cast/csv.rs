@@ -6,7 +6,9 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::header::Header;
 use super::image_resolver::ImageResolver;
-use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, encoding, spreadsheet, unique};
+use super::{
+    Cast, CastError, CastOptions, Character, Kind, Look, Name, RowError, encoding, spreadsheet, unique,
+};
 use crate::util::text::pluralize;
 
 /// Larger files are not casts: a million rows at some 500 bytes each.
@@ -270,8 +272,8 @@ struct RowReader<'r> {
 
 impl RowReader<'_> {
     fn bad(&mut self, field: &'static str, problem: impl Into<String>, hint: impl Into<String>) {
-        let name = self.field(Some(self.header.name)).trim();
-        let name = (!name.is_empty()).then(|| name.to_owned());
+        let name = self.name_given();
+        let name = (!name.is_empty()).then_some(name);
         self.bad.push(RowError {
             line: Some(self.line),
             field,
@@ -279,6 +281,24 @@ impl RowReader<'_> {
             problem: problem.into(),
             hint: hint.into(),
         });
+    }
+
+    /// The name as given: in its column, or as a look of its character.
+    fn name_given(&self) -> String {
+        let name = self.field(self.header.name).trim();
+        if !name.is_empty() {
+            return name.to_owned();
+        }
+        let look = Look {
+            character: self.field(self.header.character).trim(),
+            look: self.field(self.header.look).trim(),
+        };
+        // A look of nobody is no name.
+        if look.character.is_empty() {
+            String::new()
+        } else {
+            look.name()
+        }
     }
 
     /// The field in `column`; empty when there is no such column.
@@ -294,7 +314,11 @@ impl RowReader<'_> {
             .skip(header.width)
             .any(|field| !field.trim().is_empty());
         // Spreadsheets leave out empty fields at the end of a row.
-        let needed = header.name.max(header.image) + 1;
+        let needed = header
+            .name
+            .or(header.character)
+            .map_or(0, |name| name.max(header.image))
+            + 1;
         if self.row.len() < needed || surplus {
             let fields = pluralize(self.row.len(), "field");
             let problem = format!("{fields}, but the header has {}", header.width);
@@ -319,7 +343,7 @@ impl RowReader<'_> {
             );
             self.bad("row", problem, "add a header for the column, or clear it");
         }
-        let name = match Name::new(self.field(Some(header.name))) {
+        let name = match Name::new(&self.name_given()) {
             Ok(name) => match spreadsheet::spoiled(name.as_str()) {
                 Some((problem, hint)) => {
                     self.bad("name", problem, hint);
@@ -347,11 +371,14 @@ impl RowReader<'_> {
         let consent = self.yes("consent", header.consent);
         let note = self.field(header.note).trim();
         let note = (!note.is_empty()).then(|| note.to_owned());
-        let extra = header
-            .extra
-            .iter()
-            .map(|(c, called)| (called.clone(), self.field(Some(*c)).to_owned()))
-            .collect();
+        let look = header.look.map(|look| Look {
+            character: self.field(header.character).trim(),
+            look: self.field(Some(look)).trim(),
+        });
+        let others = header.extra.iter();
+        let others = others.map(|(c, called)| (called.clone(), self.field(Some(*c)).to_owned()));
+        let extra = look.map(|look| look.columns()).unwrap_or_default();
+        let extra = extra.into_iter().chain(others).collect();
         let line = Some(self.line);
         Some(Character {
             name: name?,

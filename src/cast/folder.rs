@@ -8,7 +8,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::copy_name;
 use super::image_resolver::ImageResolver;
-use super::{Cast, CastError, CastOptions, Character, Kind, Name, RowError, Source, unique};
+use super::{Cast, CastError, CastOptions, Character, Kind, Look, Name, RowError, Source, unique};
 use crate::util::text::{pluralize, printable};
 
 /// File extensions that are taken for images, in lower case.
@@ -53,7 +53,11 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
     };
     let (mut characters, mut names) = (Vec::new(), unique::Names::default());
     for relative in files.iter().filter(wanted) {
-        match Name::new(&name_of(relative)) {
+        let (name, extra) = match options.looks {
+            true => look_of(relative),
+            false => (name_of(relative), Vec::new()),
+        };
+        match Name::new(&name) {
             Ok(name) => {
                 names.add(&name, unique::Location::File(relative.clone()));
                 characters.push(Character {
@@ -63,7 +67,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
                     approved: false,
                     consent: false,
                     note: None,
-                    extra: Vec::new(),
+                    extra,
                     line: None,
                 });
             }
@@ -294,6 +298,28 @@ fn globs(patterns: &[String]) -> Result<GlobSet, CastError> {
         }
     }
     set.build().map_err(|e| wrong(&patterns.join(" "), e))
+}
+
+/// The name and the columns of a look: `alice/winter.png` is the look `winter` of `Alice`, and `alice/alice.png` her plain
+/// look, as is any image that is in no folder.
+fn look_of(relative: &str) -> (String, Vec<(String, String)>) {
+    let (folder, file) = relative.rsplit_once('/').unwrap_or(("", relative));
+    let plain = name_of(file);
+    let character = match folder.rsplit('/').next() {
+        None | Some("") => plain.clone(),
+        // Not a file: what follows a dot in its name is no extension.
+        Some(folder) => name_of(&format!("{folder}.")),
+    };
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let look = match plain.to_lowercase() == character.to_lowercase() {
+        true => String::new(),
+        false => stem.replace(['_', '-'], " "),
+    };
+    let look = Look {
+        character: &character,
+        look: look.trim(),
+    };
+    (look.name(), look.columns())
 }
 
 /// The name of the character in a file: `art/cyber_knight.png` is `Cyber Knight`. A file name with spaces or capitals

@@ -44,8 +44,13 @@ const ALSO_CALLED: [(&str, &[&str]); 2] = [
 pub(super) struct Header {
     /// How many fields a row has.
     pub(super) width: usize,
-    pub(super) name: usize,
+    /// `None` where characters and looks stand for it.
+    pub(super) name: Option<usize>,
     pub(super) image: usize,
+    /// The character that a look belongs to; a character by itself where there is no look.
+    pub(super) character: Option<usize>,
+    /// Which look of its character a row is: only together with `character`.
+    pub(super) look: Option<usize>,
     pub(super) kind: Option<usize>,
     pub(super) approve: Option<usize>,
     pub(super) consent: Option<usize>,
@@ -74,9 +79,8 @@ fn plain(header: &str) -> String {
 
 /// Whether `row` has both required columns.
 pub(super) fn is_header(row: &StringRecord) -> bool {
-    ["name", "image"]
-        .iter()
-        .all(|known| row.iter().any(|h| plain(h) == *known))
+    let has = |known: &str| row.iter().any(|h| plain(h) == known);
+    (has("name") || has("character")) && has("image")
 }
 
 impl Header {
@@ -105,7 +109,19 @@ impl Header {
         }
         let find = |known: &str| plain.iter().position(|h| h == known);
         let must = |known: &str| find(known).ok_or_else(|| missing(known, &headers, &plain));
-        let is_extra = |i: &usize| !headers[*i].is_empty() && !KNOWN.contains(&plain[*i].as_str());
+        let (name, character) = (find("name"), find("character"));
+        let look = find("look").filter(|_| character.is_some());
+        // A column `character` beside `name`, and without looks, is a column as any other.
+        let character = character.filter(|_| look.is_some() || name.is_none());
+        if name.is_none() && character.is_none() {
+            return Err(missing("name", &headers, &plain));
+        }
+        let is_extra = |i: &usize| {
+            let i = *i;
+            !headers[i].is_empty()
+                && !KNOWN.contains(&plain[i].as_str())
+                && ![character, look].contains(&Some(i))
+        };
         for known in ["kind", "approve", "consent"] {
             let slip = plain
                 .iter()
@@ -119,8 +135,10 @@ impl Header {
         }
         Ok(Self {
             width: headers.len(),
-            name: must("name")?,
+            name,
             image: must("image")?,
+            character,
+            look,
             kind: find("kind"),
             approve: find("approve"),
             consent: find("consent"),

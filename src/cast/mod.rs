@@ -5,7 +5,7 @@
 //! images are inspected by the next stage.
 //!
 //! A CSV needs the columns `name` and `image` and may have `kind`, `approve`, `consent` and `note`; all others are
-//! carried to the manifest. It is UTF-8 with or without a byte-order mark, separated by commas, semicolons or tabs.
+//! carried to the manifest. `character` and `look` together stand for the name, and group the looks of a character. It is UTF-8 with or without a byte-order mark, separated by commas, semicolons or tabs.
 
 mod character;
 mod copy_name;
@@ -17,6 +17,7 @@ mod header;
 mod name;
 mod spreadsheet;
 mod image_resolver;
+mod look;
 #[cfg(test)]
 mod tests;
 mod unique;
@@ -27,6 +28,7 @@ pub use crate::util::text::{DisallowedChar, printable};
 pub use character::{Character, Kind, ParseKindError, Source};
 pub use error::{CastError, RowError};
 pub use folder::PICTURE_EXTENSIONS;
+pub use look::{LOOK_COLUMNS, Look, together};
 pub use name::{MAX_NAME_CHARS, Name, NameError, NameKey};
 
 /// A cast that was read.
@@ -52,6 +54,8 @@ pub struct CastOptions {
     pub include: Vec<String>,
     /// In a folder, skip files that match one of these patterns.
     pub exclude: Vec<String>,
+    /// In a folder, take a subfolder for a character and its images for looks: `Alice/winter.png` is `Alice, winter`.
+    pub looks: bool,
 }
 
 /// Reads the CSV or the folder at `path`.

@@ -85,6 +85,44 @@ mod folders {
     }
 
     #[test]
+    fn a_folder_may_be_a_character_and_its_images_looks() {
+        let dir = folder(&[
+            ("alice/winter_clothes.png", b"-"),
+            ("alice/Alice.png", b"-"),
+            ("heroes/Sir Bo/close-up.jpg", b"-"),
+            ("cy.webp", b"-"),
+        ]);
+        let options = CastOptions {
+            looks: true,
+            ..CastOptions::default()
+        };
+        let cast = read_folder(dir.path(), options);
+        assert_eq!(
+            names(&cast),
+            ["Alice", "Alice, winter clothes", "Cy", "Sir Bo, close up"]
+        );
+        let looks: Vec<_> = cast
+            .characters
+            .iter()
+            .map(|c| Look::of(&c.extra).unwrap())
+            .collect();
+        assert_eq!(
+            looks.iter().map(|l| (l.character, l.look)).collect::<Vec<_>>(),
+            [
+                ("Alice", ""),
+                ("Alice", "winter clothes"),
+                ("Cy", ""),
+                ("Sir Bo", "close up")
+            ]
+        );
+        assert_eq!(
+            names(&read_folder(dir.path(), CastOptions::default())),
+            ["Alice", "Winter Clothes", "Cy", "Close Up"],
+            "unless it is asked for, a folder is only a folder"
+        );
+    }
+
+    #[test]
     fn names_come_from_files_at_any_depth_in_the_order_of_their_paths() {
         let dir = folder(&[
             ("z/cyber_knight.png", b"-"),
@@ -223,5 +261,42 @@ fn the_fix_of_a_row_speaks_of_the_cast_s_own_separator() {
     assert!(
         message[0].ends_with("quote fields that contain semicolons, and write empty fields as ;;"),
         "{message:?}"
+    );
+}
+
+#[test]
+fn characters_and_looks_stand_for_names() {
+    let cast = read_csv(
+        "character,look,image,role\nAna,,ana.png,scout\nAna,winter,art/bo.jpg,scout\n,winter,cy.webp,\n",
+    )
+    .unwrap();
+    assert_eq!(names(&cast), ["Ana", "Ana, winter"]);
+    let extra = |pairs: [(&str, &str); 3]| pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
+    assert_eq!(
+        cast.characters[1].extra,
+        extra([("character", "Ana"), ("look", "winter"), ("role", "scout")])
+    );
+    let [bad] = &bad_rows(&cast)[..] else {
+        panic!("one bad row")
+    };
+    assert!(
+        bad.contains("line 4") && bad.contains("the name is empty"),
+        "{bad}"
+    );
+
+    // A name of its own is kept, and a character alone is a name.
+    let own = read_csv("name,Character,Look,image\nAna W,Ana,winter,ana.png\n").unwrap();
+    assert_eq!(names(&own), ["Ana W"]);
+    assert_eq!(Look::of(&own.characters[0].extra).unwrap().look, "winter");
+    let alone = read_csv("character,image\nAna,ana.png\n").unwrap();
+    assert_eq!(
+        (names(&alone), Look::of(&alone.characters[0].extra)),
+        (vec!["Ana"], None)
+    );
+    // Beside a name and without looks it is a column as any other.
+    let other = read_csv("name,character,image\nAna,NPC,ana.png\n").unwrap();
+    assert_eq!(
+        other.characters[0].extra,
+        [("character".to_owned(), "NPC".to_owned())]
     );
 }

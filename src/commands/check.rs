@@ -41,8 +41,9 @@ pub(super) async fn check(
     let lines = !common.json && (common.quiet || !Term::stdout().is_term() || !Term::stderr().is_term());
     // Without a ledger, no decision exists yet.
     let view = open_view(&context.settings)?;
-    let mut duplicates = Duplicates::default();
-    let mut all = std::pin::pin!(Arc::new(inspect).all(cast.characters));
+    let inspect = Arc::new(inspect);
+    let mut duplicates = Duplicates::of(&inspect, &cast.characters).await?;
+    let mut all = std::pin::pin!(inspect.all(cast.characters));
     while let Some(inspected) = all.next().await {
         let mut inspected = inspected?;
         duplicates.judge(&mut inspected);

@@ -15,7 +15,7 @@ use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::event::{Event, Stage};
 use crate::exit::{ExitCode, UsageError};
-use crate::liveness::{Files, LivenessFlow, LivenessOptions, Operator, Page, TerminalQr};
+use crate::liveness::{Files, LivenessFlow, LivenessOptions, Operator, Page, PollPace, TerminalQr};
 use crate::pipeline::{Inspected, Pipeline, emit_inspected};
 use crate::plan::{Policy, Standing};
 
@@ -73,6 +73,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     let flow = LivenessFlow {
         publish: Arc::clone(&pipeline.publish),
         enroll: Arc::clone(&pipeline.enroll),
+        pace: PollPace::new(options.max_polls_per_hour),
         options,
         // At a terminal, the operator confirms that each actor is present.
         operator: (!typed.yes && !common.quiet && !common.json && can_ask()).then(Operator::at_terminal),
@@ -106,6 +107,7 @@ fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions,
         redirect_url: of.redirect_url.clone(),
         webhook_url: of.webhook_url.clone(),
         poll_interval: of.poll_interval,
+        max_polls_per_hour: of.max_polls_per_hour,
         max_checks_per_hour: of.max_checks_per_hour,
         max_links_per_actor: of.max_links_per_actor,
     })

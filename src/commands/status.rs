@@ -10,7 +10,7 @@ use crate::app::command_hint::same_arguments_or_cast;
 use crate::app::ledger_guard::open_view;
 use crate::app::settings::{read, settings};
 use crate::app::stdout::println;
-use crate::cast::{Character, Name, NameKey, printable};
+use crate::cast::{Character, Look, Name, NameKey, printable, together};
 use crate::cli::Common;
 use crate::event::SCHEMA;
 use crate::exit::ExitCode;
@@ -43,7 +43,11 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
         .iter()
         .filter(|r| !in_cast.contains(&r.name.key()))
         .map(|r| (&r.name, None, Some(r)));
-    let rows: Vec<(&Name, Option<&Character>, Option<&Record>)> = of_cast.chain(others).collect();
+    let mut rows: Vec<(&Name, Option<&Character>, Option<&Record>)> = of_cast.chain(others).collect();
+    together(&mut rows, |(_, character, record)| {
+        let extra = character.map(|c| &c.extra).or(record.map(|r| &r.extra))?;
+        Look::of(extra)?.character_key()
+    });
     let width = Column::of(rows.iter().map(|(name, ..)| *name));
     let mut counts = ByStanding::<u64>::default();
     let all = rows.len();
@@ -59,6 +63,11 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
             // What is durable: `intent` where a call is in progress.
             if let Some(record) = record {
                 line["state"] = json!(record.state);
+            }
+            let extra = character.map(|c| &c.extra).or(record.map(|r| &r.extra));
+            if let Some(look) = extra.and_then(|extra| Look::of(extra)) {
+                line["character"] = json!(look.character);
+                line["look"] = json!(look.look);
             }
             if let Some(asset_id) = asset_id {
                 line["asset_id"] = json!(asset_id);

@@ -91,6 +91,11 @@ impl Client {
         })
     }
 
+    /// Whether the provider renews the link of a liveness check that has expired.
+    pub fn renews_links(&self) -> bool {
+        self.provider.renews_links
+    }
+
     pub(super) fn base_url(&self) -> &Url {
         &self.base_url
     }

@@ -111,23 +111,28 @@ impl Client {
     /// # Errors
     /// The provider has no listing, can't be reached, or answers with something else.
     pub async fn listing(&self, address: &str) -> Result<Vec<Listed>, ListingError> {
-        let none = || ListingError(format!("{} has none", self.provider.name));
-        let url = self
-            .provider
-            .listing_of(self.base_url(), address)
-            .ok_or_else(none)?;
-        match self.once_up_to(LONGEST, self.get_at(url), "").await {
-            CallResult::Reply(reply) => read(&reply),
-            CallResult::NotSent { message } | CallResult::ResponseLost { message, .. } => {
-                Err(ListingError(message))
+        let urls = self.provider.listings_of(self.base_url(), address);
+        if urls.is_empty() {
+            return Err(ListingError(format!("{} has none", self.provider.name)));
+        }
+        let mut listed = Vec::new();
+        for url in urls {
+            // One that fails is no empty one: all of them are needed to say that something is not listed.
+            match self.once_up_to(LONGEST, self.get_at(url), "").await {
+                CallResult::Reply(reply) => listed.extend(read(&reply)?),
+                CallResult::NotSent { message } | CallResult::ResponseLost { message, .. } => {
+                    return Err(ListingError(message));
+                }
             }
         }
+        Ok(listed)
     }
 }
 
 fn read(reply: &Reply) -> Result<Vec<Listed>, ListingError> {
     #[derive(Deserialize)]
     struct Page {
+        #[serde(alias = "realfaces")]
         portraits: Vec<Listed>,
     }
     if !reply.status.is_success() {

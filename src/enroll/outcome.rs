@@ -11,7 +11,9 @@ use super::settlement::known_fields;
 use super::text::clean;
 use super::transport::{CallResult, Reply};
 use crate::cast::Name;
+use crate::net::public_url::PublicUrl;
 use crate::util::money::Usd;
+use crate::util::provider_ids::ProviderIds;
 
 /// The prefix of every asset id; nothing else about ids is promised.
 const ID_PREFIX: &str = "ta_";
@@ -28,8 +30,8 @@ pub enum Outcome {
     Enrolled {
         /// The asset id: `ta_…`.
         asset_id: String,
-        /// The group that the id belongs to, if the reply names one.
-        group_id: Option<String>,
+        /// What else the provider calls it, as far as the reply says.
+        ids: ProviderIds,
         /// The price, if the reply states it; zero is believed only where `api.accept_zero_price` says so.
         price: Option<Usd>,
         /// The receipt of the payment as JSON text, if the reply has one.
@@ -138,7 +140,14 @@ pub fn classify(answer: &CallResult, provider: &Provider) -> Outcome {
             code: if *timed_out { "timeout" } else { "reply_lost" }.to_owned(),
             message: message.clone(),
         },
-        CallResult::Reply(reply) => judge(reply, provider, SystemTime::now()),
+        CallResult::Reply(reply) => {
+            let outcome = judge(reply, provider, SystemTime::now());
+            match request_id(reply, provider) {
+                // What the provider's support asks for.
+                Some(id) => outcome.with_message(|message| format!("{message}; request {id}")),
+                None => outcome,
+            }
+        }
     }
 }
 
@@ -219,9 +228,13 @@ fn success(reply: &Reply, json: Option<&Value>, text: ErrorBody, provider: &Prov
         return doubt(code, format!("the reply has no asset id: {message}"));
     };
     let field = |name: &str| layers(json).find_map(|layer| layer.get(name));
+    let group_id = field("group_id").and_then(Value::as_str).map(clean);
     Outcome::Enrolled {
         asset_id: asset_id.to_owned(),
-        group_id: field("group_id").and_then(Value::as_str).map(str::to_owned),
+        ids: ProviderIds {
+            group_id: group_id.filter(|id| !id.is_empty()),
+            request_id: request_id(reply, provider),
+        },
         price: cost_in_header(reply, provider).or_else(|| field("price").and_then(price)),
         settlement: field("settlement").and_then(known_fields),
     }
@@ -357,6 +370,35 @@ pub(super) fn for_name(answer: &CallResult, outcome: Outcome, name: &str) -> Out
     }
 }
 
+/// The id of the request, in the header that the provider's profile names.
+fn request_id(reply: &Reply, provider: &Provider) -> Option<String> {
+    let header = reply.headers.get(provider.request_id_header.as_deref()?)?;
+    let id = clean(header.to_str().ok()?);
+    (!id.is_empty() && id.len() <= LONGEST_ID).then_some(id)
+}
+
+/// What to do when the provider could not read an image that castline could: adds it to the message.
+pub(super) fn for_image(outcome: Outcome, image_url: &PublicUrl) -> Outcome {
+    match outcome {
+        Outcome::Refused { code, message } if code.eq_ignore_ascii_case("invalid_image_url") => {
+            let why = if image_url.signature().is_empty() {
+                "a CDN or firewall may block its user agent: allow it, or set s3.public_base_url to an address that \
+                 serves everybody"
+            } else {
+                "it may ask with HEAD first, which an address that is signed for GET refuses: use public addresses \
+                 instead of s3.presign_expiry"
+            };
+            Outcome::Refused {
+                code,
+                message: format!(
+                    "{message}; if `castline doctor` can read the bucket and the provider can't, {why}"
+                ),
+            }
+        }
+        outcome => outcome,
+    }
+}
+
 /// The price in the header that the provider's profile names.
 fn cost_in_header(reply: &Reply, provider: &Provider) -> Option<Usd> {
     let header = reply.headers.get(provider.cost_header.as_deref()?)?;
@@ -375,12 +417,15 @@ impl Outcome {
         match self {
             Self::Enrolled {
                 asset_id,
-                group_id,
+                ids,
                 price,
                 settlement,
             } => Self::Enrolled {
                 asset_id,
-                group_id: group_id.map(mask),
+                ids: ProviderIds {
+                    group_id: ids.group_id.map(mask),
+                    request_id: ids.request_id.map(mask),
+                },
                 price,
                 settlement: settlement.map(mask),
             },
@@ -401,6 +446,31 @@ impl Outcome {
             Self::InDoubt { code, message } => Self::InDoubt {
                 code: mask(code),
                 message: mask(message),
+            },
+        }
+    }
+
+    /// The same with another message; success has none.
+    pub(super) fn with_message(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Enrolled { .. } => self,
+            Self::Refused { code, message } => Self::Refused {
+                code,
+                message: change(message),
+            },
+            Self::Retry { code, message, after } => Self::Retry {
+                code,
+                message: change(message),
+                after,
+            },
+            Self::Stop { kind, code, message } => Self::Stop {
+                kind,
+                code,
+                message: change(message),
+            },
+            Self::InDoubt { code, message } => Self::InDoubt {
+                code,
+                message: change(message),
             },
         }
     }

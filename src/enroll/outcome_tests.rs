@@ -384,7 +384,10 @@ fn price_and_receipt_are_taken_from_the_reply() {
         );
         let expected = Outcome::Enrolled {
             asset_id: "ta_1".to_owned(),
-            group_id: Some("g-1".to_owned()),
+            ids: ProviderIds {
+                group_id: Some("g-1".to_owned()),
+                request_id: None,
+            },
             price: micros.map(Usd::from_micros),
             settlement: Some(r#"{"tx_hash":"0xab"}"#.to_owned()),
         };
@@ -393,9 +396,35 @@ fn price_and_receipt_are_taken_from_the_reply() {
     let bare = judged(200, r#"{"asset_id":"ta_1"}"#);
     let expected = Outcome::Enrolled {
         asset_id: "ta_1".to_owned(),
-        group_id: None,
+        ids: ProviderIds::default(),
         price: None,
         settlement: None,
     };
     assert_eq!(bare, expected);
+}
+
+#[test]
+fn the_id_of_a_request_is_kept_with_every_outcome() {
+    let name = HeaderName::from_static("x-blockrun-request-id");
+    let provider = Provider::blockrun();
+    let outcome = |status: u16, body: &str| {
+        let reply = reply(status, &[(name.clone(), "req_7f3a")], body);
+        classify(&CallResult::Reply(reply), &provider)
+    };
+    let enrolled = outcome(200, r#"{"asset_id":"ta_1"}"#);
+    assert!(
+        matches!(&enrolled, Outcome::Enrolled { ids, .. } if ids.request_id.as_deref() == Some("req_7f3a")),
+        "{enrolled:?}"
+    );
+    for (status, body) in [
+        (500, "{}"),
+        (422, r#"{"error":"image_rejected"}"#),
+        (200, "{}"),
+        (429, "{}"),
+        (401, "{}"),
+    ] {
+        let outcome = outcome(status, body);
+        let (_, message) = outcome.code_and_message().unwrap();
+        assert!(message.ends_with("; request req_7f3a"), "{status}: {message}");
+    }
 }

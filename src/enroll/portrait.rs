@@ -3,7 +3,8 @@
 use sha2::{Digest, Sha256};
 
 use super::client::Client;
-use super::outcome::{Outcome, classify, for_name};
+use super::outcome::{Outcome, classify, for_image, for_name};
+use super::transport::CallResult;
 use crate::net::public_url::PublicUrl;
 
 /// The request to enroll one character.
@@ -43,7 +44,13 @@ impl Client {
     pub async fn enroll_portrait(&self, request: &EnrollRequest) -> Outcome {
         let call = self.post("portrait/enroll", &request.body());
         let answer = self.once(call, request.image_url.signature()).await;
-        let outcome = for_name(&answer, classify(&answer, &self.provider), &request.name);
+        self.judged(&answer, classify(&answer, &self.provider), request)
+    }
+
+    /// The outcome of a paid call for this request: checked for its name, with what to do about its image, and without
+    /// secrets.
+    pub(super) fn judged(&self, answer: &CallResult, outcome: Outcome, request: &EnrollRequest) -> Outcome {
+        let outcome = for_image(for_name(answer, outcome, &request.name), &request.image_url);
         self.without_secrets(outcome, request.image_url.signature())
     }
 }

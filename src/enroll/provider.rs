@@ -8,9 +8,10 @@ use serde::Deserialize;
 use url::Url;
 
 /// The built-in profiles; the first is the default.
-const KNOWN: [(&str, &str); 2] = [
+const KNOWN: [(&str, &str); 3] = [
     ("jarvisclaw", include_str!("providers/jarvisclaw.toml")),
     ("blockrun", include_str!("providers/blockrun.toml")),
+    ("blockrun-key", include_str!("providers/blockrun-key.toml")),
 ];
 
 /// How a provider can be paid.
@@ -42,16 +43,28 @@ pub struct Provider {
     /// `/`. `{address}` is replaced by the wallet's address.
     #[serde(default)]
     pub listing: Option<String>,
+    /// The path of the list of the real actors that a wallet has enrolled, in the same form.
+    #[serde(default)]
+    pub realface_listing: Option<String>,
+    /// Whether `realface/init` with the `groupId` of a check whose link has expired gives a new link for the same check,
+    /// which doesn't count as another one.
+    #[serde(default)]
+    pub renews_links: bool,
     /// The header of a reply that tells what the call cost, in dollars. It goes before a price in the body.
     #[serde(default)]
     pub cost_header: Option<String>,
+    /// The header of a reply that has the id of the request.
+    #[serde(default)]
+    pub request_id_header: Option<String>,
 }
 
 /// A profile can't be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The name is neither a built-in profile nor a file.
-    #[error("no provider {0:?}: write jarvisclaw or blockrun, or the path of a profile (….toml)")]
+    #[error(
+        "no provider {0:?}: write jarvisclaw, blockrun or blockrun-key, or the path of a profile (….toml)"
+    )]
     Unknown(String),
     /// The file can't be read.
     #[error("the profile {path} can't be read: {source}")]
@@ -121,23 +134,32 @@ impl Provider {
                 "payments is empty: write [\"key\"], [\"wallet\"] or both".to_owned(),
             ));
         }
-        if profile.listing.as_ref().is_some_and(|l| !l.contains("{address}")) {
-            return Err(malformed("listing doesn't contain {address}".to_owned()));
+        for (name, listing) in [
+            ("listing", &profile.listing),
+            ("realface_listing", &profile.realface_listing),
+        ] {
+            if listing.as_ref().is_some_and(|l| !l.contains("{address}")) {
+                return Err(malformed(format!("{name} doesn't contain {{address}}")));
+            }
         }
         Ok(profile)
     }
 
-    /// The address of the list of what `address` has enrolled, for an API at `base_url`; `None` if the provider has no
-    /// listing.
-    pub fn listing_of(&self, base_url: &Url, address: &str) -> Option<Url> {
-        let path = self.listing.as_ref()?.replace("{address}", address);
-        let mut url = base_url.clone();
+    /// The addresses of the lists of what `address` has enrolled, for an API at `base_url`: portraits, real actors. None
+    /// if the provider has no listing.
+    pub fn listings_of(&self, base_url: &Url, address: &str) -> Vec<Url> {
         let below = base_url.path().trim_end_matches('/');
-        url.set_path(&match path.strip_prefix('/') {
-            Some(_) => path,
-            None => format!("{below}/{path}"),
-        });
-        Some(url)
+        let listings = [&self.listing, &self.realface_listing].into_iter().flatten();
+        let at = |listing: &String| {
+            let path = listing.replace("{address}", address);
+            let mut url = base_url.clone();
+            url.set_path(&match path.strip_prefix('/') {
+                Some(_) => path,
+                None => format!("{below}/{path}"),
+            });
+            url
+        };
+        listings.map(at).collect()
     }
 
     pub(super) fn promises_no_charge(&self, status: StatusCode) -> bool {
@@ -178,16 +200,23 @@ mod tests {
         let file = folder.path().join("third.toml");
         std::fs::write(&file, profile).unwrap();
         let third = Provider::load("third.toml", &file).unwrap();
-        let at = third.listing_of(&third.base_url, "0xabc").unwrap();
-        assert_eq!(at.as_str(), "https://third.example/api/list/0xabc");
+        let at = third.listings_of(&third.base_url, "0xabc");
+        assert_eq!(at[0].as_str(), "https://third.example/api/list/0xabc");
         assert!(third.uncharged.is_empty());
     }
 
     #[test]
     fn a_listing_may_stand_at_the_root_of_the_host() {
         let blockrun = Provider::blockrun();
-        let at = blockrun.listing_of(&blockrun.base_url, "0xabc").unwrap();
-        assert_eq!(at.as_str(), "https://blockrun.ai/v1/wallet/0xabc/portraits");
+        let at = blockrun.listings_of(&blockrun.base_url, "0xabc");
+        let at: Vec<&str> = at.iter().map(Url::as_str).collect();
+        assert_eq!(
+            at,
+            [
+                "https://blockrun.ai/v1/wallet/0xabc/portraits",
+                "https://blockrun.ai/v1/wallet/0xabc/realfaces"
+            ]
+        );
     }
 
     #[test]
@@ -214,6 +243,9 @@ mod tests {
             assert!(message.contains(part) && message.contains("x.toml"), "{message}");
         }
         let message = Provider::load("jarvis", Path::new(".")).unwrap_err().to_string();
-        assert!(message.contains("jarvisclaw or blockrun"), "{message}");
+        assert!(
+            message.contains("jarvisclaw, blockrun or blockrun-key"),
+            "{message}"
+        );
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::Client;
-use super::outcome::{Outcome, StopKind, classify, for_name};
+use super::outcome::{Outcome, StopKind, classify};
 use super::portrait::EnrollRequest;
 use super::provider::Provider;
 use super::text::clean;
@@ -30,6 +30,8 @@ pub struct InitRequest {
     pub redirect_url: Option<Url>,
     /// The address that the provider reports to.
     pub webhook_url: Option<Url>,
+    /// The session whose link is to be renewed, where the provider's profile says that it renews links.
+    pub group_id: Option<String>,
 }
 
 /// A liveness check that waits for its actor.
@@ -73,6 +75,9 @@ impl Client {
                 body[name] = json!(url.as_str());
             }
         }
+        if let Some(group_id) = &request.group_id {
+            body["groupId"] = json!(group_id);
+        }
         let answer = self.once(self.post("realface/init", &body), "").await;
         free(&answer, &self.provider, |reply, json| {
             session(reply, json, SystemTime::now())
@@ -100,8 +105,7 @@ impl Client {
     pub async fn enroll_realface(&self, request: &EnrollRequest, group_id: &str) -> Outcome {
         let call = self.post("realface/enroll", &request.body_of(group_id));
         let answer = self.once(call, request.image_url.signature()).await;
-        let outcome = for_name(&answer, classify(&answer, &self.provider), &request.name);
-        let outcome = self.without_secrets(outcome, request.image_url.signature());
+        let outcome = self.judged(&answer, classify(&answer, &self.provider), request);
         for_session(&answer, session_gone(outcome))
     }
 }

@@ -125,7 +125,8 @@ impl Ledger {
         self.mark(consent.0.clone(), SessionState::Consented, false).await
     }
 
-    /// Records the API's session and when its link expires.
+    /// Records the API's session and when its link expires. `renewed` says that it is an earlier session with a new link:
+    /// it counts as of when it began.
     ///
     /// # Errors
     /// The ledger can't be written.
@@ -134,16 +135,24 @@ impl Ledger {
         consent: Consent,
         group_id: &str,
         lives: Duration,
+        renewed: bool,
     ) -> Result<(), LedgerError> {
         let lives = SignedDuration::try_from(lives).unwrap_or(SignedDuration::MAX);
         let expires = Timestamp::now().checked_add(lives).unwrap_or(Timestamp::MAX);
         let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let group_id = group_id.to_owned();
         self.transact(move |connection| {
-            // A provider may give an actor the same group again: the earlier session still counts.
+            if renewed {
+                connection.execute(
+                    "UPDATE realface_sessions SET started_at = coalesce((SELECT started_at FROM realface_sessions
+                       WHERE group_id = ?2), started_at) WHERE group_id = ?1",
+                    (&consent.0, &group_id),
+                )?;
+            }
+            // A provider may give an actor the same group again without renewing it: the earlier session still counts.
             connection.execute(
-                "UPDATE realface_sessions SET state = 'expired', group_id = 'before:' || ?2 WHERE group_id = ?1",
-                (&group_id, &consent.0),
+                "UPDATE realface_sessions SET state = ?3, group_id = 'before:' || ?2 WHERE group_id = ?1",
+                (&group_id, &consent.0, if renewed { "consented" } else { "expired" }),
             )?;
             connection.execute(
                 "UPDATE realface_sessions SET state = 'pending', group_id = ?2, expires_at = ?3 WHERE group_id = ?1",
@@ -277,7 +286,10 @@ mod tests {
             ledger.reserve_init(&consent).await.unwrap();
             let lives = Duration::from_secs(120);
             // The second time the provider gives the same group: both count.
-            ledger.begin_session(consent, "grp_1", lives).await.unwrap();
+            ledger
+                .begin_session(consent, "grp_1", lives, false)
+                .await
+                .unwrap();
             ledger.set_session("grp_1", SessionState::Passed).await.unwrap();
             let all = ledger.view().sessions(&key()).unwrap();
             let last = all.iter().find(|s| s.group_id == "grp_1").unwrap();

@@ -8,6 +8,7 @@ use super::{FoundCall, INTERRUPTED, Resolution, Transition};
 use crate::cast::{Character, Kind, Name};
 use crate::inspect::Verdict;
 use crate::util::money::Usd;
+use crate::util::provider_ids::ProviderIds;
 
 /// The code of a doubt whose payment was charged, as the chain says.
 pub const CHARGED: &str = "charged";
@@ -100,6 +101,9 @@ pub struct Record {
     pub price: Option<Usd>,
     /// The receipt, in wallet mode.
     pub settlement: Option<String>,
+    /// The provider's own ids of that enrollment.
+    #[serde(default, skip_serializing_if = "ProviderIds::is_empty")]
+    pub ids: ProviderIds,
     /// Whether a person entered the asset id: then another one can be entered in its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
@@ -292,11 +296,13 @@ pub fn apply(
                 asset_id,
                 price,
                 settlement,
+                ids,
                 at,
                 priced: _,
             },
         ) => {
             enrolled(&mut record, asset_id, Some(*price), at);
+            record.ids.clone_from(ids);
             record.settlement.clone_from(settlement);
         }
         (Intent, Transition::Refuse { code, message, .. }) => set_state(&mut record, Refused, code, message),
@@ -372,9 +378,11 @@ pub fn apply(
                 price,
                 at,
                 url,
+                ids,
                 extra,
             },
         ) => {
+            record.ids.clone_from(ids);
             record.kind = *kind;
             record.source.clone_from(source);
             record.source_sha256.clone_from(sha256);
@@ -401,6 +409,7 @@ fn set_state(record: &mut Record, state: State, code: &str, message: &str) {
 fn enrolled(record: &mut Record, asset_id: &str, price: Option<Usd>, at: &str) {
     record.state = State::Enrolled;
     record.asset_id = Some(asset_id.to_owned());
+    record.ids = ProviderIds::default();
     record.adopted = false;
     record.enrolled_sha256 = record.attempted_sha256.take();
     record.enrolled_kind = Some(record.kind);
@@ -423,6 +432,7 @@ fn found(record: &mut Record, call: &FoundCall, at: &str) {
     match &call.asset_id {
         Some(asset_id) => {
             enrolled(record, asset_id, Some(call.price), &call.at);
+            record.ids.clone_from(&call.ids);
             if call.url.is_some() {
                 record.url.clone_from(&call.url);
             }
@@ -460,6 +470,7 @@ fn new(name: &Name) -> Record {
         enrolled_at: None,
         price: None,
         settlement: None,
+        ids: ProviderIds::default(),
         adopted: false,
         retried: None,
         code: None,

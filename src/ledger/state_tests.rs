@@ -63,6 +63,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         price: Usd::from_micros(10_000),
         priced: true,
         settlement: None,
+        ids: Default::default(),
         at: String::new(),
     });
     let refuse = (Just(why()), any::<bool>()).prop_map(|((code, message), valid)| Transition::Refuse {
@@ -93,6 +94,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         price: None,
         at: None,
         url: None,
+        ids: Default::default(),
         extra: Vec::new(),
     });
     let found =
@@ -110,6 +112,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
                     at: String::new(),
                     asset_id: has_id.then(|| format!("ta_found{number}")),
                     url: None,
+                    ids: Default::default(),
                     extra: Vec::new(),
                     signature: None,
                 }),
@@ -314,6 +317,7 @@ fn why_something_failed_stays_until_it_is_tried_again() {
         price: Usd::ZERO,
         priced: true,
         settlement: None,
+        ids: Default::default(),
         at: String::new(),
     };
     let mut record = None;
@@ -344,6 +348,7 @@ fn how_somebody_was_enrolled_is_known_from_an_older_ledger_too() {
         price: None,
         at: None,
         url: None,
+        ids: Default::default(),
         extra: vec![],
     };
     let older = Record {

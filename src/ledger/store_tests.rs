@@ -15,6 +15,7 @@ fn import(id: &str, price: Option<Usd>) -> Transition {
         price,
         at: None,
         url: None,
+        ids: Default::default(),
         extra: Vec::new(),
     }
 }
@@ -166,6 +167,7 @@ async fn settling_the_doubt_of_another_cast_rewrites_no_call_that_was_paid() {
             price: cent,
             priced: true,
             settlement: None,
+            ids: Default::default(),
             at: now(),
         };
         let doubt = Transition::Found {
@@ -178,6 +180,7 @@ async fn settling_the_doubt_of_another_cast_rewrites_no_call_that_was_paid() {
                 at: now(),
                 asset_id: None,
                 url: None,
+                ids: Default::default(),
                 extra: Vec::new(),
                 signature: None,
             }),

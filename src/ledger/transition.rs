@@ -4,6 +4,7 @@ use super::ReceiptRef;
 use crate::cast::{Character, Kind, Name, printable};
 use crate::inspect::{ImageSignature, Inspection, Verdict};
 use crate::util::money::Usd;
+use crate::util::provider_ids::ProviderIds;
 
 /// The code of a call that was in flight when its run ended, and did not itself fail.
 pub const INTERRUPTED: &str = "interrupted";
@@ -79,6 +80,8 @@ pub enum Transition {
         priced: bool,
         /// The receipt, in wallet mode.
         settlement: Option<String>,
+        /// The provider's own ids.
+        ids: ProviderIds,
         /// When it was enrolled, RFC 3339.
         at: String,
     },
@@ -138,6 +141,8 @@ pub enum Transition {
         at: Option<String>,
         /// The address where its image was published.
         url: Option<String>,
+        /// The provider's own ids.
+        ids: ProviderIds,
         /// Extra columns.
         extra: Vec<(String, String)>,
     },
@@ -162,6 +167,8 @@ pub struct FoundCall {
     pub asset_id: Option<String>,
     /// The address where its image was published, without signature.
     pub url: Option<String>,
+    /// The provider's own ids.
+    pub ids: ProviderIds,
     /// Extra columns.
     pub extra: Vec<(String, String)>,
     /// How the image looks, if the receipt tells.

@@ -13,6 +13,7 @@ use super::{Approval, FoundCall, INTERRUPTED, LedgerError, Record, State, backup
 use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, Inspection};
 use crate::util::money::Usd;
+use crate::util::provider_ids::ProviderIds;
 
 /// The queries of the pipeline before it inspects an image.
 pub trait Reader: Send + Sync {
@@ -434,6 +435,7 @@ fn earlier_call(
             at: row.get(2)?,
             asset_id: row.get(0)?,
             url: None,
+            ids: ProviderIds::default(),
             extra: Vec::new(),
             signature: None,
         })
@@ -463,6 +465,10 @@ fn paid_call_of(record: &Record, kind: Kind, sha256: &str) -> Option<FoundCall> 
         at: record.enrolled_at.clone().unwrap_or_else(now),
         asset_id: record.asset_id.clone().filter(|_| enrolled),
         url: record.url.clone(),
+        ids: match enrolled {
+            true => record.ids.clone(),
+            false => ProviderIds::default(),
+        },
         extra: record.extra.clone(),
         signature: None,
     })

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use super::operator::{Answer, Operator};
+use super::poll_pace::PollPace;
 use crate::cast::{Character, NameKey, printable};
 use crate::enroll::{InitRequest, Liveness, LivenessSession, Outcome, backoff, is_about_session};
 use crate::event::{Event, LivenessState, Stage};
@@ -26,8 +27,10 @@ pub struct LivenessOptions {
     pub redirect_url: Option<Url>,
     /// The URL to which the provider reports.
     pub webhook_url: Option<Url>,
-    /// The interval between status requests.
+    /// The least interval between status requests.
     pub poll_interval: Duration,
+    /// The maximum number of status requests within an hour.
+    pub max_polls_per_hour: usize,
     /// The maximum number of checks started within an hour.
     pub max_checks_per_hour: usize,
     /// The maximum number of successive links for one actor.
@@ -42,6 +45,8 @@ pub struct LivenessFlow {
     pub enroll: Arc<Enroll>,
     /// The options of the checks.
     pub options: LivenessOptions,
+    /// When the state of a check may be requested.
+    pub pace: PollPace,
     /// Confirms that an actor is present; without one, each code is shown at once.
     pub operator: Option<Operator>,
 }
@@ -49,9 +54,21 @@ pub struct LivenessFlow {
 /// A check that may still be passed.
 struct PendingSession {
     group_id: String,
-    /// When polling ends.
+    /// When polling ends: a state that is requested afterwards is final.
     until: Instant,
+    /// The interval between polls.
+    interval: Duration,
     in_progress: bool,
+    /// How many polls after the end had no answer.
+    unanswered: u32,
+}
+
+impl PendingSession {
+    /// When to poll next, from now.
+    fn next(&self) -> Duration {
+        self.interval
+            .min(self.until.saturating_duration_since(Instant::now()))
+    }
 }
 
 /// Nothing more is to be done for this actor now: it is done or reported, or the run stops.
@@ -102,7 +119,7 @@ impl LivenessFlow {
         };
         let mut published = self.publish.one(actor).await.ok_or(ActorFinished)?;
         let mut watched = self.earlier(&key)?;
-        self.poll_sessions(&published, &mut watched).await?;
+        let mut expired = self.poll_sessions(&published, &mut watched).await?;
         let mut consent = match consent {
             Some(consent) => Some(consent),
             None => Some(self.consent(&key).await?),
@@ -122,12 +139,15 @@ impl LivenessFlow {
                 None => self.consent(&key).await?,
             };
             self.is_there(&character, place, link).await?;
-            let current = self.begin(&character, consent, place).await?;
+            let renew = expired.take().filter(|_| self.enroll.client.renews_links());
+            let current = self.begin(&character, consent, place, renew).await?;
             let group_id = current.group_id.clone();
+            watched.retain(|w| w.group_id != group_id);
             watched.push(current);
             while watched.iter().any(|w| w.group_id == group_id) {
-                self.pause(self.options.poll_interval.min(next(&watched))).await?;
-                self.poll_sessions(&published, &mut watched).await?;
+                let next = watched.iter().map(PendingSession::next).min();
+                self.pause(next.unwrap_or_default()).await?;
+                expired = self.poll_sessions(&published, &mut watched).await?;
             }
         }
         let message = format!(
@@ -182,26 +202,44 @@ impl LivenessFlow {
                 SessionState::Pending => Some(left(&session.expires_at).unwrap_or_default()),
                 _ => None,
             }?;
-            Some(PendingSession {
-                group_id: session.group_id,
-                until: Instant::now() + left.min(INIT_WINDOW),
-                in_progress: false,
-            })
+            Some(self.watch(session.group_id, left.min(INIT_WINDOW)))
         });
         Ok(watched.collect())
     }
 
-    /// Polls each check in `watched` once; enrolls with the first that is passed, and drops those that are over.
+    fn watch(&self, group_id: String, left: Duration) -> PendingSession {
+        let now = Instant::now();
+        PendingSession {
+            group_id,
+            until: now + left,
+            interval: self.pace.interval(now, self.options.poll_interval, left),
+            in_progress: false,
+            unanswered: 0,
+        }
+    }
+
+    /// Polls each check in `watched` once; enrolls with the first that is passed, and drops those that are over. Returns
+    /// the last one whose link expired.
     async fn poll_sessions(
         &self,
         published: &Published,
         watched: &mut Vec<PendingSession>,
-    ) -> Result<(), ActorFinished> {
+    ) -> Result<Option<String>, ActorFinished> {
         let character = &published.character;
-        let mut at = 0;
+        let (mut at, mut expired) = (0, None);
         while at < watched.len() {
             let session = &mut watched[at];
             let group_id = session.group_id.clone();
+            loop {
+                let wait = self.pace.ask(Instant::now());
+                if wait.is_zero() {
+                    break;
+                }
+                self.wait(wait, "polls_per_hour").await?;
+            }
+            // Only a state that was requested after the end says that the check was not passed in time: the last poll
+            // may be late, or have no answer.
+            let is_last = Instant::now() >= watched[at].until;
             let state = match self.enroll.client.realface_status(&group_id).await {
                 Ok(Liveness::Passed) => {
                     self.record_liveness(character, &group_id, LivenessState::Passed, SessionState::Passed)
@@ -213,11 +251,24 @@ impl LivenessFlow {
                     }
                 }
                 Ok(state) => state,
-                Err(Outcome::Retry { after, .. }) => {
-                    if let Some(after) = after {
-                        self.wait(after, "rate_limited").await?;
+                Err(Outcome::Retry { code, message, after }) => {
+                    let session = &mut watched[at];
+                    session.unanswered += u32::from(is_last);
+                    let again = session.unanswered;
+                    if again > self.enroll.retries {
+                        // Not expired: the next run asks for it once more.
+                        let message =
+                            format!("whether the check was passed is unknown: {message}; run again");
+                        self.failed(character, &code, message);
+                        return Err(ActorFinished);
                     }
-                    Liveness::Pending
+                    match after {
+                        Some(after) => self.wait(after, "rate_limited").await?,
+                        None if again > 0 => self.pause(backoff(again)).await?,
+                        None => {}
+                    }
+                    at += 1;
+                    continue;
                 }
                 Err(Outcome::Refused { code, .. }) if is_about_session(&code) => Liveness::Expired,
                 Err(outcome) => return Err(self.ended(character, &outcome)),
@@ -238,18 +289,19 @@ impl LivenessFlow {
                 }
                 Liveness::Failed => Some((LivenessState::Failed, SessionState::Failed)),
                 Liveness::Expired => Some((LivenessState::Expired, SessionState::Expired)),
-                _ if Instant::now() >= session.until => Some((LivenessState::Expired, SessionState::Expired)),
+                _ if is_last => Some((LivenessState::Expired, SessionState::Expired)),
                 _ => None,
             };
             match over {
                 Some((shown, written)) => {
                     watched.remove(at);
+                    expired = (written == SessionState::Expired).then(|| group_id.clone());
                     self.record_liveness(character, &group_id, shown, written).await?;
                 }
                 None => at += 1,
             }
         }
-        Ok(())
+        Ok(expired)
     }
 
     /// Makes the paid call. Returns only with an error code about the session; nothing was charged then.
@@ -280,19 +332,25 @@ impl LivenessFlow {
         Err(ActorFinished)
     }
 
-    /// Requests a new link, within the hourly limit, and shows it.
+    /// Requests a new link, within the hourly limit, and shows it. `renew` is an earlier check of the actor whose link has
+    /// expired: a new link for it does not count.
     async fn begin(
         &self,
         character: &Character,
         consent: Consent,
         (number, of): (usize, usize),
+        renew: Option<String>,
     ) -> Result<PendingSession, ActorFinished> {
-        let left = self.wait_for_hourly_quota().await?;
+        let mut left = match renew {
+            Some(_) => self.hourly_quota()?.0,
+            None => self.wait_for_hourly_quota().await?,
+        };
         let ledger = &self.enroll.ledger;
-        let request = InitRequest {
+        let mut request = InitRequest {
             name: character.name.as_str().to_owned(),
             redirect_url: self.options.redirect_url.clone(),
             webhook_url: self.options.webhook_url.clone(),
+            group_id: renew.clone(),
         };
         let mut failures = 0;
         let session: LivenessSession = loop {
@@ -313,12 +371,17 @@ impl LivenessFlow {
                 Outcome::Retry { .. } if failures <= self.enroll.retries => {
                     self.pause(backoff(failures)).await?;
                 }
+                // The provider does not know the check any more, or does not renew.
+                Outcome::Refused { .. } if request.group_id.take().is_some() => {
+                    left = self.wait_for_hourly_quota().await?;
+                }
                 outcome => return Err(self.ended(character, &outcome)),
             }
         };
-        let until = Instant::now() + session.expires_in;
+        let watched = self.watch(session.group_id.clone(), session.expires_in);
+        let renewed = renew.as_ref() == Some(&session.group_id);
         let begun = ledger
-            .begin_session(consent, &session.group_id, session.expires_in)
+            .begin_session(consent, &session.group_id, session.expires_in, renewed)
             .await;
         begun.map_err(|e| self.broke(&e))?;
         self.enroll.reporters.emit(Event::LivenessLink {
@@ -328,34 +391,29 @@ impl LivenessFlow {
             group_id: session.group_id.clone(),
             link: session.link.to_string(),
             expires_in: session.expires_in.as_secs_f64(),
-            left_this_hour: left.saturating_sub(1),
+            left_this_hour: left.saturating_sub(usize::from(!renewed)),
         });
-        Ok(PendingSession {
-            group_id: session.group_id,
-            until,
-            in_progress: false,
-        })
+        Ok(watched)
+    }
+
+    /// How many checks may start, and if none, how long to wait for the next.
+    fn hourly_quota(&self) -> Result<(usize, Duration), ActorFinished> {
+        let ages = self.enroll.ledger.view().recent_inits();
+        let ages = ages.map_err(|e| self.broke(&e))?;
+        let most = self.options.max_checks_per_hour;
+        // The ledger's times are truncated to seconds.
+        let wait = |oldest: &Duration| INIT_WINDOW.saturating_sub(*oldest) + Duration::from_secs(1);
+        let wait = ages.get(most - 1).map(wait);
+        Ok((most.saturating_sub(ages.len()), wait.unwrap_or_default()))
     }
 
     /// Waits until another check may start; returns how many may.
     async fn wait_for_hourly_quota(&self) -> Result<usize, ActorFinished> {
         loop {
-            let ages = self
-                .enroll
-                .ledger
-                .view()
-                .recent_inits()
-                .map_err(|e| self.broke(&e))?;
-            let left = self.options.max_checks_per_hour.saturating_sub(ages.len());
-            let Some(oldest) = ages
-                .get(self.options.max_checks_per_hour - 1)
-                .filter(|_| left == 0)
-            else {
-                return Ok(left);
-            };
-            // The ledger's times are truncated to seconds.
-            let wait = INIT_WINDOW.saturating_sub(*oldest) + Duration::from_secs(1);
-            self.wait(wait, "checks_per_hour").await?;
+            match self.hourly_quota()? {
+                (0, wait) => self.wait(wait, "checks_per_hour").await?,
+                (left, _) => return Ok(left),
+            }
         }
     }
 
@@ -438,11 +496,4 @@ impl LivenessFlow {
             .request(ExitCode::Internal, "ledger_not_writable", message);
         ActorFinished
     }
-}
-
-/// The time until the next check in `watched` expires.
-fn next(watched: &[PendingSession]) -> Duration {
-    let now = Instant::now();
-    let left = watched.iter().map(|w| w.until.saturating_duration_since(now));
-    left.min().unwrap_or_default()
 }

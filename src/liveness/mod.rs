@@ -6,6 +6,7 @@
 mod files;
 mod operator;
 mod page;
+mod poll_pace;
 mod qr;
 mod terminal_qr;
 mod flow;
@@ -14,5 +15,6 @@ pub use files::Files;
 pub use flow::{LivenessFlow, LivenessOptions};
 pub use operator::{Answer, Operator};
 pub use page::Page;
+pub use poll_pace::PollPace;
 pub use qr::{Code, LinkTooLong, TerminalColors};
 pub use terminal_qr::TerminalQr;

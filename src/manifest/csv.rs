@@ -14,6 +14,12 @@ const KNOWN: [&str; 8] = [
     "enrolled_at",
 ];
 
+/// By this Excel knows that a CSV is UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
+
+/// Columns that are there where a provider gives such ids.
+const OF_PROVIDERS: [&str; 2] = ["group_id", "request_id"];
+
 /// Whether these bytes begin like the output of [`render`].
 pub(super) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(KNOWN.join(",").as_bytes())
@@ -33,7 +39,16 @@ pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
     let mut out = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    let header = KNOWN.into_iter().chain(extra.iter().copied()).map(safe);
+    let has_ids = manifest
+        .characters
+        .iter()
+        .any(|c| c.group_id.is_some() || c.request_id.is_some());
+    let ids = OF_PROVIDERS.into_iter().filter(|_| has_ids);
+    let header = KNOWN
+        .into_iter()
+        .chain(ids)
+        .chain(extra.iter().copied())
+        .map(safe);
     out.write_record(header).expect("writing to memory succeeds");
     for c in &manifest.characters {
         let price = c
@@ -50,6 +65,9 @@ pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
             price.unwrap_or_default(),
             cell(&c.enrolled_at),
         ];
+        if has_ids {
+            row.extend([cell(&c.group_id), cell(&c.request_id)]);
+        }
         for column in &extra {
             let value = c.extra.iter().find(|(name, _)| name == column);
             row.push(value.map(|(_, value)| value.clone()).unwrap_or_default());

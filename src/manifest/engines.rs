@@ -1,6 +1,6 @@
 //! Formats for game engines, as their importers require.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -17,14 +17,28 @@ pub(super) fn map(manifest: &Manifest) -> Value {
 
 /// JSON for Unity's `JsonUtility`, which reads neither a top-level array nor a map: an object with one array.
 pub(super) fn unity_json(manifest: &Manifest) -> Value {
-    let item = |c: &super::ManifestEntry| json!({"name": c.name, "assetId": c.asset_id});
+    let columns = properties(manifest, Style::Camel, &["name", "assetId"]);
+    let item = |c: &super::ManifestEntry| {
+        let mut item = json!({"name": c.name, "assetId": c.asset_id});
+        for (column, property) in &columns {
+            item[property] = value_of(c, column).into();
+        }
+        item
+    };
     json!({"items": manifest.characters.iter().map(item).collect::<Vec<_>>()})
 }
 
 /// Unreal's DataTable as JSON: a top-level array, the row name as `Name`.
 pub(super) fn unreal_json(manifest: &Manifest) -> Result<Value, ManifestError> {
     let rows = rows_of(manifest)?;
-    let row = |(slug, c): (String, &super::ManifestEntry)| json!({"Name": slug, "DisplayName": c.name, "AssetId": c.asset_id});
+    let columns = properties(manifest, Style::Pascal, &["Name", "DisplayName", "AssetId"]);
+    let row = |(slug, c): (String, &super::ManifestEntry)| {
+        let mut row = json!({"Name": slug, "DisplayName": c.name, "AssetId": c.asset_id});
+        for (column, property) in &columns {
+            row[property] = value_of(c, column).into();
+        }
+        row
+    };
     Ok(rows.into_iter().zip(&manifest.characters).map(row).collect())
 }
 
@@ -34,9 +48,14 @@ pub(super) fn unreal_csv(manifest: &Manifest) -> Result<Vec<u8>, ManifestError> 
     let mut out = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    out.write_record(UNREAL).expect("writing to memory succeeds");
+    let columns = properties(manifest, Style::Pascal, &["Name", "DisplayName", "AssetId"]);
+    let others = columns.iter().map(|(_, property)| property.as_str());
+    out.write_record(UNREAL.into_iter().chain(others))
+        .expect("writing to memory succeeds");
     for (slug, c) in rows_of(manifest)?.iter().zip(&manifest.characters) {
-        out.write_record([slug, &c.name, &c.asset_id])
+        let others = columns.iter().map(|(column, _)| value_of(c, column));
+        let row = [slug.as_str(), &c.name, &c.asset_id];
+        out.write_record(row.into_iter().chain(others))
             .expect("writing to memory succeeds");
     }
     Ok(out.into_inner().expect("writing to memory succeeds"))
@@ -44,6 +63,64 @@ pub(super) fn unreal_csv(manifest: &Manifest) -> Result<Vec<u8>, ManifestError> 
 
 /// The columns of Unreal's CSV.
 const UNREAL: [&str; 3] = ["---", "DisplayName", "AssetId"];
+
+/// How the names of properties are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    /// `VoiceActor`, as in Unreal's structs.
+    Pascal,
+    /// `voiceActor`, as in Unity's classes.
+    Camel,
+}
+
+/// The other columns of the cast, each with the name of its property: letters and digits alone, unique without case, and
+/// none of `taken`.
+fn properties(manifest: &Manifest, style: Style, taken: &[&str]) -> Vec<(String, String)> {
+    let mut columns: Vec<(String, String)> = Vec::new();
+    let mut used: HashSet<String> = taken.iter().map(|name| name.to_lowercase()).collect();
+    for (column, _) in manifest.characters.iter().flat_map(|c| &c.extra) {
+        if columns.iter().any(|(known, _)| known == column) {
+            continue;
+        }
+        let plain = property(column, style);
+        let mut name = plain.clone();
+        let mut number = 2;
+        while !used.insert(name.to_lowercase()) {
+            name = format!("{plain}{number}");
+            number += 1;
+        }
+        columns.push((column.clone(), name));
+    }
+    columns
+}
+
+/// The name of a property for a column: `voice actor` becomes `VoiceActor`.
+fn property(column: &str, style: Style) -> String {
+    let mut name = String::new();
+    for word in column
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
+        let mut letters = word.chars();
+        let first = letters.next().expect("words are not empty");
+        match style == Style::Camel && name.is_empty() {
+            true => name.extend(first.to_lowercase()),
+            false => name.extend(first.to_uppercase()),
+        }
+        name.extend(letters);
+    }
+    // A property begins with a letter.
+    match name.chars().next() {
+        Some(first) if first.is_alphabetic() => name,
+        _ if style == Style::Camel => format!("column{name}"),
+        _ => format!("Column{name}"),
+    }
+}
+
+fn value_of<'a>(entry: &'a super::ManifestEntry, column: &str) -> &'a str {
+    let found = entry.extra.iter().find(|(name, _)| name == column);
+    found.map_or("", |(_, value)| value)
+}
 
 /// Whether these bytes begin like the output of [`unreal_csv`].
 pub(super) fn is_csv(bytes: &[u8]) -> bool {
@@ -125,12 +202,31 @@ mod tests {
         let csv = String::from_utf8(unreal_csv(&manifest(&["Zoë, \"the Amber\"", "Ren"])).unwrap()).unwrap();
         assert_eq!(
             csv,
-            "---,DisplayName,AssetId\r\nZoë_the_Amber,\"Zoë, \"\"the Amber\"\"\",ta_0\r\nRen,Ren,ta_1\r\n"
+            "---,DisplayName,AssetId,Role\r\nZoë_the_Amber,\"Zoë, \"\"the Amber\"\"\",ta_0,scout\r\nRen,Ren,ta_1,scout\r\n"
         );
         let json = unreal_json(&manifest(&["Ren K"])).unwrap();
         assert_eq!(
             json,
-            json!([{"Name": "Ren_K", "DisplayName": "Ren K", "AssetId": "ta_0"}])
+            json!([{"Name": "Ren_K", "DisplayName": "Ren K", "AssetId": "ta_0", "Role": "scout"}])
+        );
+    }
+
+    #[test]
+    fn other_columns_become_properties_of_their_own() {
+        let mut manifest = manifest(&["Ren", "Zoë"]);
+        let columns = ["voice actor", "Voice-Actor", "asset id", "2nd", "言語"];
+        manifest.characters[1].extra = columns.map(|c| (c.to_owned(), c.to_uppercase())).to_vec();
+        let csv = String::from_utf8(unreal_csv(&manifest).unwrap()).unwrap();
+        assert!(
+            csv.starts_with(
+                "---,DisplayName,AssetId,Role,VoiceActor,VoiceActor2,AssetId2,Column2nd,言語\r\n"
+            ),
+            "{csv}"
+        );
+        assert_eq!(
+            unity_json(&manifest)["items"][1],
+            json!({"name": "Zoë", "assetId": "ta_1", "role": "", "voiceActor": "VOICE ACTOR",
+                "voiceActor2": "VOICE-ACTOR", "assetId2": "ASSET ID", "column2nd": "2ND", "言語": "言語"})
         );
     }
 
@@ -149,7 +245,7 @@ mod tests {
     fn unity_has_an_object_at_the_top() {
         assert_eq!(
             unity_json(&manifest(&["Ren"])),
-            json!({"items": [{"name": "Ren", "assetId": "ta_0"}]})
+            json!({"items": [{"name": "Ren", "assetId": "ta_0", "role": "scout"}]})
         );
         assert_eq!(map(&manifest(&["Ren"])), json!({"Ren": "ta_0"}));
     }

@@ -1,10 +1,12 @@
 //! The manifest as a view of the ledger.
 
 use super::{Manifest, ManifestEntry};
+use crate::cast::{Look, together};
 use crate::ledger::{LedgerError, LedgerView, Reader, Record};
 use crate::net::hosts::is_stand_in;
 
-/// The manifest: every character of the view that has an asset id, in the order of the ledger.
+/// The manifest: every character of the view that has an asset id, in the order of the ledger, with the looks of a character
+/// together.
 pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
     let entry = |record: Record, asset_id: String| {
         Ok(ManifestEntry {
@@ -17,6 +19,8 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
                 None => None,
             },
             source_sha256: record.enrolled_sha256,
+            group_id: record.ids.group_id,
+            request_id: record.ids.request_id,
             published_url: record.url,
             price_usd: record.price,
             enrolled_at: record.enrolled_at,
@@ -24,7 +28,9 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
             extra: record.extra,
         })
     };
-    let enrolled = view.all()?.into_iter().filter_map(|mut record| {
+    let mut records = view.all()?;
+    together(&mut records, |record| Look::of(&record.extra)?.character_key());
+    let enrolled = records.into_iter().filter_map(|mut record| {
         let asset_id = record.asset_id.take()?;
         Some(entry(record, asset_id))
     });

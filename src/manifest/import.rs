@@ -6,6 +6,7 @@ use super::{Manifest, ManifestEntry};
 use crate::cast::{Name, NameKey, printable};
 use crate::exit::UsageError;
 use crate::ledger::{Record, Resolution, State, Transition, now};
+use crate::util::provider_ids::ProviderIds;
 
 /// The names of a manifest's characters; each is unique and has an id.
 pub fn names(manifest: &Manifest) -> Result<Vec<Name>, UsageError> {
@@ -55,6 +56,10 @@ pub fn import_steps(record: Option<&Record>, entry: &ManifestEntry) -> Result<Ve
         price: entry.price_usd,
         at: entry.enrolled_at.clone(),
         url: entry.published_url.clone(),
+        ids: ProviderIds {
+            group_id: entry.group_id.clone(),
+            request_id: entry.request_id.clone(),
+        },
         extra: entry.extra.clone(),
     };
     let Some(open) = open else {

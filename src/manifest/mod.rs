@@ -4,13 +4,15 @@ mod csv;
 mod from_ledger;
 mod import;
 mod engines;
+mod snippet;
 mod write;
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cast::Kind;
+use crate::cast::{Kind, Look, NameKey};
 use crate::inspect::{ImageSignature, known_signature};
 use crate::util::money::Usd;
 
@@ -49,6 +51,9 @@ pub struct Manifest {
     pub cost_usd: Usd,
     /// The characters that have an id.
     pub characters: Vec<ManifestEntry>,
+    /// The ids of characters with several looks: by character, then by look; the plain look is "".
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub looks: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// One character that has an id.
@@ -74,6 +79,12 @@ pub struct ManifestEntry {
         deserialize_with = "known_signature"
     )]
     pub signature: Option<ImageSignature>,
+    /// The group that the provider put it into: other looks of the same person can join it where that is offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<String>,
+    /// The provider's id of the request, for its support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// The address where its image was published, without signature.
     #[serde(default)]
     pub published_url: Option<String>,
@@ -107,6 +118,10 @@ pub enum ManifestFormat {
     UnrealJson,
     /// An object that Unity's JsonUtility reads
     UnityJson,
+    /// The CSV with a byte-order mark, by which Excel knows that it is UTF-8
+    CsvExcel,
+    /// Ready requests for AI video: curl, Python, JSON
+    Snippet,
 }
 
 /// An error of a manifest.
@@ -153,6 +168,7 @@ impl Manifest {
             stand_in: false,
             sandbox,
             cost_usd: characters.iter().filter_map(|c| c.price_usd).sum(),
+            looks: looks(&characters),
             characters,
         }
     }
@@ -172,6 +188,22 @@ impl Manifest {
     }
 }
 
+/// The ids of the characters that have looks, each under the first spelling of its character.
+fn looks(characters: &[ManifestEntry]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut looks: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut spelled: HashMap<NameKey, &str> = HashMap::new();
+    for entry in characters {
+        if let Some(look) = Look::of(&entry.extra)
+            && let Some(key) = look.character_key()
+        {
+            let character = *spelled.entry(key).or_insert(look.character);
+            let of_character = looks.entry(character.to_owned()).or_default();
+            of_character.insert(look.look.to_owned(), entry.asset_id.clone());
+        }
+    }
+    looks
+}
+
 /// Renders the manifest as the bytes of a file.
 ///
 /// # Errors
@@ -179,6 +211,10 @@ impl Manifest {
 pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, ManifestError> {
     let json = match format {
         ManifestFormat::Csv => return Ok(csv::render(manifest)),
+        ManifestFormat::CsvExcel => {
+            return Ok([csv::BYTE_ORDER_MARK, &csv::render(manifest)].concat());
+        }
+        ManifestFormat::Snippet => return Ok(snippet::render(manifest)),
         ManifestFormat::UnrealCsv => return engines::unreal_csv(manifest),
         ManifestFormat::Json => serde_json::to_value(manifest).expect("a manifest is plain data"),
         ManifestFormat::Map => engines::map(manifest),
@@ -195,6 +231,8 @@ pub fn is_one(bytes: &[u8], format: ManifestFormat) -> bool {
     let json = || serde_json::from_slice::<serde_json::Value>(bytes).ok();
     match format {
         ManifestFormat::Csv => csv::is_one(bytes),
+        ManifestFormat::CsvExcel => bytes.strip_prefix(csv::BYTE_ORDER_MARK).is_some_and(csv::is_one),
+        ManifestFormat::Snippet => snippet::is_one(bytes),
         ManifestFormat::UnrealCsv => engines::is_csv(bytes),
         ManifestFormat::Json => json().is_some_and(|json| serde_json::from_value::<Manifest>(json).is_ok()),
         _ => json().is_some_and(|json| engines::is_json(&json, format)),
@@ -236,6 +274,8 @@ mod tests {
             source: "art/a.png".to_owned(),
             source_sha256: Some("ab".repeat(32)),
             signature: None,
+            group_id: None,
+            request_id: None,
             published_url: Some("https://x.example/k.jpg".to_owned()),
             price_usd: Some(Usd::from_micros(10_300)),
             enrolled_at: Some("2026-01-01T00:00:00Z".to_owned()),
@@ -274,11 +314,10 @@ mod tests {
 
     #[test]
     fn a_manifest_is_known_in_every_format_and_nothing_else_is_taken_for_one() {
-        use ManifestFormat::{Csv, Json, Map, UnityJson, UnrealCsv, UnrealJson};
         for names in [&["Ren", "Zoë"][..], &[]] {
-            for format in [Json, Csv, Map, UnrealCsv, UnrealJson, UnityJson] {
-                let bytes = render(&manifest(names), format).unwrap();
-                assert!(is_one(&bytes, format), "{format:?} of {names:?}");
+            for format in ManifestFormat::value_variants() {
+                let bytes = render(&manifest(names), *format).unwrap();
+                assert!(is_one(&bytes, *format), "{format:?} of {names:?}");
             }
         }
         for other in [

@@ -108,6 +108,7 @@ mod tests {
                 price: Usd::ZERO,
                 priced: false,
                 settlement: None,
+                ids: Default::default(),
                 at: String::new(),
             },
         ];

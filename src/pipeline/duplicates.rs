@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::InspectStage;
 use super::inspected::{Inspected, PaidNotInspected};
-use crate::cast::{Character, Name, NameKey};
+use crate::cast::{Character, Look, Name, NameKey};
 use crate::inspect::SignatureIndex;
 use crate::ledger::{Approval, LedgerError, Reader};
 use crate::plan::Standing;
@@ -17,6 +17,8 @@ pub struct Duplicates {
     /// SHA-256 of an image → its character: of all that were paid for, or perhaps were, even if their image is no
     /// longer available, and of those in the cast that are not inspected again.
     known: HashMap<String, String>,
+    /// The character that each look in the cast belongs to.
+    characters: HashMap<NameKey, NameKey>,
     /// The stage, which knows the names in the cast and the approvals; `None` when there is no ledger yet.
     stage: Option<Arc<InspectStage>>,
 }
@@ -36,8 +38,14 @@ impl Duplicates {
         stage: &Arc<InspectStage>,
         characters: &[Character],
     ) -> Result<(Self, Vec<PaidNotInspected>), LedgerError> {
+        let look = |c: &Character| Some((c.name.key(), Look::of(&c.extra)?.character_key()?));
+        let characters_of = characters.iter().filter_map(look).collect();
         let Some(ledger) = &stage.ledger else {
-            return Ok((Self::default(), Vec::new()));
+            let none = Self {
+                characters: characters_of,
+                ..Self::default()
+            };
+            return Ok((none, Vec::new()));
         };
         let not_inspected = stage.paid_not_inspected(characters).await?;
         let now = not_inspected
@@ -48,8 +56,13 @@ impl Duplicates {
         seen.extend(before.into_iter().chain(now).map(|(name, seen)| (seen, name)));
         let known = ledger.paid_pictures()?;
         let known = known.into_iter().map(|(name, sha256)| (sha256, name)).collect();
-        let stage = Some(Arc::clone(stage));
-        Ok((Self { seen, known, stage }, not_inspected))
+        let all = Self {
+            seen,
+            known,
+            characters: characters_of,
+            stage: Some(Arc::clone(stage)),
+        };
+        Ok((all, not_inspected))
     }
 
     /// Turns an image that is (nearly) the same as an earlier one into a case for review.
@@ -71,7 +84,12 @@ impl Duplicates {
         };
         // A slightly changed image is not a duplicate of its own character.
         let twin = |accept: &dyn Fn(&String) -> bool| {
-            let accept = |other: &String| key_of(other).as_ref() != Some(&own) && accept(other);
+            let accept = |other: &String| {
+                key_of(other).as_ref() != Some(&own)
+                    && accept(other)
+                    // Looks of one character resemble each other; the same picture twice is still a mistake.
+                    && (self.known.get(&inspected.sha256) == Some(other) || !self.are_looks_of_one(&own, other))
+            };
             let same = || self.known.get(&inspected.sha256).filter(|other| accept(other));
             self.seen.find_first(&signature, accept).or_else(same)
         };
@@ -88,6 +106,25 @@ impl Duplicates {
             }
         }
         self.seen.push(signature, name.to_owned());
+        let known = self.known.entry(inspected.sha256.clone());
+        known.or_insert_with(|| name.to_owned());
+    }
+
+    /// Whether both are looks of the same character.
+    fn are_looks_of_one(&self, own: &NameKey, other: &str) -> bool {
+        let Some(character) = self.characters.get(own) else {
+            return false;
+        };
+        let Some(other) = key_of(other) else {
+            return false;
+        };
+        // Where a command processes a part of the cast, the ledger knows the others.
+        let in_ledger = || {
+            let record = self.stage.as_ref()?.ledger.as_ref()?.get(&other).ok()??;
+            Look::of(&record.extra)?.character_key()
+        };
+        let of_other = self.characters.get(&other).cloned().or_else(in_ledger);
+        of_other.as_ref() == Some(character)
     }
 
     /// Whether that name is no longer in the cast: its character was removed, or renamed.

@@ -39,10 +39,14 @@ pub struct Publish {
     pub probe: bool,
     /// Whether an address where nothing was written serves no image: asked once a run.
     pub unwritten: OnceCell<Result<(), ProbeError>>,
+    /// Set by the first upload that was read back, or by one that failed for a reason that concerns all; the other
+    /// uploads wait for it.
+    pub first: OnceCell<Result<(), Trouble>>,
 }
 
 /// Why an image has no public address.
-struct Trouble {
+#[derive(Debug, Clone)]
+pub struct Trouble {
     code: &'static str,
     message: String,
     /// It affects the whole run, not only this image.
@@ -199,7 +203,32 @@ impl Publish {
         self.upload(&prepared).await
     }
 
+    /// Uploads an image, and reads it back. The first one of a run goes alone: what is wrong with the bucket is then
+    /// known before the whole cast is in it.
     async fn upload(&self, prepared: &Prepared) -> Result<(String, PublicUrl), Trouble> {
+        let mut own = None;
+        let first = self.first.get_or_try_init(|| async {
+            let uploaded = self.upload_now(prepared).await;
+            let outcome = match &uploaded {
+                Ok(_) => Ok(Ok(())),
+                Err(trouble) if trouble.fatal => Ok(Err(trouble.clone())),
+                // It concerns this image only: the next one is the first.
+                Err(_) => Err(()),
+            };
+            own = Some(uploaded);
+            outcome
+        });
+        let first = first.await.cloned();
+        match own {
+            Some(uploaded) => uploaded,
+            None => {
+                first.unwrap_or(Ok(()))?;
+                self.upload_now(prepared).await
+            }
+        }
+    }
+
+    async fn upload_now(&self, prepared: &Prepared) -> Result<(String, PublicUrl), Trouble> {
         let key = self.key_of(&prepared.bytes, prepared.format.extension());
         let url = self
             .publisher

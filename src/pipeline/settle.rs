@@ -50,9 +50,9 @@ impl Enroll {
         match outcome {
             Outcome::Enrolled {
                 asset_id,
+                ids,
                 price: reply_price,
                 settlement,
-                ..
             } => {
                 let reply_price = self.price.credible(reply_price);
                 if let Some(increase) = self.price.record_reply_price(reply_price) {
@@ -65,6 +65,7 @@ impl Enroll {
                     price: cost_usd,
                     priced: reply_price.is_some(),
                     settlement,
+                    ids,
                     at,
                 };
                 match self.ledger.write(character, [write]).await {

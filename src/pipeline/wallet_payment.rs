@@ -307,14 +307,14 @@ fn with_signed_price(outcome: Outcome, price: Usd, doubt: Option<(String, String
         (
             Outcome::Enrolled {
                 asset_id,
-                group_id,
+                ids,
                 settlement,
                 ..
             },
             _,
         ) => Outcome::Enrolled {
             asset_id,
-            group_id,
+            ids,
             price: Some(price),
             settlement,
         },

@@ -35,6 +35,7 @@ fn a_portrait_is_not_taken_for_a_real_actor_nor_the_other_way_round() {
             price: None,
             at: None,
             url: None,
+            ids: Default::default(),
             extra: Vec::new(),
         };
         apply(&Name::new("Ada").unwrap(), None, &import).unwrap()

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use bytes::Bytes;
 
 use super::error::PublishError;
-use super::s3::{CONFLICT, Publisher};
+use super::s3::{CONFLICT, Publisher, sha256_base64};
 
 /// The largest object that is read, in bytes: a receipt has about 2 kB.
 const LARGEST: i64 = 1 << 20;
@@ -38,8 +39,8 @@ impl Publisher {
     pub async fn create_object(&self, key: &str, json: &[u8]) -> Result<bool, PublishError> {
         let mut pauses = CONFLICT.iter();
         loop {
-            let put = self.json(key, json).if_none_match("*");
-            let Err(error) = put.send().await else {
+            let sent = self.put_json(key, json, true).await;
+            let Err(error) = sent else {
                 return Ok(true);
             };
             let status = error.raw_response().map(|response| response.status().as_u16());
@@ -66,24 +67,28 @@ impl Publisher {
     /// # Errors
     /// S3 is unreachable or refuses.
     pub async fn replace_object(&self, key: &str, json: &[u8]) -> Result<(), PublishError> {
-        let sent = self.json(key, json).send().await;
+        let sent = self.put_json(key, json, false).await;
         sent.map(drop)
             .map_err(|error| self.access_error("s3:PutObject", &error))
     }
 
-    fn json(
+    async fn put_json(
         &self,
         key: &str,
         json: &[u8],
-    ) -> aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder {
-        self.client
-            .put_object()
-            .bucket(&self.settings.bucket)
-            .key(key)
-            .content_type("application/json")
-            .cache_control("no-store")
-            .checksum_sha256(super::s3::sha256_base64(json))
-            .body(Bytes::copy_from_slice(json).into())
+        if_new: bool,
+    ) -> Result<PutObjectOutput, SdkError<PutObjectError>> {
+        let put = || {
+            self.client
+                .put_object()
+                .bucket(&self.settings.bucket)
+                .key(key)
+                .content_type("application/json")
+                .cache_control("no-store")
+                .set_if_none_match(if_new.then(|| "*".to_owned()))
+                .body(Bytes::copy_from_slice(json).into())
+        };
+        self.send_put(put, &sha256_base64(json)).await
     }
 
     /// Reads the object `key`.

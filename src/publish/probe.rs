@@ -118,7 +118,10 @@ impl Failure {
         let (code, problem, fatal) = match self {
             Self::Trouble(Trouble::NotPublic(problem)) => ("not_public", problem, true),
             Self::Trouble(Trouble::Unreachable(problem)) => ("unreachable", problem, false),
-            Self::Trouble(Trouble::Status(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))) => {
+            // R2 answers 400 to an unsigned request at the bucket's own endpoint.
+            Self::Trouble(Trouble::Status(
+                status @ (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+            )) => {
                 let hint = if url.signature().is_empty() {
                     "make the bucket's objects public, set s3.public_base_url to a public URL of the bucket, or set \
                      s3.presign_expiry"

@@ -1,12 +1,18 @@
 //! Uploads to S3: once, without overwriting, and returns the public URL.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
@@ -76,6 +82,9 @@ impl StaticCredentials {
 pub struct Publisher {
     pub(super) client: aws_sdk_s3::Client,
     pub(super) settings: PublishSettings,
+    /// Whether uploads carry `x-amz-checksum-sha256`. Off once a store has refused such a header; the signature of a
+    /// request covers its body as well.
+    sends_checksums: Arc<AtomicBool>,
 }
 
 /// An object to upload.
@@ -143,8 +152,19 @@ impl Publisher {
             }
             of_s3 = of_s3.region(Region::new("us-east-1"));
         }
+        // `AWS_REQUEST_CHECKSUM_CALCULATION=when_required`, or the same in a profile.
+        let sends_checksums =
+            config.request_checksum_calculation() != Some(RequestChecksumCalculation::WhenRequired);
+        // Where castline sends a checksum header it sends its own, so the SDK must not add one.
+        let of_s3 = of_s3
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         let client = aws_sdk_s3::Client::from_conf(of_s3.build());
-        let publisher = Self { client, settings };
+        let publisher = Self {
+            client,
+            settings,
+            sends_checksums: Arc::new(AtomicBool::new(sends_checksums)),
+        };
         publisher.address("castline.jpg").await?;
         Ok(publisher)
     }
@@ -182,8 +202,7 @@ impl Publisher {
 
     /// Uploads once. `false` when another upload of the same key was in progress: try again.
     async fn put(&self, object: &Object<'_>) -> Result<bool, PublishError> {
-        let condition = || self.client.put_object().if_none_match("*");
-        let sent = self.send(condition(), object).await;
+        let sent = self.send(object, true).await;
         let Err(error) = sent else { return Ok(true) };
         let status = error.raw_response().map(|response| response.status().as_u16());
         // A store may respond with 412 and hang up during the upload, so that only a broken pipe is seen. If the
@@ -199,7 +218,7 @@ impl Publisher {
                 if self.is_there(object).await? {
                     return Ok(true);
                 }
-                let sent = self.send(self.client.put_object(), object).await;
+                let sent = self.send(object, false).await;
                 sent.map_err(|error| self.access_error("s3:PutObject", &error))?;
                 Ok(true)
             }
@@ -217,23 +236,43 @@ impl Publisher {
 
     async fn send(
         &self,
-        put: aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder,
         object: &Object<'_>,
-    ) -> Result<
-        aws_sdk_s3::operation::put_object::PutObjectOutput,
-        aws_sdk_s3::error::SdkError<aws_sdk_s3::operation::put_object::PutObjectError>,
-    > {
+        if_new: bool,
+    ) -> Result<PutObjectOutput, SdkError<PutObjectError>> {
         let cache_control = Some(&self.settings.cache_control).filter(|text| !text.is_empty());
-        put.bucket(&self.settings.bucket)
-            .key(object.key)
-            .content_type(object.content_type)
-            .set_cache_control(cache_control.cloned())
-            // With a checksum header the store verifies the upload, and the SDK sends no checksum trailer, which many
-            // S3-compatible stores don't support.
-            .checksum_sha256(&object.sha256)
-            .body(object.bytes.clone().into())
-            .send()
-            .await
+        let put = || {
+            self.client
+                .put_object()
+                .bucket(&self.settings.bucket)
+                .key(object.key)
+                .content_type(object.content_type)
+                .set_cache_control(cache_control.cloned())
+                .set_if_none_match(if_new.then(|| "*".to_owned()))
+                .body(object.bytes.clone().into())
+        };
+        self.send_put(put, &object.sha256).await
+    }
+
+    /// Sends an upload with a checksum header, by which the store verifies it; without one if the store refuses it, now
+    /// and from then on.
+    pub(super) async fn send_put(
+        &self,
+        put: impl Fn() -> PutObjectFluentBuilder,
+        sha256: &str,
+    ) -> Result<PutObjectOutput, SdkError<PutObjectError>> {
+        if !self.sends_checksums.load(Ordering::Relaxed) {
+            return put().send().await;
+        }
+        let sent = put().checksum_sha256(sha256).send().await;
+        if !sent.as_ref().is_err_and(refuses_checksums) {
+            return sent;
+        }
+        let sent = put().send().await;
+        if !sent.as_ref().is_err_and(refuses_checksums) {
+            tracing::info!("the store refuses checksum headers: uploads are sent without");
+            self.sends_checksums.store(false, Ordering::Relaxed);
+        }
+        sent
     }
 
     /// Whether the object exists and is complete. Without permission to read it, the key is trusted: the probe follows.
@@ -243,7 +282,11 @@ impl Publisher {
             .head_object()
             .bucket(&self.settings.bucket)
             .key(object.key)
-            .checksum_mode(ChecksumMode::Enabled)
+            .set_checksum_mode(
+                self.sends_checksums
+                    .load(Ordering::Relaxed)
+                    .then_some(ChecksumMode::Enabled),
+            )
             .send()
             .await;
         let head = match head {
@@ -336,15 +379,29 @@ impl Publisher {
         }
     }
 
-    pub(super) fn access_error<E>(
-        &self,
-        permission: &str,
-        error: &aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
-    ) -> PublishError
+    pub(super) fn access_error<E>(&self, permission: &str, error: &SdkError<E, HttpResponse>) -> PublishError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         PublishError::from_sdk(&self.settings.bucket, permission, error)
+    }
+}
+
+/// Whether a store refuses `x-amz-checksum-…` rather than the object: with 400 `InvalidArgument` and the like, or 501.
+fn refuses_checksums(error: &SdkError<PutObjectError, HttpResponse>) -> bool {
+    let Some(response) = error.raw_response() else {
+        return false;
+    };
+    let message = error.message().unwrap_or_default().to_ascii_lowercase();
+    let names_it = message.contains("checksum") || message.contains("x-amz-sdk");
+    let code = error.code().unwrap_or_default();
+    match response.status().as_u16() {
+        400 => matches!(
+            code,
+            "InvalidArgument" | "InvalidRequest" | "UnsupportedHeader" | "UnsupportedArgument"
+        ),
+        501 => names_it,
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::cast::{Kind, Name};
 use crate::inspect::{ImageSignature, known_signature};
 use crate::ledger::{Call, CallState, FoundCall, ReceiptRef};
 use crate::util::money::Usd;
+use crate::util::provider_ids::ProviderIds;
 
 /// The version of the form.
 const VERSION: u32 = 1;
@@ -55,6 +56,9 @@ pub struct Receipt {
     /// The address where its image was published, without signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The provider's own ids.
+    #[serde(default, skip_serializing_if = "ProviderIds::is_empty")]
+    pub ids: ProviderIds,
     /// Extra columns of the cast.
     #[serde(default)]
     pub extra: Vec<(String, String)>,
@@ -89,6 +93,10 @@ impl Receipt {
             valid_until,
             source: record.source.clone(),
             url: record.url.clone(),
+            ids: match call.asset_id.is_some() && call.asset_id == record.asset_id {
+                true => record.ids.clone(),
+                false => ProviderIds::default(),
+            },
             extra: record.extra.clone(),
             signature: call.signature,
         }
@@ -111,6 +119,7 @@ impl Receipt {
                 .clone()
                 .filter(|_| self.state == CallState::Enrolled),
             url: self.url.clone(),
+            ids: self.ids.clone(),
             extra: self.extra.clone(),
             signature: self.signature,
         }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::html::{self, Card, Page};
-use crate::cast::{Cast, Character, Source, printable};
+use crate::cast::{Cast, Character, Look, Name, Source, printable, together};
 use crate::inspect::{InspectSettings, Inspector, Thumbnail};
 use crate::ledger::{LedgerError, LedgerView, Reader, Record};
 use crate::pipeline::{InspectStage, Inspected, OnceMap, read_source};
@@ -91,6 +91,8 @@ fn card(
         card.name = printable(character.name.as_str());
         card.source = printable(character.source.given());
     }
+    let extra = character.map(|c| &c.extra).or(record.map(|r| &r.extra));
+    card.character = extra.and_then(|extra| character_of(extra));
     if let Some(inspection) = &inspection {
         card = card.seen(inspection);
     }
@@ -234,17 +236,27 @@ impl Sheet {
     }
 
     /// Writes the page, and returns its path.
-    pub fn write(self) -> anyhow::Result<PathBuf> {
+    pub fn write(mut self) -> anyhow::Result<PathBuf> {
+        together(&mut self.page.cards, |card| {
+            let character = card.character.as_deref()?;
+            Name::new(character).ok().map(|name| name.key())
+        });
         fs::write_atomic(&self.out, html::render(&self.page).as_bytes())
             .with_context(|| format!("the report {} can't be written", self.out.display()))?;
         Ok(self.out)
     }
 }
 
+/// The character that a look belongs to, for display.
+fn character_of(extra: &[(String, String)]) -> Option<String> {
+    Look::of(extra).map(|look| printable(look.character))
+}
+
 fn of_inspected(inspected: Inspected) -> Card {
     let card = Card {
         name: printable(inspected.character.name.as_str()),
         source: printable(inspected.character.source.given()),
+        character: character_of(&inspected.character.extra),
         standing: inspected.standing,
         thumbnail: inspected.thumbnail,
         ..Card::default()

@@ -9,7 +9,10 @@ use image::{ImageFormat, RgbImage};
 use super::faults::PublicReads;
 
 /// What happens to the reply to one request.
-pub(super) struct Cdn(PublicReads);
+pub(super) struct Cdn(PublicReads, IsBot);
+
+/// Whether a request's user agent calls itself a bot.
+type IsBot = bool;
 
 impl Cdn {
     /// A CDN serves anonymous reads alone.
@@ -20,13 +23,17 @@ impl Cdn {
                 .query()
                 .is_some_and(|query| query.contains("X-Amz-Signature"));
         let anonymous = !signed && matches!(*request.method(), Method::GET | Method::HEAD);
-        Self(if anonymous { reads } else { PublicReads::AsStored })
+        let agent = request.headers().get("user-agent");
+        let is_bot = agent.is_some_and(|agent| agent.as_bytes().ends_with(b"bot"));
+        Self(if anonymous { reads } else { PublicReads::AsStored }, is_bot)
     }
 
     pub(super) async fn pass(self, reply: Response<Body>) -> Response<Body> {
         let found = reply.status() == StatusCode::OK;
         match self.0 {
             PublicReads::Placeholder => picture(&placeholder()),
+            PublicReads::RefusesBots if self.1 => refusal(StatusCode::FORBIDDEN),
+            PublicReads::BadRequest => refusal(StatusCode::BAD_REQUEST),
             PublicReads::PlaceholderForObjects if found => picture(&placeholder()),
             PublicReads::Recompressed if found => {
                 let bytes = axum::body::to_bytes(reply.into_body(), usize::MAX)
@@ -40,6 +47,12 @@ impl Cdn {
             _ => reply,
         }
     }
+}
+
+fn refusal(status: StatusCode) -> Response<Body> {
+    let mut reply = Response::new(Body::from("refused"));
+    *reply.status_mut() = status;
+    reply
 }
 
 /// A grey picture that the API would accept.

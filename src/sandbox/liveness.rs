@@ -50,6 +50,17 @@ impl Sessions {
         }
     }
 
+    /// Gives a session that is not over a new link; `false` when there is none.
+    pub(super) fn renew(&mut self, now: Instant, group_id: &str) -> bool {
+        let over = |stage| matches!(stage, Stage::Completed | Stage::Failed);
+        if self.get(now, group_id).is_none_or(|(_, stage)| over(stage)) {
+            return false;
+        }
+        let session = self.sessions.get_mut(group_id).expect("as just found");
+        (session.started, session.stage) = (now, Stage::Pending);
+        true
+    }
+
     /// Begins a session and returns its group id, or how long to wait before one may begin.
     pub(super) fn init(
         &mut self,

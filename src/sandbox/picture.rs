@@ -5,8 +5,10 @@ use std::io::Cursor;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONTENT_TYPE, LOCATION, USER_AGENT};
 use url::{Host, Url};
+
+use super::faults::ProviderFetches;
 
 /// The API's limit on the size of the file, in bytes.
 const MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -36,12 +38,24 @@ impl Fetcher {
     }
 
     /// Checks an image; `Err` says why the real service would reply `invalid_image_url`.
-    pub(super) async fn look(&self, image_url: &str) -> Result<(), String> {
+    pub(super) async fn look(&self, image_url: &str, how: ProviderFetches) -> Result<(), String> {
         let mut url = check_url(image_url)?;
+        if how == ProviderFetches::HeadFirst {
+            let reply = self.0.head(url.clone()).send().await;
+            let reply = reply.map_err(|e| format!("cannot be fetched: {}", cause(&e)))?;
+            if reply.status() != 200 {
+                return Err(format!("answered {}", reply.status().as_u16()));
+            }
+        }
+        let agent = match how {
+            ProviderFetches::AsBot => "provider-bot",
+            ProviderFetches::Get | ProviderFetches::HeadFirst => "provider",
+        };
         for _ in 0..=MAX_REDIRECTS {
             let mut reply = self
                 .0
                 .get(url.clone())
+                .header(USER_AGENT, agent)
                 .send()
                 .await
                 .map_err(|e| format!("cannot be fetched: {}", cause(&e)))?;

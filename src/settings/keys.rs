@@ -13,7 +13,7 @@ pub const KEYS: &[Key] = &[
         "api.provider",
         Text,
         "jarvisclaw",
-        "The provider that enrolls: jarvisclaw, blockrun, or the path of a profile (….toml).",
+        "The provider that enrolls: jarvisclaw, blockrun (wallet), blockrun-key, or the path of a profile (….toml).",
     ),
     key(
         "api.base_url",
@@ -208,6 +208,12 @@ pub const KEYS: &[Key] = &[
         "Allow images outside the cast's folder.",
     ),
     key(
+        "cast.looks",
+        Flag,
+        "false",
+        "In a folder, take each subfolder for a character and its images for looks: Alice/winter.png is \"Alice, winter\".",
+    ),
+    key(
         "inspect.jobs",
         Number,
         "0",
@@ -300,7 +306,13 @@ pub const KEYS: &[Key] = &[
         "realface.poll_interval",
         Text,
         "3s",
-        "How often to poll the status of a liveness check.",
+        "How often to poll the status of a liveness check, at most.",
+    ),
+    key(
+        "realface.max_polls_per_hour",
+        Number,
+        "20",
+        "Maximum number of status requests per hour, spread over the checks: providers allow 20 per address.",
     ),
     key(
         "realface.max_checks_per_hour",

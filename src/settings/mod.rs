@@ -140,6 +140,7 @@ pub struct Cast {
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     pub allow_outside: bool,
+    pub looks: bool,
 }
 
 /// `realface.*`: liveness checks of real actors.
@@ -150,6 +151,7 @@ pub struct RealFace {
     pub redirect_url: Option<Url>,
     pub webhook_url: Option<Url>,
     pub poll_interval: Duration,
+    pub max_polls_per_hour: usize,
     pub max_checks_per_hour: usize,
     pub max_links_per_actor: u32,
 }

@@ -57,6 +57,7 @@ impl Settings {
             include: layers.list("cast.include"),
             exclude: layers.list("cast.exclude"),
             allow_outside: layers.required("cast.allow_outside")?,
+            looks: layers.required("cast.looks")?,
         };
         let realface = RealFace {
             operator: layers.optional("realface.operator")?,
@@ -66,6 +67,7 @@ impl Settings {
                 .duration("realface.poll_interval")?
                 .filter(|poll| !poll.is_zero())
                 .ok_or_else(|| needed(&layers, "realface.poll_interval"))?,
+            max_polls_per_hour: at_least(&layers, "realface.max_polls_per_hour", 1)?,
             max_checks_per_hour: at_least(&layers, "realface.max_checks_per_hour", 1)?,
             max_links_per_actor: at_least(&layers, "realface.max_links_per_actor", 1)?,
         };

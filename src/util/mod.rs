@@ -4,6 +4,7 @@ pub(crate) mod duration;
 pub mod fs;
 pub(crate) mod html;
 pub mod money;
+pub mod provider_ids;
 pub(crate) mod secret;
 pub(crate) mod shell;
 pub mod text;

@@ -403,7 +403,16 @@ fn a_manifest_replaces_one_of_its_own_format_alone() {
     let write = |format: &str| {
         Castline::on(&cast).run(&["manifest", "--sandbox", "--format", format, "--out", "engine.out"])
     };
-    let formats = ["json", "csv", "map", "unreal-csv", "unreal-json", "unity-json"];
+    let formats = [
+        "json",
+        "csv",
+        "map",
+        "unreal-csv",
+        "unreal-json",
+        "unity-json",
+        "csv-excel",
+        "snippet",
+    ];
     for format in formats {
         let _ = std::fs::remove_file(cast.folder.path().join("engine.out"));
         write(format).exits_with(0);

@@ -337,6 +337,187 @@ fn colour_profiles_are_followed_and_broken_ones_left_alone() {
     });
 }
 
+/// A PNG of one colour with these chunks, and what becomes of it: the colour in the middle of the prepared image.
+fn shown(chunks: &[(&[u8; 4], Vec<u8>)]) -> (Inspection, [u8; 3]) {
+    let grey = RgbImage::from_pixel(320, 360, Rgb([120, 60, 60]));
+    let pixels = (b"IDAT", stored(&lines(&grey)));
+    let bytes = file(320, 360, [8, 2, 0], &[chunks, &[pixels]].concat());
+    let inspector = Inspector::new(InspectSettings {
+        format: castline::inspect::OutputFormat::Png,
+        ..InspectSettings::default()
+    });
+    let inspection = inspector.inspect(&bytes);
+    let prepared = inspector.prepare(&bytes, &inspection).expect("it is prepared");
+    let shown = image::load_from_memory(&prepared.bytes).unwrap().into_rgb8();
+    (inspection, shown.get_pixel(160, 180).0)
+}
+
+#[test]
+fn the_colours_that_a_png_declares_without_a_profile_are_followed() {
+    let plain = [120, 60, 60];
+    let gamma = |value: u32| (b"gAMA", value.to_be_bytes().to_vec());
+    let cicp = |primaries: u8, curve: u8| (b"cICP", vec![primaries, curve, 0, 1]);
+    assert_eq!(shown(&[]).1, plain);
+    assert_eq!(
+        shown(&[gamma(45_455)]).1,
+        plain,
+        "what nearly every encoder writes for sRGB"
+    );
+    assert_eq!(
+        shown(&[(b"sRGB", vec![0]), gamma(100_000)]).1,
+        plain,
+        "sRGB goes before gAMA"
+    );
+    assert_eq!(shown(&[cicp(1, 13)]).1, plain, "sRGB by cICP");
+    assert_eq!(shown(&[gamma(0)]).1, plain, "a mistake");
+    // Linear: 120/255 and 60/255 of the light are sRGB's 182 and 133.
+    let (_, linear) = shown(&[gamma(100_000)]);
+    let close = |one: [u8; 3], other: [u8; 3]| one.iter().zip(other).all(|(a, b)| a.abs_diff(b) <= 1);
+    assert!(close(linear, [182, 133, 133]), "{linear:?}");
+    // Display P3's red is a stronger one in sRGB.
+    let (_, p3) = shown(&[cicp(12, 13)]);
+    assert!(p3[0] > 122 && p3[1] < 60, "{p3:?}");
+    let chromaticities = [31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000_u32];
+    let chrm = chromaticities
+        .iter()
+        .flat_map(|value| value.to_be_bytes())
+        .collect();
+    let (_, by_chrm) = shown(&[gamma(45_455), (b"cHRM", chrm)]);
+    assert!(close(by_chrm, p3), "{by_chrm:?} and {p3:?}");
+    for (curve, name) in [(16, "PQ"), (18, "HLG")] {
+        let (inspection, _) = shown(&[cicp(9, curve)]);
+        let hdr = inspection
+            .reasons
+            .iter()
+            .find(|reason| reason.code == ReasonCode::Hdr);
+        assert!(
+            hdr.is_some_and(|reason| reason.message.contains(name)),
+            "{inspection:?}"
+        );
+    }
+    assert!(
+        shown(&[cicp(12, 13)])
+            .0
+            .reasons
+            .iter()
+            .all(|reason| reason.code != ReasonCode::Hdr)
+    );
+}
+
+/// A TIFF of these pages: each its width, its height, and its photometric interpretation with 8 bits a sample.
+fn tiff(big: bool, pages: &[(&RgbImage, u16)]) -> Vec<u8> {
+    let mut file = if big {
+        b"II+\0\x08\0\0\0".to_vec()
+    } else {
+        b"II*\0".to_vec()
+    };
+    let offset = |value: usize| match big {
+        true => (value as u64).to_le_bytes().to_vec(),
+        false => (value as u32).to_le_bytes().to_vec(),
+    };
+    let mut link = file.len();
+    file.extend(offset(0));
+    for (picture, photometric) in pages {
+        let is_palette = *photometric == 3;
+        let data: Vec<u8> = match is_palette {
+            // The red, as an index.
+            true => picture.pixels().map(|pixel| pixel[0]).collect(),
+            false => picture.as_raw().clone(),
+        };
+        let data_at = file.len();
+        file.extend(&data);
+        let map_at = file.len();
+        // Index n is the colour (n, 255 − n, 0).
+        let channel = |of: fn(u16) -> u16| (0..256).flat_map(move |n| (of(n) << 8).to_le_bytes());
+        file.extend(channel(|n| n).chain(channel(|n| 255 - n)).chain(channel(|_| 0)));
+        let bits_at = file.len();
+        file.extend([8_u16; 3].iter().flat_map(|bits| bits.to_le_bytes()));
+        let directory = file.len();
+        file[link..link + offset(0).len()].copy_from_slice(&offset(directory));
+        let samples = if is_palette { 1 } else { 3 };
+        let long = |value: usize| offset(value);
+        let bits = match (samples, big) {
+            (3, false) => long(bits_at),
+            (3, true) => [8_u16; 4].iter().flat_map(|bits| bits.to_le_bytes()).collect(),
+            _ => long(8),
+        };
+        let mut entries = vec![
+            (256, 4, 1, long(picture.width() as usize)),
+            (257, 4, 1, long(picture.height() as usize)),
+            (258, 3, samples, bits),
+            (259, 3, 1, long(1)),
+            (262, 3, 1, long(usize::from(*photometric))),
+            (273, 4, 1, long(data_at)),
+            (277, 3, 1, long(samples)),
+            (278, 4, 1, long(picture.height() as usize)),
+            (279, 4, 1, long(data.len())),
+        ];
+        if is_palette {
+            entries.push((320, 3, 768, long(map_at)));
+        }
+        match big {
+            true => file.extend((entries.len() as u64).to_le_bytes()),
+            false => file.extend((entries.len() as u16).to_le_bytes()),
+        }
+        for (tag, kind, count, value) in entries {
+            file.extend((tag as u16).to_le_bytes());
+            file.extend((kind as u16).to_le_bytes());
+            file.extend(offset(count));
+            file.extend(value);
+        }
+        link = file.len();
+        file.extend(offset(0));
+    }
+    file
+}
+
+#[test]
+fn tiffs_of_every_kind_are_read_by_their_largest_page() {
+    let face = sample().to_rgb8();
+    let small = image::imageops::thumbnail(&face, 128, 128);
+    let plain = inspect(&encoded(&DynamicImage::ImageRgb8(face.clone()), ImageFormat::Png));
+    assert_eq!(plain.verdict, Verdict::Suitable);
+    for (what, file) in [
+        ("classic", tiff(false, &[(&face, 2)])),
+        ("BigTIFF", tiff(true, &[(&face, 2)])),
+        ("a thumbnail first", tiff(false, &[(&small, 2), (&face, 2)])),
+        (
+            "a thumbnail first, BigTIFF",
+            tiff(true, &[(&small, 2), (&face, 2)]),
+        ),
+        ("a thumbnail last", tiff(false, &[(&face, 2), (&small, 2)])),
+    ] {
+        let seen = inspect(&file);
+        assert_eq!(
+            (seen.width, seen.height),
+            face.dimensions(),
+            "{what}: {:?}",
+            seen.reasons
+        );
+        assert_eq!(seen.signature, plain.signature, "{what}");
+    }
+    // A palette: red counts as the index, and index n is (n, 255 - n, 0).
+    let mapped = RgbImage::from_fn(face.width(), face.height(), |x, y| {
+        let n = face.get_pixel(x, y)[0];
+        Rgb([n, 255 - n, 0])
+    });
+    let mapped = inspect(&encoded(&DynamicImage::ImageRgb8(mapped), ImageFormat::Png));
+    for big in [false, true] {
+        let seen = inspect(&tiff(big, &[(&small, 2), (&face, 3)]));
+        assert_eq!(seen.signature, mapped.signature, "palette: {:?}", seen.reasons);
+    }
+    // Cut anywhere in its directories, or with any byte of them broken, it is told and nothing worse.
+    let file = tiff(false, &[(&small, 2), (&face, 3)]);
+    let directories = [4..8, file.len() - 140..file.len()];
+    for at in directories.into_iter().flatten() {
+        for value in [0, 1, 0x7F, 0xFF] {
+            let mut broken = file.clone();
+            broken[at] = value;
+            inspect(&broken);
+        }
+    }
+}
+
 /// The most memory that this process ever had in use, where the system tells it.
 fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -1,5 +1,6 @@
 //! The whole way, with the real binary: the sandbox's real servers, the real face models, a real ledger.
 
+mod looks;
 mod names;
 
 use crate::support::{Castline, sample_cast};

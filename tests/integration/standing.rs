@@ -38,6 +38,7 @@ fn history(standing: Standing) -> Vec<Transition> {
         price: Usd::from_micros(10_000),
         priced: false,
         settlement: None,
+        ids: Default::default(),
         at: "2026-11-28T00:00:00Z".to_owned(),
     };
     let suitable = judge(Verdict::Suitable, true);

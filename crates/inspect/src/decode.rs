@@ -1,13 +1,17 @@
 //! Decodes untrusted images: the format is detected from the content, the size is checked in the header before
 //! any pixel is decoded, and the result is upright sRGB with 8 bits per channel.
 
+mod png_color;
 mod scans;
+mod tiff_pages;
 
 use std::io::Cursor;
 
+use self::png_color::PngColor;
 use super::truncated::is_truncated;
 use image::codecs::png::PngDecoder;
 use image::codecs::tga::TgaDecoder;
+use image::codecs::tiff::TiffDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
@@ -126,10 +130,26 @@ fn decode_any(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
                 ..caps
             };
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(first));
-            read(decoder.map_err(|e| broken(e, first))?, caps)
+            let decoder = decoder.map_err(|e| broken(e, first))?;
+            let (declared, overriding) = match png_color::of(bytes, first.bytes) {
+                PngColor::Srgb | PngColor::Hdr(_) => (None, None),
+                PngColor::Declared(profile) => (Some(*profile), None),
+                PngColor::Overriding(profile) => (None, Some(*profile)),
+            };
+            read_with(decoder, caps, |own| overriding.or(own).or(declared))
         }
         Ok(ImageFormat::Jpeg) if within(bytes, caps) && is_truncated(bytes) => Err(DecodeError::Truncated),
         Ok(ImageFormat::Jpeg) if scans::has_one_for_each_colour(bytes) => scans::decode(bytes, caps),
+        // BigTIFF has a mark that `image` does not guess.
+        _ if tiff_pages::is_tiff(bytes) => {
+            let (file, palette) = tiff_pages::largest_page(bytes);
+            let decoder = TiffDecoder::new(Cursor::new(&*file)).map_err(|e| broken(e, caps))?;
+            let mut pixels = read(decoder, caps)?;
+            if let (Some(palette), Pixels::Opaque(picture)) = (palette, &mut pixels) {
+                palette.apply(picture);
+            }
+            Ok(pixels)
+        }
         Ok(format) if known(format) => {
             let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
             reader.limits(limits(caps));
@@ -212,8 +232,8 @@ fn within(bytes: &[u8], caps: Caps) -> bool {
 }
 
 fn known(format: ImageFormat) -> bool {
-    use ImageFormat::{Bmp, Gif, Jpeg, Png, Qoi, Tga, Tiff, WebP};
-    matches!(format, Jpeg | Png | WebP | Bmp | Tiff | Tga | Gif | Qoi)
+    use ImageFormat::{Bmp, Gif, Jpeg, Qoi, Tga, WebP};
+    matches!(format, Jpeg | WebP | Bmp | Tga | Gif | Qoi)
 }
 
 fn limits(caps: Caps) -> Limits {
@@ -235,12 +255,34 @@ fn looks_like_tga(bytes: &[u8]) -> bool {
         && (h0, h1) != (0, 0)
 }
 
-fn read(mut decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeError> {
+/// The curve of a PNG whose brightness goes beyond sRGB: it can't be converted without a choice that belongs to its
+/// maker.
+pub(super) fn hdr(bytes: &[u8]) -> Option<&'static str> {
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Png) => match png_color::of(bytes, PNG_EXTRAS) {
+            PngColor::Hdr(curve) => Some(curve),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn read(decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeError> {
+    read_with(decoder, caps, |own| own)
+}
+
+/// Reads the pixels; `choose` gets the file's own colour profile, and returns the one that counts.
+fn read_with(
+    mut decoder: impl ImageDecoder,
+    caps: Caps,
+    choose: impl FnOnce(Option<ColorProfile>) -> Option<ColorProfile>,
+) -> Result<Pixels, DecodeError> {
     caps.check(decoder.dimensions(), decoder.total_bytes())?;
     decoder.set_limits(limits(caps)).map_err(|e| broken(e, caps))?;
     // Orientation and profile are optional: errors in them are ignored.
     let orientation = decoder.orientation().ok();
-    let profile = decoder.icc_profile().ok().flatten();
+    let own = decoder.icc_profile().ok().flatten();
+    let profile = choose(own.and_then(|own| parsed(&own)));
     let picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e, caps))?;
     Ok(upright_srgb(picture, orientation, profile))
 }
@@ -249,7 +291,7 @@ fn read(mut decoder: impl ImageDecoder, caps: Caps) -> Result<Pixels, DecodeErro
 fn upright_srgb(
     mut picture: DynamicImage,
     orientation: Option<Orientation>,
-    profile: Option<Vec<u8>>,
+    profile: Option<ColorProfile>,
 ) -> Pixels {
     if let Some(orientation) = orientation {
         picture.apply_orientation(orientation);
@@ -279,14 +321,14 @@ fn eight_bits(picture: DynamicImage) -> Pixels {
     }
 }
 
-/// Converts colours of an RGB profile to sRGB; an invalid profile is ignored.
-fn to_srgb(pixels: &mut Pixels, profile: &[u8]) {
-    let Ok(profile) = ColorProfile::new_from_slice(profile) else {
-        return;
-    };
-    if profile.color_space != DataColorSpace::Rgb {
-        return;
-    }
+/// A colour profile of RGB; an invalid one is ignored.
+fn parsed(profile: &[u8]) -> Option<ColorProfile> {
+    let profile = ColorProfile::new_from_slice(profile).ok()?;
+    (profile.color_space == DataColorSpace::Rgb).then_some(profile)
+}
+
+/// Converts colours of an RGB profile to sRGB.
+fn to_srgb(pixels: &mut Pixels, profile: &ColorProfile) {
     let (layout, data) = match pixels {
         Pixels::Opaque(picture) => (Layout::Rgb, &mut **picture),
         Pixels::Transparent(picture) => (Layout::Rgba, &mut **picture),

@@ -37,7 +37,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,7 +232,7 @@ impl Inspector {
     /// Judges an image.
     pub fn inspect(&self, bytes: &[u8]) -> Inspection {
         match self.decode(bytes) {
-            Ok(pixels) => self.judge(&self.fitted(&pixels), pixels.dimensions()),
+            Ok(pixels) => self.judge_file(bytes, &self.fitted(&pixels), pixels.dimensions()),
             Err(error) => unreadable(&error),
         }
     }
@@ -244,7 +244,7 @@ impl Inspector {
             Err(error) => return (unreadable(&error), None),
         };
         let picture = self.fitted(&pixels);
-        let mut inspection = self.judge(&picture, pixels.dimensions());
+        let mut inspection = self.judge_file(bytes, &picture, pixels.dimensions());
         if inspection.verdict == Verdict::Unsuitable {
             return (inspection, None);
         }
@@ -325,6 +325,19 @@ impl Inspector {
     /// The image at its published size, on its background.
     fn fitted(&self, pixels: &Pixels) -> RgbImage {
         prepare::fit(pixels, self.settings.long_side, self.settings.background)
+    }
+
+    /// As [`Inspector::judge`], with what only the file says.
+    fn judge_file(&self, bytes: &[u8], picture: &RgbImage, dimensions: (u32, u32)) -> Inspection {
+        let mut inspection = self.judge(picture, dimensions);
+        if let Some(curve) = decode::hdr(bytes) {
+            let message = format!(
+                "the image has a high dynamic range ({curve}), and would be published pale: export it as sRGB, or \
+                 approve it as it is"
+            );
+            inspection.add_reason(Verdict::Review, ReasonCode::Hdr, message);
+        }
+        inspection
     }
 
     /// Judges a decoded image at its published size; `dimensions` are those of the source.

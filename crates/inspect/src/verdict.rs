@@ -64,6 +64,8 @@ pub enum ReasonCode {
     TooBright,
     /// The face has little contrast.
     LowContrast,
+    /// The image has a high dynamic range, which no format that is published has.
+    Hdr,
     /// The file ends before its picture does.
     Truncated,
     /// The file can't be read as an image.
@@ -89,6 +91,7 @@ impl fmt::Display for ReasonCode {
             Self::TooDark => "too_dark",
             Self::TooBright => "too_bright",
             Self::LowContrast => "low_contrast",
+            Self::Hdr => "hdr",
             Self::Truncated => "truncated",
             Self::Unreadable => "unreadable",
             Self::TooLarge => "too_large",

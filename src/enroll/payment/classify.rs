@@ -22,12 +22,12 @@ pub(super) fn classify_payment(answer: &CallResult, provider: &Provider) -> Outc
     match outcome {
         Outcome::Enrolled {
             asset_id,
-            group_id,
+            ids,
             price,
             settlement,
         } => Outcome::Enrolled {
             asset_id,
-            group_id,
+            ids,
             price,
             settlement: receipt(reply)
                 .and_then(|receipt| known_fields(&receipt))

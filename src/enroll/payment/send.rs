@@ -5,7 +5,7 @@ use super::classify::classify_payment;
 use super::payload::SignedPayment;
 use crate::enroll::EnrollRequest;
 use crate::enroll::client::Client;
-use crate::enroll::outcome::{Outcome, StopKind, classify, for_name};
+use crate::enroll::outcome::{Outcome, StopKind, classify};
 use crate::enroll::realface::{for_session, session_gone};
 use crate::enroll::transport::CallResult;
 
@@ -39,8 +39,7 @@ impl Client {
         payment: &SignedPayment,
     ) -> Outcome {
         let answer = self.unpaid_or_paid(request, group_id, Some(payment)).await;
-        let outcome = for_name(&answer, classify_payment(&answer, &self.provider), &request.name);
-        let outcome = self.without_secrets(outcome, request.image_url.signature());
+        let outcome = self.judged(&answer, classify_payment(&answer, &self.provider), request);
         match group_id {
             Some(_) => for_session(&answer, session_gone(outcome)),
             None => outcome,

@@ -124,7 +124,7 @@ fn a_session_that_must_be_renewed_ends_the_call() {
 fn an_id_is_taken_whatever_came_before() {
     let enrolled = || Outcome::Enrolled {
         asset_id: "ta_1".to_owned(),
-        group_id: None,
+        ids: Default::default(),
         price: None,
         settlement: None,
     };

@@ -13,6 +13,9 @@ use crate::util::money::Usd;
 pub struct Card {
     /// The name of the character.
     pub name: String,
+    /// The character that it is a look of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub character: Option<String>,
     /// Its image, as the cast gives it; never a signed address.
     pub source: String,
     /// Its standing.

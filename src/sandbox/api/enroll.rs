@@ -173,7 +173,10 @@ impl Shared {
                 Stage::Failed => return Err(ApiError::new(422, "liveness_failed", "init again")),
             }
         }
-        let looked = self.fetcher.look(call.image_url).await;
+        let looked = self
+            .fetcher
+            .look(call.image_url, self.faults.provider_fetches())
+            .await;
         looked.map_err(|why| ApiError::new(400, "invalid_image_url", format!("image_url {why}")))
     }
 

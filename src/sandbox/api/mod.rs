@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::middleware;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use url::Url;
@@ -89,17 +90,30 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/realface/status", get(realface::status))
         .route("/realface/enroll", post(enroll::realface))
         .route("/portrait/enroll", post(enroll::portrait))
-        .route("/wallet/{address}/portraits", get(portraits));
+        .route("/wallet/{address}/portraits", get(portraits))
+        .route("/wallet/{address}/realfaces", get(realfaces))
+        .layer(middleware::map_response_with_state(Arc::clone(&shared), number));
     Router::new()
         .nest("/v1/marketplace", api.clone())
         // BlockRun's base, and its listing as in its documentation.
         .nest("/api/v1", api)
         .route("/v1/wallet/{address}/portraits", get(portraits))
+        .route("/v1/wallet/{address}/realfaces", get(realfaces))
         .merge(realface::pages())
         .nest("/_sandbox", control::routes())
         .route("/_sandbox/", get(control::index))
         .fallback(unknown)
         .with_state(shared)
+}
+
+/// Adds the id of the request to a reply, as BlockRun does.
+async fn number(State(shared): State<Arc<Shared>>, mut reply: Response<Body>) -> Response<Body> {
+    if shared.dialect() == Dialect::D2026 {
+        let id =
+            HeaderValue::from_str(&format!("req_{}", super::random_hex::<8>())).expect("hexadecimal digits");
+        reply.headers_mut().insert("x-blockrun-request-id", id);
+    }
+    reply
 }
 
 async fn unknown(State(shared): State<Arc<Shared>>) -> Response<Body> {
@@ -112,26 +126,41 @@ async fn portraits(
     Path(address): Path<String>,
     request: Request<Body>,
 ) -> Response<Body> {
-    let by_key = shared.has_key(request.headers());
-    let paid_here = |charge: &Charge| match &charge.payer {
-        Some(payer) => payer.eq_ignore_ascii_case(&address),
-        None => by_key,
-    };
-    let charges = shared
-        .book
-        .filter(|charge| charge.endpoint == "portrait/enroll" && paid_here(charge));
-    let portraits: Vec<Value> = charges
-        .iter()
-        .map(|charge| match shared.faults.bare_listing() {
+    let listed = shared.listing("portrait/enroll", &address, request.headers());
+    json_reply(StatusCode::OK, &json!({ "portraits": listed }))
+}
+
+/// The same for real actors.
+async fn realfaces(
+    State(shared): State<Arc<Shared>>,
+    Path(address): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let listed = shared.listing("realface/enroll", &address, request.headers());
+    json_reply(StatusCode::OK, &json!({ "realfaces": listed }))
+}
+
+impl Shared {
+    fn listing(&self, endpoint: &str, address: &str, headers: &HeaderMap) -> Vec<Value> {
+        let by_key = self.has_key(headers);
+        let paid_here = |charge: &Charge| match &charge.payer {
+            Some(payer) => payer.eq_ignore_ascii_case(address),
+            None => by_key,
+        };
+        let charges = self
+            .book
+            .filter(|charge| charge.endpoint == endpoint && paid_here(charge));
+        let listed = charges.iter().map(|charge| match self.faults.bare_listing() {
             true => json!({ "assetId": charge.asset_id, "enrollmentTxHash": charge.tx_hash }),
             false => json!({
                 "assetId": charge.asset_id,
                 "name": charge.name,
                 "imageUrl": charge.image_url,
+                "groupId": charge.group_id,
                 "createdAt": charge.time,
                 "enrollmentTxHash": charge.tx_hash,
             }),
-        })
-        .collect();
-    json_reply(StatusCode::OK, &json!({ "portraits": portraits }))
+        });
+        listed.collect()
+    }
 }

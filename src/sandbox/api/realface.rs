@@ -50,6 +50,10 @@ pub(super) async fn status(
     if let Some(fault) = shared.free_call().await {
         return fault;
     }
+    if let Err(wait) = shared.faults.status() {
+        let error = ApiError::rate_limited("too many status requests; the limit is per hour", wait);
+        return shared.error(&error);
+    }
     shared
         .status(&headers, &asked.group_id)
         .unwrap_or_else(|error| shared.error(&error))
@@ -70,10 +74,17 @@ impl Shared {
         let redirect_url = https(&body, "redirect_url")?;
         // Accepted, but not called: nothing leaves this machine.
         https(&body, "webhook_url")?;
+        // As at BlockRun: only the newer dialect renews links.
+        let renew = body.get("groupId").and_then(Value::as_str);
+        let renew = renew.filter(|_| self.dialect() == Dialect::D2026);
         let mut sessions = self.sessions();
-        let group_id = sessions
-            .init(Instant::now(), name.to_owned(), redirect_url)
-            .map_err(|wait| ApiError::rate_limited("too many sessions; the limit is per hour", wait))?;
+        let group_id = match renew {
+            Some(group_id) if sessions.renew(Instant::now(), group_id) => group_id.to_owned(),
+            Some(_) => return Err(ApiError::new(404, "group_not_found", "no such session")),
+            None => sessions
+                .init(Instant::now(), name.to_owned(), redirect_url)
+                .map_err(|wait| ApiError::rate_limited("too many sessions; the limit is per hour", wait))?,
+        };
         let link = format!("{}h5/{group_id}", self.base);
         let expiry = sessions.expiry();
         let body = match self.dialect() {
@@ -95,6 +106,7 @@ impl Shared {
                 "h5_link": link,
                 "status": "pending_validation",
                 "expires_in_seconds": expiry.as_secs(),
+                "refreshed": renew.is_some(),
             }),
         };
         Ok(json_reply(StatusCode::OK, &body))

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::{
-    ChainAnswers, FaultKind, Faults, FaultsError, PublicReads, RateLimit, RetryAfter, RetryAfterForm,
+    ChainAnswers, FaultKind, Faults, FaultsError, ProviderFetches, PublicReads, RateLimit, RetryAfter,
+    RetryAfterForm,
 };
 
 /// The faults in effect, and what has been drawn from them.
@@ -24,6 +25,7 @@ struct Inner {
     free: u64,
     turns: usize,
     window: Window,
+    statuses: Window,
 }
 
 impl FaultBox {
@@ -40,6 +42,7 @@ impl FaultBox {
             free: 0,
             turns: 0,
             window: Window::default(),
+            statuses: Window::default(),
         })))
     }
 
@@ -101,6 +104,11 @@ impl FaultBox {
     /// What becomes of anonymous reads of objects.
     pub(in super::super) fn public_reads(&self) -> PublicReads {
         self.lock().faults.public_reads
+    }
+
+    /// How the provider fetches an image.
+    pub(in super::super) fn provider_fetches(&self) -> ProviderFetches {
+        self.lock().faults.provider_fetches
     }
 
     /// Whether to answer a free call with 503.
@@ -171,6 +179,16 @@ impl FaultBox {
             count,
             Duration::try_from_secs_f64(window_s).unwrap_or(Duration::MAX),
         )
+    }
+
+    /// Counts a status call against the server's own limit, or returns how long to wait.
+    pub(in super::super) fn status(&self) -> Result<(), Duration> {
+        let inner = &mut *self.lock();
+        let Some(RateLimit { count, window_s }) = inner.faults.status_rate else {
+            return Ok(());
+        };
+        let window = Duration::try_from_secs_f64(window_s).unwrap_or(Duration::MAX);
+        inner.statuses.admit(Instant::now(), count, window)
     }
 
     /// How this 429 states the wait.

@@ -158,10 +158,14 @@ pub struct Faults {
     pub latency_ms: u64,
     /// The percentage of free calls, `realface/init` and `realface/status`, that are answered 503.
     pub free_percent: f64,
+    /// The server's own limit on `realface/status`: calls beyond it are answered 429.
+    pub status_rate: Option<RateLimit>,
     /// The percentage of S3 requests that are answered 503 `SlowDown`.
     pub s3_percent: f64,
     /// What a CDN before the bucket makes of anonymous reads.
     pub public_reads: PublicReads,
+    /// How the provider fetches an image.
+    pub provider_fetches: ProviderFetches,
     /// How the node of the chain answers.
     pub chain: ChainAnswers,
     /// Whether the listing of a wallet's assets leaves out names and images.
@@ -196,6 +200,23 @@ pub enum PublicReads {
     Placeholder,
     /// It serves one placeholder in place of every object.
     PlaceholderForObjects,
+    /// It answers 403 to whoever calls itself a bot.
+    RefusesBots,
+    /// It answers 400 to everybody, as R2 does at a bucket's own endpoint.
+    BadRequest,
+}
+
+/// How the provider fetches an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderFetches {
+    /// With GET.
+    #[default]
+    Get,
+    /// With HEAD before GET: an address that was signed for GET refuses it.
+    HeadFirst,
+    /// With GET, under the name of a bot.
+    AsBot,
 }
 
 impl Default for Faults {
@@ -211,8 +232,10 @@ impl Default for Faults {
             stall_s: 3600.0,
             latency_ms: 0,
             free_percent: 0.0,
+            status_rate: None,
             s3_percent: 0.0,
             public_reads: PublicReads::AsStored,
+            provider_fetches: ProviderFetches::Get,
             chain: ChainAnswers::Honest,
             bare_listing: false,
         }
@@ -275,8 +298,13 @@ impl Faults {
             Err(_) => Err(FaultsError::Time { field, value }),
         };
         time("stall_s", self.stall_s)?;
-        self.rate
-            .map_or(Ok(()), |rate| time("rate.window_s", rate.window_s))
+        let rates = [
+            ("rate.window_s", self.rate),
+            ("status_rate.window_s", self.status_rate),
+        ];
+        rates
+            .into_iter()
+            .try_for_each(|(field, rate)| rate.map_or(Ok(()), |rate| time(field, rate.window_s)))
     }
 }
 
@@ -326,6 +354,19 @@ mod tests {
         let json = dir.path().join("faults.json");
         std::fs::write(&json, serde_json::to_vec(&faults).unwrap()).unwrap();
         assert_eq!(Faults::load(&json).unwrap(), faults);
+    }
+
+    #[test]
+    fn the_page_about_the_sandbox_names_every_fault_and_whether_it_is_charged() {
+        let page = include_str!("../../../docs/sandbox.md");
+        for kind in FaultKind::ALL {
+            let charged = if kind.charged() { "yes" } else { "no" };
+            assert!(page.contains(&format!("| `{kind}` | {charged} |")), "{kind}");
+        }
+        let everything = serde_json::to_value(Faults::default()).unwrap();
+        for field in everything.as_object().unwrap().keys() {
+            assert!(page.contains(field), "{field}");
+        }
     }
 
     #[test]

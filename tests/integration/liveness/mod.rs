@@ -77,6 +77,7 @@ impl Set {
             .args(&args[1..])
             .envs(self.sandbox.settings())
             .env("CASTLINE_REALFACE_POLL_INTERVAL", "50ms")
+            .env("CASTLINE_REALFACE_MAX_POLLS_PER_HOUR", "100000")
             .env("CASTLINE_API_RATE", "50/s")
             .env("USER", "Ora Operator");
         command

@@ -26,6 +26,149 @@ async fn a_link_that_expires_is_renewed() {
     assert_eq!(set.sandbox.charges().len(), 1);
 }
 
+/// A provider as the sandbox, which renews links and lists what a wallet has enrolled.
+const RENEWING: &str = "name = \"third\"\nbase_url = \"https://third.example/api/v1\"\npayments = [\"key\"]\n\
+                        listing = \"wallet/{address}/portraits\"\nrealface_listing = \"wallet/{address}/realfaces\"\n\
+                        renews_links = true\nrequest_id_header = \"x-blockrun-request-id\"\n";
+
+/// Makes a set's castline use [`RENEWING`].
+fn renewing(set: &Set) -> String {
+    let profile = set.path("third.toml");
+    std::fs::write(&profile, RENEWING).unwrap();
+    format!("api.provider={}", profile.display())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_the_provider_renews_is_the_same_check_and_does_not_count() {
+    let set = Set::with(|options| {
+        options.liveness.expiry = Duration::from_secs(2);
+        // A second check of its own would have to wait.
+        options.liveness.init_limit = 1;
+    })
+    .await;
+    set.cast(1);
+    let mut walk = set.start(&["--set", &renewing(&set)]);
+    let first = walk.next("liveness_link").await;
+    assert_eq!(first["left_this_hour"], 9);
+    let second = walk.next("liveness_link").await;
+    assert_eq!(
+        (&second["group_id"], &second["left_this_hour"]),
+        (&first["group_id"], &9.into())
+    );
+    set.scan(&second, "completed").await;
+    let (code, events) = walk.end().await;
+    assert_eq!((code, of(&events, "paused").len()), (Some(0), 0), "{events:#?}");
+    assert_eq!(set.calls("realface/init"), 2);
+    assert_eq!(set.states(), ["consented", "used"]);
+    let charges = set.sandbox.charges();
+    assert_eq!(charges[0].group_id.as_deref(), first["group_id"].as_str());
+
+    // What the provider calls it is in the manifest, and comes back from there.
+    let manifest = std::fs::read_to_string(set.path("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let entry = &manifest["characters"][0];
+    assert_eq!(entry["group_id"], first["group_id"]);
+    assert!(
+        entry["request_id"].as_str().unwrap().starts_with("req_"),
+        "{entry}"
+    );
+    std::fs::remove_dir_all(set.path(".castline")).unwrap();
+    let manifest = set.path("manifest.json");
+    let mut import = set.command(&["ledger"]);
+    import = std::process::Command::new(import.get_program());
+    import
+        .args(["ledger", "import"])
+        .arg(&manifest)
+        .arg("--ledger")
+        .arg(set.path("new.db"));
+    assert!(
+        import
+            .envs(set.sandbox.settings())
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let ledger = rusqlite::Connection::open(set.path("new.db")).unwrap();
+    let ids: String = ledger
+        .query_row(
+            "SELECT json_extract(record, '$.ids') FROM characters",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert!(ids.contains(first["group_id"].as_str().unwrap()), "{ids}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_on_polls_that_outlasts_the_link_does_not_make_it_expired() {
+    let set = Set::with(|options| options.liveness.expiry = Duration::from_secs(3)).await;
+    set.cast(1);
+    let faults = serde_json::json!({ "status_rate": { "count": 2, "window_s": 6.0 } });
+    set.sandbox
+        .set_faults(serde_json::from_value(faults).unwrap())
+        .unwrap();
+    let mut walk = set.start(&[]);
+    let session = walk.next("liveness_link").await;
+    let paused = walk.next("paused").await;
+    assert_eq!(paused["reason"], "rate_limited");
+    assert!(
+        paused["seconds"].as_f64().unwrap() > 3.0,
+        "it outlasts the link: {paused}"
+    );
+    // The actor passes while castline may not ask.
+    set.scan(&session, "completed").await;
+    let (code, events) = walk.end().await;
+    assert_eq!((code, of(&events, "enrolled").len()), (Some(0), 1), "{events:#?}");
+    assert_eq!(
+        (set.states(), set.calls("realface/init")),
+        (vec!["used".to_owned()], 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_are_spread_over_the_hour() {
+    let set = Set::with(|options| options.liveness.expiry = Duration::from_secs(3)).await;
+    set.cast(1);
+    let mut walk = set.start(&[
+        "--set",
+        "realface.max_polls_per_hour=9",
+        "--set",
+        "realface.max_links_per_actor=1",
+    ]);
+    walk.next("failed").await;
+    assert_eq!(walk.end().await.0, Some(3));
+    // A third of nine for the link, the last one at its end.
+    assert_eq!(set.calls("realface/status"), 3);
+    assert_eq!(set.states(), ["expired"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_actor_in_doubt_is_found_in_the_providers_list() {
+    let set = Set::new().await;
+    set.cast(1);
+    let provider = renewing(&set);
+    set.faults(&["reset-charged"]);
+    let mut walk = set.start(&["--set", &provider]);
+    let session = walk.next("liveness_link").await;
+    set.scan(&session, "completed").await;
+    assert_eq!(walk.end().await.0, Some(6));
+    let address = "payment.address=0x00000000000000000000000000000000000000aa";
+    let mut resolve = set.command(&["resolve", "--reconcile", "--set", address, "--set", &provider]);
+    let output = resolve.output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        stdout.contains("found\t") && stdout.contains(&set.sandbox.charges()[0].asset_id),
+        "{stdout}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_actor_who_does_not_come_costs_nothing_and_holds_nobody_up() {
     let set = Set::with(|options| options.liveness.expiry = Duration::from_secs(1)).await;

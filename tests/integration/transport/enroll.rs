@@ -158,6 +158,7 @@ async fn an_actor_is_led_through_liveness_in_both_dialects() {
             name: "Ada".to_owned(),
             redirect_url: Some("https://studio.example/thanks".parse().unwrap()),
             webhook_url: None,
+            group_id: None,
         };
         let session = client.realface_init(&init).await.unwrap();
         assert!(session.link.path().contains(&session.group_id), "{session:?}");
@@ -175,13 +176,10 @@ async fn an_actor_is_led_through_liveness_in_both_dialects() {
         complete(&bench, &session.group_id).await;
         assert_eq!(ask().await, Ok(Liveness::Passed));
         let done = client.enroll_realface(&ada, &session.group_id).await;
-        let Outcome::Enrolled {
-            asset_id, group_id, ..
-        } = done
-        else {
+        let Outcome::Enrolled { asset_id, ids, .. } = done else {
             panic!("{done:?}");
         };
-        assert_eq!(group_id.as_deref(), Some(&*session.group_id));
+        assert_eq!(ids.group_id.as_deref(), Some(&*session.group_id));
         assert_eq!(bench.sandbox.charges()[0].asset_id, asset_id);
     }
 }

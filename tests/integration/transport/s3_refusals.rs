@@ -16,6 +16,8 @@ type Answer = (u16, &'static str, usize);
 /// A server that gives these answers in a row, and notes what it was asked.
 struct Script {
     endpoint: url::Url,
+    /// Whether each upload had a checksum header.
+    sums: Arc<Mutex<Vec<bool>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -26,12 +28,19 @@ impl Script {
             .parse()
             .unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
+        let sums = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&sums);
         let (notes, answers) = (
             Arc::clone(&asked),
             Arc::new(Mutex::new(VecDeque::from(answers.to_vec()))),
         );
         let app = Router::new().fallback(async move |request: Request| {
             let once = request.headers().get("if-none-match").map_or("", |_| " once");
+            let has_sum = request
+                .headers()
+                .keys()
+                .any(|name| name.as_str().starts_with("x-amz-checksum"));
+            noted.lock().unwrap().push(has_sum);
             notes.lock().unwrap().push(format!("{}{once}", request.method()));
             // The body is read, so that the client can be done with it.
             let _ = axum::body::to_bytes(request.into_body(), 1 << 20).await;
@@ -51,10 +60,19 @@ impl Script {
             reply.body(Body::from(body)).unwrap()
         });
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { endpoint, asked }
+        Self {
+            endpoint,
+            sums,
+            asked,
+        }
     }
 
     async fn publish(&self) -> Result<(), PublishError> {
+        self.publish_each(&["k.jpg"]).await
+    }
+
+    /// Publishes under these keys, one after the other.
+    async fn publish_each(&self, keys: &[&str]) -> Result<(), PublishError> {
         let settings = PublishSettings {
             bucket: "cast".to_owned(),
             prefix: String::new(),
@@ -68,10 +86,12 @@ impl Script {
             ca_pem: None,
         };
         let publisher = Publisher::new(settings, Some(StaticCredentials::new("AKIA", "secret"))).await?;
-        let url = publisher
-            .publish(Bytes::from_static(b"12345"), "image/jpeg", "k.jpg")
-            .await?;
-        assert_eq!(url.expose(), "https://cdn.example/k.jpg");
+        for key in keys {
+            let url = publisher
+                .publish(Bytes::from_static(b"12345"), "image/jpeg", key)
+                .await?;
+            assert_eq!(url.expose(), format!("https://cdn.example/{key}"));
+        }
         Ok(())
     }
 
@@ -126,6 +146,23 @@ async fn a_store_that_does_not_know_conditions_is_asked_first() {
     let there = Script::new(&[(501, "NotImplemented", 0), (200, "", 5)]).await;
     there.publish().await.unwrap();
     assert_eq!(there.asked(), ["PUT once", "HEAD"]);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_checksum_headers_gets_none_from_then_on() {
+    for refusal in [(400, "InvalidArgument", 0), (400, "InvalidRequest", 0)] {
+        let script = Script::new(&[refusal, (200, "", 0), (200, "", 0), (412, "", 0), (200, "", 5)]).await;
+        script.publish_each(&["k.jpg", "l.jpg", "m.jpg"]).await.unwrap();
+        assert_eq!(
+            script.asked(),
+            ["PUT once", "PUT once", "PUT once", "PUT once", "HEAD"]
+        );
+        assert_eq!(*script.sums.lock().unwrap(), [true, false, false, false, false]);
+    }
+    // What is refused without the header too is a refusal of something else.
+    let script = Script::new(&[(400, "InvalidArgument", 0), (400, "InvalidArgument", 0)]).await;
+    let error = script.publish().await.unwrap_err();
+    assert!(error.to_string().contains("InvalidArgument"), "{error}");
 }
 
 #[tokio::test]

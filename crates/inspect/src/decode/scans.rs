@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use jpeg_decoder::{Decoder, PixelFormat};
 
-use super::{Caps, DecodeError, Pixels, upright_srgb};
+use super::{Caps, DecodeError, Pixels, parsed, upright_srgb};
 use crate::jpeg::{SEQUENTIAL_FRAMES, START_OF_SCAN, Segment, segments};
 
 /// Whether a JPEG that is not progressive has three colours, but not all of them in its first scan.
@@ -45,7 +45,7 @@ pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
         _ => return Err(DecodeError::broken("it has not three colours")),
     };
     let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
-    let profile = decoder.icc_profile();
+    let profile = decoder.icc_profile().and_then(|own| parsed(&own));
     Ok(upright_srgb(
         DynamicImage::ImageRgb8(picture),
         orientation,
