@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::ending::Ending;
 use crate::enroll::Rate;
 use crate::manifest::ManifestFormat;
 use crate::sandbox::Dialect;
@@ -55,31 +56,32 @@ pub struct Common {
     /// Append events to this file as NDJSON with timestamps
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
+    /// Write metrics of the command to this file when it ends, for Prometheus' textfile collector
+    #[arg(long, global = true, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
     /// Print only errors on stderr
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Log every event to stderr; -vv also logs what the libraries do
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// What the end of the command needs.
+    #[arg(skip)]
+    pub(crate) ending: Ending,
 }
 
 /// The cast, and how to read it.
 #[derive(Debug, Args, Clone)]
 pub struct CastArgs {
-    /// A CSV (name,image[,kind,approve,note,…]), a folder of character art, or (for run) a saved plan
+    /// A CSV (name,image[,kind,approve,note,…]), a folder of character art, one image, - for a CSV on stdin, or (for run) a
+    /// saved plan
     pub cast: PathBuf,
     /// Skip invalid rows instead of stopping
     #[arg(long)]
     pub skip_invalid: bool,
-    /// Allow images outside the cast's folder
-    #[arg(long)]
-    pub allow_outside: bool,
-    /// When the cast is a folder, include only images that match this glob (repeatable)
-    #[arg(long, value_name = "GLOB")]
-    pub include: Vec<String>,
-    /// When the cast is a folder, leave out images that match this glob (repeatable)
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
+    /// Which of its characters.
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Number of images inspected in parallel [default: one per core]
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<usize>,
@@ -89,6 +91,26 @@ pub struct CastArgs {
     /// File of approved characters, one name per line
     #[arg(long, value_name = "FILE")]
     pub approvals: Option<PathBuf>,
+}
+
+/// Which characters of a cast: the same options on every command that reads one.
+#[derive(Debug, Args, Clone, Default)]
+pub struct SelectArgs {
+    /// Only this character (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Every character except this one (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub skip: Vec<String>,
+    /// When the cast is a folder, include only images that match this glob (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// When the cast is a folder, leave out images that match this glob (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Allow images outside the cast's folder
+    #[arg(long)]
+    pub allow_outside: bool,
 }
 
 /// Options that decide about paid calls.
@@ -146,12 +168,6 @@ pub struct RealfaceArgs {
     /// Pay without asking; required when there is no terminal
     #[arg(long, short)]
     pub yes: bool,
-    /// Only this actor, even if refused before (repeatable)
-    #[arg(long, value_name = "NAME")]
-    pub only: Vec<String>,
-    /// Every actor except this one (repeatable)
-    #[arg(long, value_name = "NAME")]
-    pub skip: Vec<String>,
     /// Who records the actors' consent [default: the logged-in user]
     #[arg(long, value_name = "NAME")]
     pub operator: Option<String>,
@@ -223,7 +239,7 @@ pub enum Command {
     /// Inspect every image; nothing is uploaded, nothing is paid
     #[command(
         after_help = "Examples:\n  castline check cast.csv\n  castline check art/ --exclude '*_back.png' --json\n  \
-        castline check cast.csv --report check.html"
+        castline check cast.csv --report check.html --fixes fixes.csv\n  castline check portrait.png"
     )]
     Check {
         /// The cast.
@@ -232,6 +248,9 @@ pub enum Command {
         /// Also write an HTML report
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
+        /// Also write what has to be fixed as a table: file, name, reason, what to do; opens in Excel
+        #[arg(long, value_name = "FILE")]
+        fixes: Option<PathBuf>,
     },
     /// Show what a run would do and cost; nothing is uploaded, nothing is paid
     #[command(
@@ -284,6 +303,9 @@ pub enum Command {
     Status {
         /// The cast, to find its ledger and order [default: the ledger of the current directory]
         cast: Option<PathBuf>,
+        /// Which of its characters.
+        #[command(flatten)]
+        select: SelectArgs,
     },
     /// Write the manifest from the ledger, in any format
     #[command(
@@ -312,9 +334,9 @@ pub enum Command {
         /// File to write
         #[arg(long, value_name = "FILE", default_value = "report.html")]
         out: PathBuf,
-        /// Allow images outside the cast's folder
-        #[arg(long)]
-        allow_outside: bool,
+        /// Which of its characters.
+        #[command(flatten)]
+        select: SelectArgs,
     },
     /// Approve or reject the images that need review, on a local page
     ///
@@ -456,4 +478,43 @@ pub struct SandboxArgs {
     /// TOML or JSON file of faults
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The table in `docs/commands.md`: options × commands.
+    #[test]
+    fn the_page_about_commands_says_which_option_works_where() {
+        let page = include_str!("../docs/commands.md");
+        let rows: Vec<Vec<&str>> = page
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+            .collect();
+        let cli = Cli::command();
+        let commands: Vec<_> = rows[0][1..]
+            .iter()
+            .map(|name| cli.find_subcommand(name.trim_matches('`')).expect("a command"))
+            .collect();
+        let common = ["config", "set", "ledger", "sandbox", "json", "log-file", "metrics-file", "quiet", "verbose"];
+        let mut in_table = Vec::new();
+        for row in &rows[1..] {
+            let option = row[0].trim_matches('`').trim_start_matches("--");
+            in_table.push(option);
+            for (cell, command) in row[1..].iter().zip(&commands) {
+                let has = command.get_arguments().any(|arg| arg.get_long() == Some(option));
+                assert_eq!(*cell == "✓", has, "--{option} of {}", command.get_name());
+            }
+        }
+        for command in &commands {
+            for option in command.get_arguments().filter_map(|arg| arg.get_long()) {
+                let known = in_table.contains(&option) || common.contains(&option) || option == "help";
+                assert!(known, "--{option} of {} is not in the table", command.get_name());
+            }
+        }
+    }
 }

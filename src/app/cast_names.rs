@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::cast::{Cast, Name, NameKey};
-use crate::cli::CastArgs;
+use crate::cast::{Cast, Name, NameKey, printable};
+use crate::cli::{CastArgs, SelectArgs};
 use crate::exit::UsageError;
 
 /// The names of the whole cast, even where a command processes a part of it: one list of approvals serves all commands.
@@ -34,6 +34,45 @@ impl CastNames {
         }
         Ok(Self { all, approved })
     }
+}
+
+/// Keeps the characters that `--only` and `--skip` choose.
+///
+/// # Errors
+/// A name is not in the cast.
+pub(crate) fn select(cast: &mut Cast, select: &SelectArgs) -> Result<(), UsageError> {
+    let named = |flag: &str, names: &[String]| -> Result<HashSet<NameKey>, UsageError> {
+        let find = |name: &String| {
+            let key = Name::new(name)
+                .map_err(|e| UsageError(format!("{flag} {name:?}: {e}")))?
+                .key();
+            if cast.characters.iter().any(|c| c.name.key() == key) {
+                return Ok(key);
+            }
+            let near = cast
+                .characters
+                .iter()
+                .map(|c| {
+                    (
+                        strsim::damerau_levenshtein(c.name.key().as_str(), key.as_str()),
+                        c,
+                    )
+                })
+                .min_by_key(|(slips, _)| *slips)
+                .filter(|(slips, _)| *slips <= 2)
+                .map_or_else(String::new, |(_, c)| {
+                    format!("; did you mean {:?}?", printable(c.name.as_str()))
+                });
+            Err(UsageError(format!("{flag} {name:?} is not in the cast{near}")))
+        };
+        names.iter().map(find).collect()
+    };
+    let (only, skip) = (named("--only", &select.only)?, named("--skip", &select.skip)?);
+    cast.characters.retain(|character| {
+        let key = character.name.key();
+        (only.is_empty() || only.contains(&key)) && !skip.contains(&key)
+    });
+    Ok(())
 }
 
 /// The names approved by `--approve` and `--approvals`, as written.

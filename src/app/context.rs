@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cast_names::CastNames;
+use super::cast_names::{CastNames, select};
 use super::command_hint::same_arguments;
+use super::ending::write_metrics;
 use super::output_kind::OutputKind;
 use super::overwrite_guard::OverwriteGuard;
 use super::settings::{Flags, read, settings};
@@ -18,6 +19,7 @@ use crate::manifest::row_names;
 use crate::pipeline::{InspectStage, InspectionCache};
 use crate::plan::Policy;
 use crate::publish::Fetcher;
+use crate::report::notice::{Notice, Origin};
 use crate::report::{Ndjson, Style, Terminal};
 use crate::settings::Settings;
 use crate::util::text::pluralize;
@@ -32,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) guard: OverwriteGuard,
     /// The arguments that select the same cast: see [`same_arguments`].
     pub(crate) same_arguments: String,
+    /// Where the command runs, and on what.
+    pub(crate) origin: Origin,
     /// When the command started.
     pub(crate) started: std::time::Instant,
 }
@@ -59,13 +63,27 @@ impl Context {
         if let Some(file) = &settings.log_file {
             guard.reserve(&settings.said_by("report.log_file"), file, OutputKind::Log)?;
         }
+        if let Some(file) = &settings.metrics_file {
+            guard.reserve(
+                &settings.said_by("report.metrics_file"),
+                file,
+                OutputKind::Metrics,
+            )?;
+        }
         let same_arguments = same_arguments(common, cast);
-        let reporters = reporters(common, command, &settings, same_arguments.clone())?;
+        let reporters = Arc::new(reporters(common, command, &settings, same_arguments.clone())?);
+        let origin = Origin {
+            cast: cast.map(|cast| cast.display().to_string()),
+            sandbox: common.sandbox,
+            pays: matches!(command, "run" | "realface"),
+        };
+        common.ending.prepare(&reporters, &settings, origin.clone());
         Ok(Self {
             settings,
             guard,
             same_arguments,
-            reporters: Arc::new(reporters),
+            reporters,
+            origin,
             started,
         })
     }
@@ -83,6 +101,7 @@ impl Context {
             same_arguments: self.same_arguments.clone(),
             settings: self.settings.clone(),
             guard: self.guard.clone(),
+            origin: self.origin.clone(),
             reporters: Arc::new(Reporters::new(command, vec![Box::new(terminal)])),
             started: std::time::Instant::now(),
         }
@@ -98,14 +117,21 @@ impl Context {
         });
     }
 
-    /// Reads the cast and reports its invalid rows.
+    /// Reads the cast, keeps the characters that the arguments choose, and reports invalid rows; returns the names of the
+    /// whole cast as well.
     ///
     /// # Errors
-    /// The cast can't be read, or has invalid rows and `--skip-invalid` was not given.
-    pub(crate) fn read_cast(&self, args: &CastArgs, command: &'static str) -> anyhow::Result<Cast> {
-        let cast = read(&args.cast, &self.settings)?;
+    /// The cast can't be read, or has invalid rows and `--skip-invalid` was not given, or a name is not in it.
+    pub(crate) fn read_cast(
+        &self,
+        args: &CastArgs,
+        command: &'static str,
+    ) -> anyhow::Result<(Cast, CastNames)> {
+        let mut cast = read(&args.cast, &self.settings)?;
+        let names = CastNames::of(&cast, args)?;
+        select(&mut cast, &args.select)?;
         self.open_cast(&cast, args, command)?;
-        Ok(cast)
+        Ok((cast, names))
     }
 
     /// As [`Context::read_cast`], for a cast that was read before and may have been filtered.
@@ -182,7 +208,9 @@ impl Context {
     pub(crate) fn end(&self, stop: Option<ExitCode>, manifest: Option<&Path>) -> ExitCode {
         let summary = self.reporters.summary();
         let exit = stop.map_or(summary.exit(), |stop| summary.exit().worst(stop));
-        self.reporters.emit(Event::Summary(self.summary(exit, manifest)));
+        let summary = self.summary(exit, manifest);
+        write_metrics(&self.settings, &Notice::new(&self.origin, &summary));
+        self.reporters.emit(Event::Summary(summary));
         exit
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod cast_names;
 pub(crate) mod chain;
 pub(crate) mod command_hint;
 pub(crate) mod context;
+pub(crate) mod ending;
 pub(crate) mod ledger_guard;
 mod manifest_file;
 pub(crate) mod output_kind;

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::manifest::{self, ManifestFormat};
+use crate::report::fixes;
 use crate::report::html;
+use crate::report::notice::METRICS_BEGIN;
 use crate::util::fs;
 
 /// The kind of file that a command writes.
@@ -19,6 +21,10 @@ pub(crate) enum OutputKind {
     Manifest(ManifestFormat),
     /// A log, which is only appended to.
     Log,
+    /// Metrics for Prometheus.
+    Metrics,
+    /// A list of what has to be fixed.
+    Fixes,
 }
 
 impl OutputKind {
@@ -29,6 +35,8 @@ impl OutputKind {
             Self::Plan => "plan",
             Self::Manifest(_) => "manifest in this format",
             Self::Log => "log",
+            Self::Metrics => "file of metrics",
+            Self::Fixes => "list of fixes",
         }
     }
 
@@ -42,6 +50,8 @@ impl OutputKind {
         match self {
             Self::Report => start().is_ok_and(|start| start.is_empty() || html::is_one(&start)),
             Self::Log => start().is_ok_and(|start| start.is_empty() || is_log(&start)),
+            Self::Metrics => start().is_ok_and(|start| start.is_empty() || start.starts_with(METRICS_BEGIN)),
+            Self::Fixes => start().is_ok_and(|start| start.is_empty() || fixes::is_one(&start)),
             Self::Plan => whole(path).is_some_and(|bytes| bytes.is_empty() || is_plan(&bytes)),
             Self::Manifest(format) => {
                 whole(path).is_some_and(|bytes| bytes.is_empty() || manifest::is_one(&bytes, format))

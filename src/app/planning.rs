@@ -52,9 +52,11 @@ pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Re
     plan.re_enroll_changed = policy.re_enroll_changed;
     plan.read = ReadOptions {
         skip_invalid: args.skip_invalid,
-        allow_outside: args.allow_outside,
-        include: args.include.clone(),
-        exclude: args.exclude.clone(),
+        allow_outside: args.select.allow_outside,
+        include: args.select.include.clone(),
+        exclude: args.select.exclude.clone(),
+        only: args.select.only.clone(),
+        skip: args.select.skip.clone(),
         approve: approved_names(args)?,
     };
     // Images are prepared too, to know the upload sizes, but not kept.

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::exit::ExitCode;
 use crate::ledger::Ledger;
 use crate::pipeline::{Checkpoint, Shutdown};
-use crate::report::webhook::notify;
+use crate::report::notice::{Notice, notify};
 use crate::sandbox::Sandbox;
 
 /// The work left for the end of a run.
@@ -47,7 +47,7 @@ impl RunFinalizer {
         }
         // A failed write is reported, but doesn't skip the rest: what needs attention, the summary and `notify.url`
         // matter most when something is wrong.
-        let mut exit = stopped.map(|reason| reason.exit);
+        let mut exit = stopped.as_ref().map(|reason| reason.exit);
         let mut unwritten = |file: &Path, message: String| {
             let file = file.display().to_string();
             context.reporters.emit(Event::WriteFailed { file, message });
@@ -73,13 +73,12 @@ impl RunFinalizer {
             unwritten(copy, text);
         }
         let exit = context.end(exit, path.as_deref());
-        if let Some(url) = &context.settings.notify {
-            let summary = context.summary(exit, path.as_deref());
-            match context.ca_pem() {
-                Ok(ca_pem) => notify(url, &summary, ca_pem.as_deref()).await,
-                Err(error) => tracing::warn!("the webhook was not delivered: {error}"),
-            }
+        let summary = context.summary(exit, path.as_deref());
+        let mut notice = Notice::new(&context.origin, &summary).of_run(ledger.view().last_run()?);
+        if let Some(reason) = &stopped {
+            notice = notice.with_error(reason.code, &reason.message);
         }
+        notify(&context.settings, &notice).await;
         // A broken ledger has already stopped this run; its end is reported, if not written.
         if let Err(error) = ledger.end_run(exit.code()).await {
             tracing::debug!(%error, "the end of the run is not in the ledger");

@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::wallet::payment_method;
 use crate::enroll::{ApiKey, ApiSettings, KeyError, PaymentMode};
-use crate::exit::UsageError;
 use crate::pipeline::PaymentMethod;
+use crate::publish::PublishError;
 use crate::publish::{PublishSettings, StaticCredentials};
 use crate::receipts::ReceiptSecret;
 use crate::sandbox::Sandbox;
@@ -32,7 +32,7 @@ impl ServiceConfig {
             (None, Some(bucket)) => bucket.clone(),
             (None, None) => {
                 let message = "no bucket: set s3.bucket in castline.toml, or export CASTLINE_S3_BUCKET";
-                return Err(UsageError(message.to_owned()).into());
+                return Err(PublishError::setup("no_bucket", message).into());
             }
         };
         let publish = PublishSettings {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{trust, user_folder};
 use crate::cast::{self, Cast, CastError, CastOptions};
-use crate::cli::{CastArgs, Common, PayArgs};
+use crate::cli::{CastArgs, Common, PayArgs, SelectArgs};
 use crate::exit::UsageError;
 use crate::settings::{Origin, Settings, keys};
 use crate::util::fs;
@@ -47,6 +47,14 @@ pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> an
         let text = file.display().to_string();
         flags.push(("report.log_file".to_owned(), text, "--log-file".to_owned()));
     }
+    if let Some(file) = &common.metrics_file {
+        let text = file.display().to_string();
+        flags.push((
+            "report.metrics_file".to_owned(),
+            text,
+            "--metrics-file".to_owned(),
+        ));
+    }
     for set in &common.set {
         let (key, text) = set.split_once('=').ok_or_else(|| {
             UsageError(format!(
@@ -72,7 +80,7 @@ pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> an
             )
         })
         .collect();
-    if let Some(cast) = cast.filter(|cast| !cast.exists()) {
+    if let Some(cast) = cast.filter(|cast| *cast != Path::new(cast::STDIN) && !cast.exists()) {
         return Err(CastError::NotFound(cast.to_owned()).into());
     }
     let (of_user, file) = (user_folder::configuration(), common.config.as_deref());
@@ -130,14 +138,20 @@ pub(crate) fn read(path: &Path, settings: &Settings) -> anyhow::Result<Cast> {
 
 /// The flags of [`CastArgs`] that override settings.
 pub(crate) fn cast_flags(cast: &CastArgs) -> Flags {
+    let mut flags = select_flags(&cast.select);
+    if let Some(jobs) = cast.jobs {
+        flags.push(("inspect.jobs".to_owned(), jobs.to_string(), "--jobs".to_owned()));
+    }
+    flags
+}
+
+/// The flags of [`SelectArgs`] that override settings.
+pub(crate) fn select_flags(cast: &SelectArgs) -> Flags {
     let mut flags = Flags::new();
     let mut flag = |key: &str, text: String, flag: &str| {
         flags.push((key.to_owned(), text, flag.to_owned()));
     };
     let list = |items: &[String]| items.iter().map(|i| format!("{i}\n")).collect::<String>();
-    if let Some(jobs) = cast.jobs {
-        flag("inspect.jobs", jobs.to_string(), "--jobs");
-    }
     if !cast.include.is_empty() {
         flag("cast.include", list(&cast.include), "--include");
     }

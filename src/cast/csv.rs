@@ -1,5 +1,6 @@
 //! Reads a cast from a CSV: one character per row.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord};
@@ -33,8 +34,39 @@ pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
+    read_bytes(path, root, &bytes, options)
+}
+
+/// Reads the CSV on standard input, once for all reads of a command. Image paths are relative to the current folder.
+pub(super) fn read_stdin(options: &CastOptions) -> Result<Cast, CastError> {
+    static BYTES: std::sync::Mutex<Option<Vec<u8>>> = std::sync::Mutex::new(None);
+    let path = Path::new(super::STDIN);
+    let unreadable = |error| CastError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
+    let mut kept = BYTES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if kept.is_none() {
+        let mut bytes = Vec::new();
+        let mut limited = std::io::stdin().lock().take(MAX_CSV_BYTES);
+        limited.read_to_end(&mut bytes).map_err(unreadable)?;
+        *kept = Some(bytes);
+    }
+    read_bytes(
+        path,
+        PathBuf::from("."),
+        kept.as_deref().unwrap_or_default(),
+        options,
+    )
+}
+
+fn read_bytes(path: &Path, root: PathBuf, bytes: &[u8], options: &CastOptions) -> Result<Cast, CastError> {
+    let unreadable = |error| CastError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
     let resolver = ImageResolver::new(&root, options.allow_outside).map_err(unreadable)?;
-    let text = encoding::text(path, &bytes)?;
+    let text = encoding::text(path, bytes)?;
     let (characters, bad_rows) = rows(path, text, &resolver)?;
     if characters.is_empty() && bad_rows.is_empty() {
         let hint = "add one character per line, such as: Ana,ana.png".to_owned();

@@ -60,16 +60,7 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
         match Name::new(&name) {
             Ok(name) => {
                 names.add(&name, unique::Location::File(relative.clone()));
-                characters.push(Character {
-                    name,
-                    source: Source::file(relative, root.join(relative)),
-                    kind: Kind::Portrait,
-                    approved: false,
-                    consent: false,
-                    note: None,
-                    extra,
-                    line: None,
-                });
+                characters.push(portrait(name, Source::file(relative, root.join(relative)), extra));
             }
             Err(error) => bad_rows.push(bad("name", format!("{relative:?}: {error}"), "rename the file")),
         }
@@ -94,6 +85,47 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
         characters,
         bad_rows,
     })
+}
+
+/// The cast of one image.
+pub(super) fn read_one(path: &Path) -> Result<Cast, CastError> {
+    let file = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let mut cast = Cast {
+        path: path.to_owned(),
+        root: match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        },
+        characters: Vec::new(),
+        bad_rows: Vec::new(),
+    };
+    match Name::new(&name_of(&file)) {
+        Ok(name) => cast
+            .characters
+            .push(portrait(name, Source::file(file, path), Vec::new())),
+        Err(error) => cast
+            .bad_rows
+            .push(bad("name", format!("{file:?}: {error}"), "rename the file")),
+    }
+    Ok(cast)
+}
+
+/// A character of a folder.
+fn portrait(name: Name, source: Source, extra: Vec<(String, String)>) -> Character {
+    Character {
+        name,
+        source,
+        kind: Kind::Portrait,
+        approved: false,
+        consent: false,
+        note: None,
+        extra,
+        line: None,
+    }
 }
 
 fn bad(field: &'static str, problem: String, hint: &str) -> RowError {
@@ -149,7 +181,7 @@ fn find(root: &Path, resolver: &ImageResolver) -> Found {
             }
             continue;
         }
-        if !is_folder && !is_picture(&entry) {
+        if !is_folder && !is_picture(entry.path()) {
             let name = entry.file_name().to_string_lossy().to_lowercase();
             if !NOT_ART.iter().any(|ending| name.ends_with(ending)) {
                 left_out.extend(relative(entry.path()));
@@ -268,11 +300,9 @@ fn is_hidden(entry: &DirEntry) -> bool {
     name.starts_with('.') || SYSTEM_FOLDERS.contains(&name.as_str())
 }
 
-fn is_picture(entry: &DirEntry) -> bool {
-    let extension = entry
-        .path()
-        .extension()
-        .map(|e| e.to_string_lossy().to_ascii_lowercase());
+/// Whether a file is named as an image.
+pub(super) fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     extension.is_some_and(|e| PICTURE_EXTENSIONS.contains(&e.as_str()))
 }
 

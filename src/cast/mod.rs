@@ -58,13 +58,20 @@ pub struct CastOptions {
     pub looks: bool,
 }
 
-/// Reads the CSV or the folder at `path`.
+/// The path that means a CSV on standard input.
+pub const STDIN: &str = "-";
+
+/// Reads the CSV or the folder at `path`, or the CSV on standard input.
 ///
 /// # Errors
 /// The whole cast is unreadable: no such path, not UTF-8, a header without a required column, no characters.
 pub fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError> {
+    if path == Path::new(STDIN) {
+        return csv::read_stdin(options);
+    }
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => folder::read(path, options),
+        Ok(_) if folder::is_picture(path) => folder::read_one(path),
         Ok(_) => csv::read(path, options),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(CastError::NotFound(path.to_owned()))

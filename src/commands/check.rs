@@ -6,7 +6,6 @@ use std::sync::Arc;
 use console::Term;
 use futures_util::StreamExt;
 
-use crate::app::cast_names::CastNames;
 use crate::app::context::Context;
 use crate::app::ledger_guard::open_view;
 use crate::app::output_kind::OutputKind;
@@ -20,6 +19,7 @@ use crate::inspect::Verdict;
 use crate::ledger::{Approval, LedgerError, LedgerView, Reader};
 use crate::pipeline::{Duplicates, Inspected};
 use crate::plan::{Policy, Standing};
+use crate::report::fixes::FixList;
 use crate::report::sheet::Sheet;
 
 /// Inspects every image, and reports the verdicts.
@@ -27,15 +27,21 @@ pub(super) async fn check(
     common: &Common,
     args: CastArgs,
     report: Option<&Path>,
+    fixes: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
     let mut context = Context::new(common, "check", Some(&args.cast), cast_flags(&args))?;
-    if let Some(report) = report {
-        context.guard.reserve("--report", report, OutputKind::Report)?;
+    for (flag, file, kind) in [
+        ("--report", report, OutputKind::Report),
+        ("--fixes", fixes, OutputKind::Fixes),
+    ] {
+        if let Some(file) = file {
+            context.guard.reserve(flag, file, kind)?;
+        }
     }
-    let cast = context.read_cast(&args, "check")?;
-    let mut inspect =
-        context.inspect_stage(CastNames::of(&cast, &args)?, Policy::default(), false, None, None)?;
+    let (cast, names) = context.read_cast(&args, "check")?;
+    let mut inspect = context.inspect_stage(names, Policy::default(), false, None, None)?;
     inspect.thumbnails = report.is_some();
+    let mut fix_list = fixes.map(|_| FixList::of_rows(&cast.bad_rows));
     let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
     // Where stdout and stderr share a terminal, the summary covers everything.
     let lines = !common.json && (common.quiet || !Term::stdout().is_term() || !Term::stderr().is_term());
@@ -62,6 +68,9 @@ pub(super) async fn check(
                 let row = [name, source, &reasons.join("; ")].map(printable).join("\t");
                 println(&format!("{standing}\t{row}"))?;
             }
+            if let Some(list) = &mut fix_list {
+                list.add(name, source, standing, inspection);
+            }
             inspected.standing = standing;
         }
         if let Some(sheet) = &mut sheet {
@@ -69,9 +78,15 @@ pub(super) async fn check(
         }
     }
     let report = sheet.map(Sheet::write).transpose()?;
+    if let (Some(list), Some(out)) = (&fix_list, fixes) {
+        list.write(out)?;
+    }
     let exit = context.end(None, None);
     if let Some(report) = report {
         super::report::print_report_path(common, &report);
+    }
+    if let Some(fixes) = fixes.filter(|_| !common.quiet) {
+        eprintln!("fixes: {}", fixes.display());
     }
     Ok(exit)
 }

@@ -1,6 +1,7 @@
 //! `castline config show`, completions and the man page.
 
 use clap::CommandFactory;
+use serde_json::{Value, json};
 
 use crate::app::settings::load;
 use crate::app::stdout::{print, println};
@@ -12,6 +13,22 @@ use crate::settings::keys::{KEYS, SECRET_VARIABLES};
 pub(super) fn config(common: &Common, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { cast, origin } = command;
     let settings = load(common, cast.as_deref(), Vec::new())?;
+    if common.json {
+        let all: serde_json::Map<String, Value> = (KEYS.iter())
+            .map(|key| {
+                // As it would appear in the file: secrets are masked there.
+                let shown = format!("value = {}", key.in_toml(&settings.layers));
+                let shown: toml::Table = shown.parse().expect("what castline writes is TOML");
+                let origin = settings.layers.value(key.name).origin.to_string();
+                (
+                    key.name.to_owned(),
+                    json!({ "value": shown["value"], "origin": origin }),
+                )
+            })
+            .collect();
+        println(&serde_json::to_string_pretty(&all).expect("settings are plain data"))?;
+        return Ok(ExitCode::Done);
+    }
     let mut section = "";
     for key in KEYS {
         let (its_section, name) = key.parts();

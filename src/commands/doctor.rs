@@ -20,6 +20,7 @@ use crate::exit::ExitCode;
 use crate::ledger::{Ledger, OpenOptions, doubtful_place};
 use crate::publish::{Fetcher, Publisher};
 use crate::receipts::Receipts;
+use crate::report::notice::{Notice, deliver};
 use crate::sandbox::Sandbox;
 use crate::util::duration::format_duration;
 use crate::util::text::pluralize;
@@ -107,6 +108,12 @@ pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Resu
     }
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
+    }
+    if let Some(url) = &settings.notify {
+        let summary = context.summary(ExitCode::Done, None);
+        let delivered = deliver(url, &Notice::new(&context.origin, &summary), settings).await;
+        let taken = |()| Good("a notice of this test was delivered".to_owned());
+        doctor.report("webhook", delivered.map_or_else(Bad, taken))?;
     }
     Ok(doctor.worst)
 }

@@ -17,6 +17,7 @@ mod sandbox;
 mod status;
 mod trust;
 
+use crate::app::ending::CommandError;
 use crate::app::stdout::StdoutClosed;
 use crate::cast::CastError;
 use crate::cli::{Cli, Command};
@@ -41,7 +42,29 @@ pub fn main(cli: Cli) -> ExitCode {
             return ExitCode::Internal;
         }
     };
-    let ended = runtime.block_on(dispatch(cli));
+    let (ending, json, log_file) = (
+        cli.common.ending.clone(),
+        cli.common.json,
+        cli.common.log_file.clone(),
+    );
+    let command = name(&cli.command);
+    let ended = runtime.block_on(async {
+        let ended = dispatch(cli).await;
+        if let Err(error) = &ended
+            && !error.is::<StdoutClosed>()
+        {
+            let (exit, code) = end_of(error);
+            let message = format!("{error:#}");
+            let error = CommandError {
+                command,
+                code,
+                message: &message,
+                exit,
+            };
+            ending.failed(error, json, log_file.as_deref()).await;
+        }
+        ended
+    });
     // A blocking read that hangs (a dead network drive) must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     ended.unwrap_or_else(|error| {
@@ -54,10 +77,37 @@ pub fn main(cli: Cli) -> ExitCode {
     })
 }
 
+/// The name of a command in events.
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Check { .. } => "check",
+        Command::Plan { .. } | Command::Run { dry_run: true, .. } => "plan",
+        Command::Run { .. } => "run",
+        Command::Retry(_) => "retry",
+        Command::Realface(_) => "realface",
+        Command::Resolve { .. } => "resolve",
+        Command::Ledger(_) => "ledger",
+        Command::Config(_) => "config",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
+        Command::Doctor { .. } => "doctor",
+        Command::Status { .. } => "status",
+        Command::Manifest { .. } => "manifest",
+        Command::Report { .. } => "report",
+        Command::Review { .. } => "review",
+        Command::Sandbox(_) => "sandbox",
+        Command::Eval(_) => "eval",
+        Command::Trust { .. } => "trust",
+        Command::Init { .. } => "init",
+    }
+}
+
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = cli.common;
     match cli.command {
-        Command::Check { cast, report } => check::check(&common, cast, report.as_deref()).await,
+        Command::Check { cast, report, fixes } => {
+            check::check(&common, cast, report.as_deref(), fixes.as_deref()).await
+        }
         Command::Plan {
             cast,
             pay,
@@ -112,13 +162,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => config::completions(shell),
         Command::Man { command } => config::man(&command),
         Command::Doctor { cast } => doctor::doctor(&common, cast.as_deref()).await,
-        Command::Status { cast } => status::status(&common, cast.as_deref()),
+        Command::Status { cast, select } => status::status(&common, cast.as_deref(), &select),
         Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), format, out),
-        Command::Report {
-            cast,
-            out,
-            allow_outside,
-        } => tokio::task::block_in_place(|| report::report(&common, cast.as_deref(), &out, allow_outside)),
+        Command::Report { cast, out, select } => {
+            tokio::task::block_in_place(|| report::report(&common, cast.as_deref(), &out, &select))
+        }
         Command::Review { cast, port, no_open } => review::review(&common, cast, port, !no_open).await,
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
         Command::Eval(args) => tokio::task::spawn_blocking(move || eval::eval(&common, &args)).await?,
@@ -127,41 +175,60 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The exit code of an error, by the error that caused it.
+/// The exit code of an error.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
+    end_of(error).0
+}
+
+/// The exit code and the fixed code of an error, by the error that caused it.
+fn end_of(error: &anyhow::Error) -> (ExitCode, &'static str) {
     for cause in error.chain() {
         if cause.is::<sheet::Interrupted>() {
-            return ExitCode::Interrupted;
+            return (ExitCode::Interrupted, "interrupted");
         }
-        let of_receipts =
-            cause.is::<SeriesError>() || cause.downcast_ref().is_some_and(ReceiptError::is_fatal);
-        let of_settings = of_receipts || cause.is::<SettingsError>() || cause.is::<KeyError>();
-        let of_s3 = matches!(cause.downcast_ref(), Some(PublishError::Setup { .. }));
-        if cause.is::<UsageError>() || cause.is::<CastError>() || of_settings || of_s3 {
-            return ExitCode::Usage;
+        if cause.is::<SeriesError>() || cause.downcast_ref().is_some_and(ReceiptError::is_fatal) {
+            return (ExitCode::Usage, "receipts");
+        }
+        if cause.is::<SettingsError>() {
+            return (ExitCode::Usage, "bad_settings");
+        }
+        if cause.is::<KeyError>() {
+            return (ExitCode::Usage, "no_key");
+        }
+        if cause.is::<CastError>() {
+            return (ExitCode::Usage, "bad_cast");
+        }
+        if let Some(error @ PublishError::Setup { .. }) = cause.downcast_ref() {
+            return (ExitCode::Usage, error.code());
+        }
+        if cause.is::<UsageError>() {
+            return (ExitCode::Usage, "usage");
         }
         // Names in the cast or a file of the user's; an I/O error of a file is an internal error.
         if let Some(ManifestError::SameRow { .. } | ManifestError::Invalid { .. }) = cause.downcast_ref() {
-            return ExitCode::Usage;
+            return (ExitCode::Usage, "bad_manifest");
         }
         match cause.downcast_ref::<PlanError>() {
-            Some(PlanError::Stale { .. } | PlanError::Begun { .. }) => return ExitCode::StalePlan,
-            Some(_) => return ExitCode::Usage,
+            Some(PlanError::Stale { .. } | PlanError::Begun { .. }) => {
+                return (ExitCode::StalePlan, "stale_plan");
+            }
+            Some(_) => return (ExitCode::Usage, "bad_plan"),
             None => {}
         }
         match cause.downcast_ref::<LedgerError>() {
-            Some(LedgerError::Locked { .. }) => return ExitCode::Locked,
+            Some(LedgerError::Locked { .. }) => return (ExitCode::Locked, "ledger_held"),
             Some(
                 LedgerError::Foreign { .. }
                 | LedgerError::IdTaken { .. }
                 | LedgerError::SecondName { .. }
                 | LedgerError::OtherPayer { .. }
                 | LedgerError::Ambiguous { .. },
-            ) => return ExitCode::Usage,
-            _ => {}
+            ) => return (ExitCode::Usage, "other_ledger"),
+            Some(_) => return (ExitCode::Internal, "ledger"),
+            None => {}
         }
     }
-    ExitCode::Internal
+    (ExitCode::Internal, "internal")
 }
 
 fn log(verbose: u8, quiet: bool) {

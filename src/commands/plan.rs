@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::cast_names::CastNames;
 use crate::app::command_hint::same_arguments;
 use crate::app::context::Context;
 use crate::app::ledger_guard::ledger_to_read;
@@ -40,7 +39,7 @@ pub(super) async fn plan(
             context.guard.reserve(flag, file, made)?;
         }
     }
-    let cast = context.read_cast(&args, "plan")?;
+    let (cast, names) = context.read_cast(&args, "plan")?;
     if quote {
         crate::app::quote::quote(&mut context, common.sandbox).await?;
     }
@@ -60,7 +59,7 @@ pub(super) async fn plan(
     let mut sheet = report.map(|out| Sheet::new(out, "Plan", &cast));
     let request = PlanRequest {
         args: &args,
-        names: CastNames::of(&cast, &args)?,
+        names,
         policy,
         ledger,
         spent: spent.unwrap_or_default(),

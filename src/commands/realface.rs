@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::report::report_after;
-use crate::app::cast_names::CastNames;
+use crate::app::cast_names::{CastNames, select};
 use crate::app::context::Context;
 use crate::app::output_kind::OutputKind;
 use crate::app::prepared_run::PreparedRun;
 use crate::app::prompt::{can_ask, consent};
 use crate::app::settings::{Flags, cast_flags, manifest_flag, pay_flags, read};
-use crate::cast::{Cast, Character, Kind, Name, NameKey, printable};
+use crate::cast::{Cast, Character, Kind, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::event::{Event, Stage};
 use crate::exit::{ExitCode, UsageError};
@@ -37,17 +37,21 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
         consent(typed.yes)?;
     }
     let options = liveness_options(&context, common.sandbox)?;
-    let (page, countdown) = show(&mut context, common, &typed).await?;
+    let (page, countdown) = show(&context, common, &typed).await?;
 
     let mut cast = read(&args.cast, &context.settings)?;
     let names = CastNames::of(&cast, args)?;
-    let only = named(&cast, &typed.only)?;
-    let skip = named(&cast, &typed.skip)?;
-    cast.characters.retain(|character| {
-        let key = character.name.key();
-        let asked_for = only.is_empty() || only.contains(&key);
-        character.kind == Kind::RealFace && asked_for && !skip.contains(&key)
-    });
+    let only = !args.select.only.is_empty();
+    select(&mut cast, &args.select)?;
+    if only && let Some(portrait) = cast.characters.iter().find(|c| c.kind != Kind::RealFace) {
+        let name = printable(portrait.name.as_str());
+        return Err(UsageError(format!(
+            "--only {name:?} is a portrait: `castline run` enrolls it"
+        ))
+        .into());
+    }
+    cast.characters
+        .retain(|character| character.kind == Kind::RealFace);
     context.open_cast(&cast, args, "realface")?;
     let agreed = agreed(&context, &mut cast);
     if cast.characters.is_empty() {
@@ -63,7 +67,7 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
     let policy = Policy {
         re_enroll_changed: typed.pay.re_enroll_changed,
         // A character named with --only is retried.
-        retry_refused: !only.is_empty(),
+        retry_refused: only,
         realface: true,
     };
     let run = PreparedRun::open(&mut context, "realface", (&args.cast, &names), common.sandbox).await?;
@@ -115,11 +119,11 @@ fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions,
 
 /// Starts the displays of the QR codes: the terminal, `--qr-dir` and `--serve`.
 async fn show(
-    context: &mut Context,
+    context: &Context,
     common: &Common,
     typed: &RealfaceArgs,
 ) -> anyhow::Result<(Option<Page>, tokio::task::JoinHandle<()>)> {
-    let reporters = Arc::get_mut(&mut context.reporters).expect("the reporters are not shared yet");
+    let reporters = &context.reporters;
     let screen = TerminalQr::new();
     let countdown = if common.quiet {
         tokio::spawn(async {})
@@ -143,23 +147,6 @@ async fn show(
         }
     };
     Ok((page, countdown))
-}
-
-/// The keys of the actors with these names, all of whom must be in the cast.
-fn named(cast: &Cast, names: &[String]) -> Result<Vec<NameKey>, UsageError> {
-    let find = |name: &String| {
-        let key = Name::new(name)
-            .map_err(|e| UsageError(format!("{name:?}: {e}")))?
-            .key();
-        match cast.characters.iter().find(|c| c.name.key() == key) {
-            Some(c) if c.kind == Kind::RealFace => Ok(key),
-            Some(_) => Err(UsageError(format!(
-                "{name:?} is a portrait: `castline run` enrolls it"
-            ))),
-            None => Err(UsageError(format!("{name:?} is not in the cast"))),
-        }
-    };
-    names.iter().map(find).collect()
 }
 
 /// Removes characters without consent from the cast, and reports each; returns whether all have consented.

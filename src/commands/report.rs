@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 
 use super::exit_code;
+use crate::app::cast_names::select;
 use crate::app::command_hint::same_arguments_or_cast;
 use crate::app::context::Context;
 use crate::app::ledger_guard::open_view;
 use crate::app::output_kind::OutputKind;
 use crate::app::overwrite_guard::OverwriteGuard;
-use crate::app::settings::{read, settings};
+use crate::app::settings::{read, select_flags, settings};
 use crate::app::signals::signal;
-use crate::cli::{CastArgs, Common};
+use crate::cli::{CastArgs, Common, SelectArgs};
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::LedgerView;
 use crate::report::sheet::Sheet;
@@ -25,10 +26,9 @@ pub(super) fn report(
     common: &Common,
     cast: Option<&Path>,
     out: &Path,
-    allow_outside: bool,
+    chosen: &SelectArgs,
 ) -> anyhow::Result<ExitCode> {
-    let mut settings = settings(common, cast, Vec::new())?;
-    settings.cast.allow_outside |= allow_outside;
+    let settings = settings(common, cast, select_flags(chosen))?;
     OverwriteGuard::new(common, &settings, cast).reserve("--out", out, OutputKind::Report)?;
     let view = open_view(&settings)?.ok_or_else(|| {
         UsageError(format!(
@@ -37,7 +37,14 @@ pub(super) fn report(
             same_arguments_or_cast(common, cast)
         ))
     })?;
-    let sheet = of_ledger(&settings, &view, cast, "Ledger", out, &AtomicBool::new(false))?;
+    let sheet = of_ledger(
+        &settings,
+        &view,
+        (cast, chosen),
+        "Ledger",
+        out,
+        &AtomicBool::new(false),
+    )?;
     print_report_path(common, &sheet.write()?);
     Ok(ExitCode::Done)
 }
@@ -52,7 +59,7 @@ pub(super) fn report_after(
     exit: ExitCode,
 ) -> anyhow::Result<ExitCode> {
     let Some(out) = out else { return Ok(exit) };
-    Ok(match of_run(common, context, &args.cast, out) {
+    Ok(match of_run(common, context, (&args.cast, &args.select), out) {
         Ok(()) => exit,
         Err(error) => {
             eprintln!("castline: the run is done, but its report was not written: {error:#}");
@@ -62,7 +69,12 @@ pub(super) fn report_after(
 }
 
 /// Writes the report at the end of a run. Everything is durable by then: an interruption only skips the report.
-fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow::Result<()> {
+fn of_run(
+    common: &Common,
+    context: &Context,
+    (cast, chosen): (&Path, &SelectArgs),
+    out: &Path,
+) -> anyhow::Result<()> {
     let view = open_view(&context.settings)?.context("the ledger no longer exists")?;
     if !common.quiet {
         eprintln!("writing the report…");
@@ -75,7 +87,7 @@ fn of_run(common: &Common, context: &Context, cast: &Path, out: &Path) -> anyhow
     });
     let settings = &context.settings;
     let written = tokio::task::block_in_place(|| {
-        of_ledger(settings, &view, Some(cast), "Run", out, &interrupted)?.write()
+        of_ledger(settings, &view, (Some(cast), chosen), "Run", out, &interrupted)?.write()
     });
     listening.abort();
     print_report_path(common, &written?);
@@ -93,17 +105,27 @@ pub(super) fn print_report_path(common: &Common, report: &Path) {
 fn of_ledger(
     settings: &Settings,
     view: &LedgerView,
-    cast: Option<&Path>,
+    (cast, chosen): (Option<&Path>, &SelectArgs),
     kind: &str,
     out: &Path,
     interrupted: &AtomicBool,
 ) -> anyhow::Result<Sheet> {
-    let cast = cast.map(|path| read(path, settings)).transpose()?;
+    let mut cast = cast.map(|path| read(path, settings)).transpose()?;
+    if let Some(cast) = &mut cast {
+        select(cast, chosen)?;
+    }
+    let is_part = !chosen.only.is_empty() || !chosen.skip.is_empty();
     let mut sheet = match &cast {
         Some(cast) => Sheet::new(out, kind, cast),
         None => Sheet::titled(out, kind, &settings.ledger.display().to_string()),
     };
     let characters = cast.map(|cast| cast.characters).unwrap_or_default();
-    sheet.fill(view, &settings.inspect, settings.jobs, &characters, interrupted)?;
+    sheet.fill(
+        view,
+        &settings.inspect,
+        settings.jobs,
+        (&characters, is_part),
+        interrupted,
+    )?;
     Ok(sheet)
 }

@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use futures_util::StreamExt;
 use serde_json::json;
 
-use crate::app::cast_names::CastNames;
 use crate::app::context::Context;
 use crate::app::ledger_guard::{ledger_to_read, provider};
 use crate::app::settings::cast_flags;
@@ -29,19 +28,14 @@ pub(super) async fn review(
     open: bool,
 ) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "review", Some(&args.cast), cast_flags(&args))?;
-    let cast = context.read_cast(&args, "review")?;
+    let (cast, names) = context.read_cast(&args, "review")?;
     let title = cast.path.file_name().unwrap_or(cast.path.as_os_str());
     let title = printable(&title.to_string_lossy());
     let view = ledger_to_read(&context.settings, common.sandbox)?;
     let reader = view.map(|view| Arc::new(view) as Arc<dyn Reader>);
     let ca_pem = context.ca_pem()?;
-    let inspect = Arc::new(context.inspect_stage(
-        CastNames::of(&cast, &args)?,
-        Policy::default(),
-        false,
-        reader,
-        ca_pem.as_deref(),
-    )?);
+    let inspect =
+        Arc::new(context.inspect_stage(names, Policy::default(), false, reader, ca_pem.as_deref())?);
     let whole = cast.characters.clone();
     let mut undecided = Vec::new();
     let mut duplicates = Duplicates::of(&inspect, &cast.characters).await?;

@@ -6,23 +6,34 @@ use std::path::Path;
 use console::{Alignment, Term, measure_text_width, pad_str};
 use serde_json::json;
 
+use crate::app::cast_names::select;
 use crate::app::command_hint::same_arguments_or_cast;
 use crate::app::ledger_guard::open_view;
-use crate::app::settings::{read, settings};
+use crate::app::settings::{read, select_flags, settings};
 use crate::app::stdout::println;
 use crate::cast::{Character, Look, Name, NameKey, printable, together};
-use crate::cli::Common;
+use crate::cli::{Common, SelectArgs};
 use crate::event::SCHEMA;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{LedgerError, LedgerView, Record};
 use crate::plan::{ByStanding, Image, Standing, known_standing};
 use crate::util::text::pluralize;
 use crate::util::wrap::wrap;
 
 /// Prints the standing of every character of the cast and the ledger. Takes no lock: a run may be in progress.
-pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let settings = settings(common, path, Vec::new())?;
-    let cast = path.map(|path| read(path, &settings)).transpose()?;
+pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) -> anyhow::Result<ExitCode> {
+    let settings = settings(common, path, select_flags(chosen))?;
+    let mut cast = path.map(|path| read(path, &settings)).transpose()?;
+    let is_part = !chosen.only.is_empty() || !chosen.skip.is_empty();
+    match &mut cast {
+        Some(cast) => select(cast, chosen)?,
+        None if is_part => {
+            let message =
+                "--only and --skip choose from a cast: name it, as in `castline status cast.csv --only NAME`";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        None => {}
+    }
     let view = open_view(&settings)?;
     let records = view
         .as_ref()
@@ -41,7 +52,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>) -> anyhow::Result<Exi
         .map(|c| (&c.name, Some(c), known.get(&c.name.key()).copied()));
     let others = records
         .iter()
-        .filter(|r| !in_cast.contains(&r.name.key()))
+        .filter(|r| !is_part && !in_cast.contains(&r.name.key()))
         .map(|r| (&r.name, None, Some(r)));
     let mut rows: Vec<(&Name, Option<&Character>, Option<&Record>)> = of_cast.chain(others).collect();
     together(&mut rows, |(_, character, record)| {

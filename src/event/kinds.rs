@@ -151,6 +151,15 @@ pub enum Event {
         /// Why, and how to fix it.
         message: String,
     },
+    /// The command ends with an error: nothing more is done.
+    Error {
+        /// A fixed code.
+        code: String,
+        /// What is wrong, and how to fix it.
+        message: String,
+        /// The exit code of the process.
+        exit_code: u8,
+    },
     /// All work is done and safe in the ledger, but an output file can't be written.
     WriteFailed {
         /// The path of the file.

@@ -69,6 +69,7 @@ impl Summary {
             | Event::Paused { .. }
             | Event::Stopping { .. }
             | Event::WriteFailed { .. }
+            | Event::Error { .. }
             | Event::Plan(_)
             | Event::Summary(_) => {}
         }

@@ -1,6 +1,7 @@
 //! CSV for spreadsheets: cells that a spreadsheet would take for a formula are marked as text.
 
 use super::Manifest;
+use crate::util::spreadsheet::safe_cell;
 
 /// The columns that are always present.
 const KNOWN: [&str; 8] = [
@@ -13,9 +14,6 @@ const KNOWN: [&str; 8] = [
     "price_usd",
     "enrolled_at",
 ];
-
-/// By this Excel knows that a CSV is UTF-8.
-pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
 
 /// Columns that are there where a provider gives such ids.
 const OF_PROVIDERS: [&str; 2] = ["group_id", "request_id"];
@@ -48,7 +46,7 @@ pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
         .into_iter()
         .chain(ids)
         .chain(extra.iter().copied())
-        .map(safe);
+        .map(safe_cell);
     out.write_record(header).expect("writing to memory succeeds");
     for c in &manifest.characters {
         let price = c
@@ -72,17 +70,10 @@ pub(super) fn render(manifest: &Manifest) -> Vec<u8> {
             let value = c.extra.iter().find(|(name, _)| name == column);
             row.push(value.map(|(_, value)| value.clone()).unwrap_or_default());
         }
-        out.write_record(row.iter().map(|text| safe(text)))
+        out.write_record(row.iter().map(|text| safe_cell(text)))
             .expect("writing to memory succeeds");
     }
     out.into_inner().expect("writing to memory succeeds")
-}
-
-fn safe(text: &str) -> String {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::cast::{Kind, Look, NameKey};
 use crate::inspect::{ImageSignature, known_signature};
 use crate::util::money::Usd;
+use crate::util::spreadsheet::BYTE_ORDER_MARK;
 
 pub use engines::row_names;
 pub use from_ledger::from_ledger;
@@ -212,7 +213,7 @@ pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, Ma
     let json = match format {
         ManifestFormat::Csv => return Ok(csv::render(manifest)),
         ManifestFormat::CsvExcel => {
-            return Ok([csv::BYTE_ORDER_MARK, &csv::render(manifest)].concat());
+            return Ok([BYTE_ORDER_MARK, &csv::render(manifest)].concat());
         }
         ManifestFormat::Snippet => return Ok(snippet::render(manifest)),
         ManifestFormat::UnrealCsv => return engines::unreal_csv(manifest),
@@ -231,7 +232,7 @@ pub fn is_one(bytes: &[u8], format: ManifestFormat) -> bool {
     let json = || serde_json::from_slice::<serde_json::Value>(bytes).ok();
     match format {
         ManifestFormat::Csv => csv::is_one(bytes),
-        ManifestFormat::CsvExcel => bytes.strip_prefix(csv::BYTE_ORDER_MARK).is_some_and(csv::is_one),
+        ManifestFormat::CsvExcel => bytes.strip_prefix(BYTE_ORDER_MARK).is_some_and(csv::is_one),
         ManifestFormat::Snippet => snippet::is_one(bytes),
         ManifestFormat::UnrealCsv => engines::is_csv(bytes),
         ManifestFormat::Json => json().is_some_and(|json| serde_json::from_value::<Manifest>(json).is_ok()),

@@ -57,6 +57,12 @@ pub struct ReadOptions {
     pub include: Vec<String>,
     /// `--exclude`
     pub exclude: Vec<String>,
+    /// `--only`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// `--skip`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<String>,
     /// `--approve` and `--approvals`
     pub approve: Vec<String>,
 }

@@ -28,7 +28,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    pub(super) fn setup(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn setup(code: &'static str, message: impl Into<String>) -> Self {
         Self::Setup {
             code,
             message: message.into(),

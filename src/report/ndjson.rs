@@ -68,6 +68,10 @@ impl<W: Write + Send> Ndjson<W> {
 }
 
 impl<W: Write + Send> Reporter for Ndjson<W> {
+    fn is_for_machines(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event) {
         // A closed reader is no reason to stop a run that pays: warn once and continue.
         if let Err(error) = self.line(event)

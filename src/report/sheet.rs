@@ -24,11 +24,12 @@ struct Thumbnails<'a> {
     made: OnceMap<Option<Thumbnail>>,
 }
 
-/// The characters of the cast in its order, then those that are only in the ledger.
+/// The characters of the cast in its order, then those that are only in the ledger. `is_part` is whether some of the cast
+/// were chosen.
 fn from_ledger(
     view: &LedgerView,
     thumbnails: &Thumbnails,
-    characters: &[Character],
+    (characters, is_part): (&[Character], bool),
     interrupted: &AtomicBool,
 ) -> anyhow::Result<Vec<Card>> {
     let records = view.all()?;
@@ -39,7 +40,8 @@ fn from_ledger(
         .map(|c| (Some(c), known.get(&c.name.key()).copied()));
     let gone = records
         .iter()
-        .filter(|r| !in_cast.contains(&r.name.key()))
+        // Of a part of a cast nothing else is shown.
+        .filter(|r| !is_part && !in_cast.contains(&r.name.key()))
         .map(|r| (None, Some(r)));
     let rows: Vec<_> = rows.chain(gone).collect();
     rows.into_par_iter()
@@ -169,7 +171,7 @@ impl Sheet {
         view: &LedgerView,
         inspect: &InspectSettings,
         jobs: usize,
-        characters: &[Character],
+        (characters, is_part): (&[Character], bool),
         interrupted: &AtomicBool,
     ) -> anyhow::Result<()> {
         self.page.sandbox = view.is_sandbox();
@@ -187,7 +189,8 @@ impl Sheet {
             inspector: &inspector,
             made: OnceMap::default(),
         };
-        self.page.cards = pool.install(|| from_ledger(view, &thumbnails, characters, interrupted))?;
+        self.page.cards =
+            pool.install(|| from_ledger(view, &thumbnails, (characters, is_part), interrupted))?;
         Ok(())
     }
 

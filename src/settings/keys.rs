@@ -366,6 +366,12 @@ pub const KEYS: &[Key] = &[
         "",
         "Append the events of each run to this file, one JSON object per line.",
     ),
+    key(
+        "report.metrics_file",
+        Text,
+        "",
+        "Write the metrics of each command to this file when it ends, for Prometheus' textfile collector (….prom).",
+    ),
 ];
 
 /// Prefix of all castline environment variables.

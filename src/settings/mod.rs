@@ -63,6 +63,8 @@ pub struct Settings {
     pub notify: Option<Url>,
     /// `report.log_file`
     pub log_file: Option<PathBuf>,
+    /// `report.metrics_file`
+    pub metrics_file: Option<PathBuf>,
     /// The cast that the command works on.
     pub cast_path: Option<PathBuf>,
     /// What the file beside the cast sets that needs trust.

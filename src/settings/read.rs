@@ -93,6 +93,7 @@ impl Settings {
                 .unwrap_or(Duration::MAX),
             notify: https(&layers, "notify.url")?,
             log_file: path(&layers, "report.log_file", root)?,
+            metrics_file: path(&layers, "report.metrics_file", root)?,
             cast_path: None,
             untrusted: None,
             root: root.to_owned(),

@@ -188,6 +188,7 @@ fn a_tilde_is_the_home_folder_in_every_path() {
         "ledger.backup",
         "manifest.path",
         "report.log_file",
+        "report.metrics_file",
         "api.key_file",
     ];
     for name in paths.iter().chain(&["payment.key_file", "tls.ca_file"]) {
@@ -199,6 +200,7 @@ fn a_tilde_is_the_home_folder_in_every_path() {
             "ledger.backup" => settings.ledger_backup,
             "manifest.path" => Some(settings.manifest),
             "report.log_file" => settings.log_file,
+            "report.metrics_file" => settings.metrics_file,
             "api.key_file" => settings.api.key_file,
             "payment.key_file" => settings.payment.key_file,
             _ => settings.ca_file,

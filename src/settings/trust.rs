@@ -45,7 +45,13 @@ const LOWER: &[&str] = &[
 const RAISE: &[&str] = &["api.price_usd"];
 
 /// Files that it may place inside the cast's folder.
-const INSIDE: &[&str] = &["ledger.path", "ledger.backup", "manifest.path", "report.log_file"];
+const INSIDE: &[&str] = &[
+    "ledger.path",
+    "ledger.backup",
+    "manifest.path",
+    "report.log_file",
+    "report.metrics_file",
+];
 
 /// The settings that `file` has set in `layers`, over the values of `before`, and that need trust.
 pub(super) fn needing_trust(before: &Layers, layers: &Layers, file: &Path) -> Vec<&'static str> {

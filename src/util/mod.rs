@@ -5,6 +5,7 @@ pub mod fs;
 pub(crate) mod html;
 pub mod money;
 pub mod provider_ids;
+pub mod spreadsheet;
 pub(crate) mod secret;
 pub(crate) mod shell;
 pub mod text;

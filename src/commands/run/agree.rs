@@ -10,7 +10,7 @@ use crate::app::ledger_guard::open_view;
 use crate::app::planning::{PlanRequest, planner};
 use crate::app::prompt::ask_person;
 use crate::cast::Cast;
-use crate::cli::{CastArgs, Common, PayArgs};
+use crate::cli::{CastArgs, Common, PayArgs, SelectArgs};
 use crate::exit::UsageError;
 use crate::ledger::Ledger;
 use crate::plan::{Agreed, PlanFile, Policy};
@@ -35,9 +35,13 @@ pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) 
     *args = CastArgs {
         cast: plan.cast.clone(),
         skip_invalid: plan.read.skip_invalid,
-        allow_outside: plan.read.allow_outside,
-        include: plan.read.include.clone(),
-        exclude: plan.read.exclude.clone(),
+        select: SelectArgs {
+            only: plan.read.only.clone(),
+            skip: plan.read.skip.clone(),
+            include: plan.read.include.clone(),
+            exclude: plan.read.exclude.clone(),
+            allow_outside: plan.read.allow_outside,
+        },
         approve: plan.read.approve.clone(),
         approvals: None,
         jobs: args.jobs,
@@ -50,9 +54,11 @@ pub(super) fn as_planned(args: &mut CastArgs, pay: &mut PayArgs, sandbox: bool) 
 fn refuse_planned_options(args: &CastArgs, pay: &PayArgs, plan: &PlanFile) -> Result<(), UsageError> {
     let typed = [
         ("--skip-invalid", args.skip_invalid),
-        ("--allow-outside", args.allow_outside),
-        ("--include", !args.include.is_empty()),
-        ("--exclude", !args.exclude.is_empty()),
+        ("--allow-outside", args.select.allow_outside),
+        ("--only", !args.select.only.is_empty()),
+        ("--skip", !args.select.skip.is_empty()),
+        ("--include", !args.select.include.is_empty()),
+        ("--exclude", !args.select.exclude.is_empty()),
         ("--approve", !args.approve.is_empty()),
         ("--approvals", args.approvals.is_some()),
         ("--re-enroll-changed", pay.re_enroll_changed),

