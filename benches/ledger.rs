@@ -16,6 +16,7 @@ fn character(n: usize) -> Character {
         source: Source::file("a.png", "a.png"),
         kind: Kind::Portrait,
         approved: false,
+        overrides: false,
         consent: false,
         note: None,
         extra: Vec::new(),

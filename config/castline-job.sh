@@ -1,15 +1,28 @@
 #!/bin/sh
-# castline-job.sh CAST: one scheduled run that distinguishes exit codes.
-# Put your own notification in notify().
+# castline-job.sh CAST [OPTIONS]: one scheduled run that distinguishes exit codes.
+# ENV_FILE names a file of NAME=VALUE lines with the secrets; MAX_COST is the budget of a run in dollars.
+# Put your own notification in notify(), or set notify.url.
 set -u
-cast=${1:?usage: castline-job.sh CAST}
+cast=${1:?usage: castline-job.sh CAST [OPTIONS]}
+shift
 notify() { printf '%s\n' "$1" >&2; }
 
-castline run "$cast" --yes --max-cost "${MAX_COST:-5}" --log-file castline.ndjson --quiet
+if [ -n "${ENV_FILE:-}" ]; then
+  set -a
+  # shellcheck disable=SC1090
+  . "$ENV_FILE" || { notify "castline: $ENV_FILE can't be read"; exit 2; }
+  set +a
+fi
+
+castline run "$cast" --yes --max-cost "${MAX_COST:-5}" --log-file castline.ndjson --quiet "$@"
 code=$?
 case $code in
 0) ;;
-3) notify "castline: done, but some characters need a person: castline status $cast" ;;
+3)
+  # The run is done; some characters need a person. Not a failure of the job, as in the other samples.
+  notify "castline: done, but some characters need a person: castline status $cast"
+  exit 0
+  ;;
 5) notify "castline: the budget is reached; the next run continues" ;;
 6) notify "castline: a paid call has an unknown outcome, and is not repeated: castline status $cast" ;;
 7) notify "castline: the API key was refused, or there are no funds or no quota left" ;;

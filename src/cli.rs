@@ -213,6 +213,15 @@ pub enum LedgerCommand {
         #[arg(long)]
         new_series: bool,
     },
+    /// Take over people's decisions from another ledger, such as the sandbox's; your own stay
+    #[command(after_help = "Example:\n  castline ledger decisions cast.csv")]
+    Decisions {
+        /// The cast
+        cast: PathBuf,
+        /// The ledger that has them [default: the sandbox's beside yours]
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
     /// Import the asset ids of a manifest, to rebuild a lost ledger or update an old one
     Import {
         /// The manifest in its full JSON form
@@ -307,6 +316,16 @@ pub enum Command {
         #[command(flatten)]
         select: SelectArgs,
     },
+    /// Show what was done and paid, run by run; or all calls, ids and prices of one character
+    #[command(
+        after_help = "Examples:\n  castline history cast.csv\n  castline history cast.csv 'Cyber Knight'"
+    )]
+    History {
+        /// The cast, to find its ledger [default: the ledger of the current directory]
+        cast: Option<PathBuf>,
+        /// The character
+        name: Option<String>,
+    },
     /// Write the manifest from the ledger, in any format
     #[command(
         after_help = "Examples:\n  castline manifest cast.csv --format unreal-csv --out DT_Cast.csv\n  \
@@ -318,6 +337,9 @@ pub enum Command {
         /// Format of the manifest
         #[arg(long, value_enum, default_value_t)]
         format: ManifestFormat,
+        /// In tables for engines: also characters that are archived or no longer in the cast
+        #[arg(long)]
+        include_removed: bool,
         /// File to write [default: stdout]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -349,6 +371,9 @@ pub enum Command {
         /// The cast.
         #[command(flatten)]
         cast: CastArgs,
+        /// Also show what was decided before, to change it, and what was judged unsuitable, to override the verdict
+        #[arg(long)]
+        all: bool,
         /// Port of the page; 0 picks a free one
         #[arg(long, value_name = "N", default_value_t = 0)]
         port: u16,
@@ -358,6 +383,29 @@ pub enum Command {
     },
     /// Run only the characters that failed or were refused
     Retry(RunArgs),
+    /// Move an asset id, with its history, to a character's new name
+    ///
+    /// Rename the character in the cast as well: the next run then finds it enrolled, and pays nothing.
+    #[command(after_help = "Example:\n  castline rename cast.csv 'Cyber Knight' 'Sir Cyber'")]
+    Rename {
+        /// The cast
+        cast: PathBuf,
+        /// The name until now
+        old: String,
+        /// The new name
+        new: String,
+    },
+    /// Leave a character out of the tables for game engines; its id stays in the ledger and the manifest
+    #[command(after_help = "Example:\n  castline archive cast.csv 'Cyber Knight'")]
+    Archive {
+        /// The cast
+        cast: PathBuf,
+        /// The character
+        name: String,
+        /// Take it in again
+        #[arg(long)]
+        undo: bool,
+    },
     /// Take real actors through their liveness check, one at a time, and enroll them
     ///
     /// Each actor scans a QR code within 120 seconds and completes the check on the phone; then the photo is
@@ -500,7 +548,17 @@ mod tests {
             .iter()
             .map(|name| cli.find_subcommand(name.trim_matches('`')).expect("a command"))
             .collect();
-        let common = ["config", "set", "ledger", "sandbox", "json", "log-file", "metrics-file", "quiet", "verbose"];
+        let common = [
+            "config",
+            "set",
+            "ledger",
+            "sandbox",
+            "json",
+            "log-file",
+            "metrics-file",
+            "quiet",
+            "verbose",
+        ];
         let mut in_table = Vec::new();
         for row in &rows[1..] {
             let option = row[0].trim_matches('`').trim_start_matches("--");

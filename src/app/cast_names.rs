@@ -21,7 +21,7 @@ impl CastNames {
     /// # Errors
     /// An approved name is not in the cast.
     pub(crate) fn of(cast: &Cast, args: &CastArgs) -> anyhow::Result<Self> {
-        let all: HashSet<NameKey> = cast.characters.iter().map(|c| c.name.key()).collect();
+        let all = names_of(cast);
         let mut approved = HashSet::new();
         for name in approved_names(args)? {
             let key = Name::new(&name)
@@ -34,6 +34,16 @@ impl CastNames {
         }
         Ok(Self { all, approved })
     }
+}
+
+/// All names in a cast, those of invalid rows as well: their characters are not gone.
+pub(crate) fn names_of(cast: &Cast) -> HashSet<NameKey> {
+    let invalid = cast
+        .bad_rows
+        .iter()
+        .filter_map(|bad| Name::new(bad.name.as_deref()?).ok());
+    let names = cast.characters.iter().map(|c| c.name.key());
+    names.chain(invalid.map(|name| name.key())).collect()
 }
 
 /// Keeps the characters that `--only` and `--skip` choose.

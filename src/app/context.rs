@@ -36,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) same_arguments: String,
     /// Where the command runs, and on what.
     pub(crate) origin: Origin,
+    quiet: bool,
     /// When the command started.
     pub(crate) started: std::time::Instant,
 }
@@ -84,6 +85,7 @@ impl Context {
             same_arguments,
             reporters,
             origin,
+            quiet: common.quiet,
             started,
         })
     }
@@ -102,8 +104,16 @@ impl Context {
             settings: self.settings.clone(),
             guard: self.guard.clone(),
             origin: self.origin.clone(),
+            quiet: self.quiet,
             reporters: Arc::new(Reporters::new(command, vec![Box::new(terminal)])),
             started: std::time::Instant::now(),
+        }
+    }
+
+    /// Tells people something, unless they want to hear nothing.
+    pub(crate) fn tell(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
         }
     }
 
@@ -185,9 +195,10 @@ impl Context {
             fetcher: Fetcher::new(allow_private, ca_pem)?,
             approved: names.approved,
             cast: names.all,
+            same_arguments: self.same_arguments.clone(),
             policy,
             prepare,
-            thumbnails: false,
+            thumbnails: None,
             pool,
             jobs: self.settings.jobs,
             cache: InspectionCache::default(),

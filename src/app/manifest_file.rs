@@ -1,8 +1,10 @@
 //! Writes the manifest of a run from its ledger.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use crate::cast::NameKey;
 use crate::ledger::Ledger;
 use crate::manifest::{self, ManifestFormat};
 use crate::pipeline::Checkpoint;
@@ -11,6 +13,8 @@ use crate::pipeline::Checkpoint;
 pub(super) struct ManifestFile {
     pub(super) ledger: Ledger,
     pub(super) path: PathBuf,
+    /// The names in the cast.
+    pub(super) names: HashSet<NameKey>,
     /// Serializes the writes: an older manifest must not overwrite a newer one.
     pub(super) writing: Mutex<()>,
 }
@@ -18,7 +22,7 @@ pub(super) struct ManifestFile {
 impl Checkpoint for ManifestFile {
     fn write(&self) -> anyhow::Result<Option<PathBuf>> {
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let manifest = manifest::from_ledger(self.ledger.view())?;
+        let manifest = manifest::from_ledger(self.ledger.view(), Some(&self.names))?;
         if manifest.characters.is_empty() && !self.path.exists() {
             return Ok(None);
         }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::ledger_guard::provider;
 use crate::cli::CastArgs;
 use crate::enroll::PaymentMode;
-use crate::inspect::Inspector;
+use crate::inspect::{Inspector, ThumbnailSize};
 use crate::ledger::{LedgerView, Reader, Spend};
 use crate::pipeline::Planner;
 use crate::plan::{PlanFile, Policy, ReadOptions, Totals};
@@ -23,8 +23,8 @@ pub(crate) struct PlanRequest<'a> {
     /// The spend of all earlier runs.
     pub(crate) spent: Spend,
     pub(crate) sandbox: bool,
-    /// Whether to make thumbnails of the images, for a report.
-    pub(crate) thumbnails: bool,
+    /// The size of thumbnails for a report; `None` for none.
+    pub(crate) thumbnails: Option<ThumbnailSize>,
 }
 
 /// Builds the planner for `request`.

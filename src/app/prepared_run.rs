@@ -98,7 +98,11 @@ impl PreparedRun {
             None => drop(ledger_to_read(settings, sandbox)?),
         }
         let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
+        let is_first = !settings.ledger.exists();
         let ledger = Ledger::open(&settings.ledger, ledger_options(options, settings))?;
+        if is_first {
+            context.tell(&format!("ledger: {} (new; keep it)", settings.ledger.display()));
+        }
         if let Some(problem) = doubtful_place(&settings.ledger) {
             tracing::warn!("{problem}");
         }
@@ -158,6 +162,7 @@ impl PreparedRun {
         let checkpoint = Arc::new(ManifestFile {
             ledger: ledger.clone(),
             path: self.manifest,
+            names: names.all.clone(),
             writing: std::sync::Mutex::new(()),
         });
         let manifest = checkpoint.clone();

@@ -231,3 +231,26 @@ async fn restore_one(
     }
     Ok(())
 }
+
+/// Writes what was settled over the receipts, where a bucket is configured; else the next run does it.
+pub(crate) async fn write_after(context: &Context, ledger: &Ledger, cast: Option<&Path>) {
+    let write = async {
+        if ledger.view().unwritten_receipts(None)?.is_empty() {
+            return anyhow::Ok(());
+        }
+        ledger
+            .view()
+            .check_owner(&provider(&context.settings, false), false)?;
+        let receipts = connect(context, cast.unwrap_or(Path::new("."))).await?;
+        ledger.view().check_payer(&receipts.fingerprint())?;
+        receipts.check_existing_series().await?;
+        write_receipts(ledger, &receipts).await?;
+        Ok(())
+    };
+    if ledger.view().is_sandbox() || !context.settings.receipts {
+        return;
+    }
+    if let Err(error) = write.await {
+        tracing::warn!("the receipts in the bucket are not up to date ({error:#}); the next run writes them");
+    }
+}

@@ -6,22 +6,45 @@ use super::{trust, user_folder};
 use crate::cast::{self, Cast, CastError, CastOptions};
 use crate::cli::{CastArgs, Common, PayArgs, SelectArgs};
 use crate::exit::UsageError;
-use crate::settings::{Origin, Settings, keys};
+use crate::settings::{FILE_NAME, Origin, Settings, keys};
 use crate::util::fs;
 
 /// Setting keys with their text and the flag that set them.
 pub(crate) type Flags = Vec<(String, String, String)>;
 
-/// The folder of the settings and the ledger: the cast folder, or the folder of a CSV.
+/// The folder of the settings and the ledger: that of a CSV, or the one that a cast's folder is in, so that nothing of
+/// castline's lies among the art, where engines import it. A folder that has castline's files already keeps them.
 pub(crate) fn root_of(cast: Option<&Path>) -> PathBuf {
     match cast {
         None => PathBuf::from("."),
-        Some(cast) if cast.is_dir() => cast.to_owned(),
+        Some(cast) if cast.is_dir() => match [FOLDER, FILE_NAME].iter().any(|own| cast.join(own).exists()) {
+            true => cast.to_owned(),
+            false => above(cast).unwrap_or_else(|| cast.to_owned()),
+        },
         Some(cast) => match cast.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         },
     }
+}
+
+/// castline's folder beside a cast.
+const FOLDER: &str = ".castline";
+
+/// The folder that a folder is in; `None` at the root of a disk, and where nothing can be written.
+fn above(folder: &Path) -> Option<PathBuf> {
+    let named = folder.file_name().and_then(|_| folder.parent());
+    let above = match named {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        // `.`, `..`
+        None => folder.canonicalize().ok()?.parent()?.to_owned(),
+    };
+    above.canonicalize().ok()?.parent()?;
+    let writable = std::fs::metadata(&above).is_ok_and(|found| !found.permissions().readonly());
+    #[cfg(unix)]
+    let writable = writable && rustix::fs::access(&above, rustix::fs::Access::WRITE_OK).is_ok();
+    writable.then_some(above)
 }
 
 /// Loads the settings for a command on `cast`.

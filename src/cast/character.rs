@@ -132,6 +132,8 @@ pub struct Character {
     pub kind: Kind,
     /// Whether a person approves the image if the inspection asks for review (`approve` = yes).
     pub approved: bool,
+    /// Whether an image that was judged unsuitable is to be enrolled all the same.
+    pub overrides: bool,
     /// Whether a real person agreed to be enrolled (`consent` = yes).
     pub consent: bool,
     /// The `note` column.

@@ -84,6 +84,9 @@ fn read_bytes(path: &Path, root: PathBuf, bytes: &[u8], options: &CastOptions) -
     })
 }
 
+/// The value of `approve` that enrolls an image although it was judged unsuitable.
+const OVERRIDE: &str = "override";
+
 /// The rows of `text`, good and bad, each in the order of the file.
 fn rows(
     path: &Path,
@@ -399,7 +402,8 @@ impl RowReader<'_> {
             }
         };
         let kind = self.kind();
-        let approved = self.yes("approve", header.approve);
+        let overrides = self.field(header.approve).trim().eq_ignore_ascii_case(OVERRIDE);
+        let approved = overrides || self.yes("approve", header.approve);
         let consent = self.yes("consent", header.consent);
         let note = self.field(header.note).trim();
         let note = (!note.is_empty()).then(|| note.to_owned());
@@ -417,6 +421,7 @@ impl RowReader<'_> {
             source: source?,
             kind,
             approved,
+            overrides,
             consent,
             note,
             extra,
@@ -445,7 +450,12 @@ impl RowReader<'_> {
             "yes" | "true" | "1" => true,
             "no" | "false" | "0" | "" => false,
             _ => {
-                let hint = "use yes, no, true, false, 1 or 0, or leave it empty";
+                let hint = match field {
+                    "approve" => {
+                        "use yes or no, or leave it empty; override enrolls an image that was judged unsuitable"
+                    }
+                    _ => "use yes, no, true, false, 1 or 0, or leave it empty",
+                };
                 self.bad(field, format!("{text:?} is neither yes nor no"), hint);
                 false
             }

@@ -121,6 +121,7 @@ fn portrait(name: Name, source: Source, extra: Vec<(String, String)>) -> Charact
         source,
         kind: Kind::Portrait,
         approved: false,
+        overrides: false,
         consent: false,
         note: None,
         extra,

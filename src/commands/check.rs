@@ -13,9 +13,9 @@ use crate::app::settings::cast_flags;
 use crate::app::stdout::println;
 use crate::cast::printable;
 use crate::cli::{CastArgs, Common};
-use crate::event::Event;
+use crate::event::{Event, messages};
 use crate::exit::ExitCode;
-use crate::inspect::Verdict;
+use crate::inspect::{Inspection, ThumbnailSize, Verdict};
 use crate::ledger::{Approval, LedgerError, LedgerView, Reader};
 use crate::pipeline::{Duplicates, Inspected};
 use crate::plan::{Policy, Standing};
@@ -40,9 +40,9 @@ pub(super) async fn check(
     }
     let (cast, names) = context.read_cast(&args, "check")?;
     let mut inspect = context.inspect_stage(names, Policy::default(), false, None, None)?;
-    inspect.thumbnails = report.is_some();
+    inspect.thumbnails = report.map(|_| ThumbnailSize::for_characters(cast.characters.len()));
     let mut fix_list = fixes.map(|_| FixList::of_rows(&cast.bad_rows));
-    let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast));
+    let mut sheet = report.map(|out| Sheet::new(out, "Check", &cast).of_sandbox(common.sandbox));
     // Where stdout and stderr share a terminal, the summary covers everything.
     let lines = !common.json && (common.quiet || !Term::stdout().is_term() || !Term::stderr().is_term());
     // Without a ledger, no decision exists yet.
@@ -53,25 +53,29 @@ pub(super) async fn check(
     while let Some(inspected) = all.next().await {
         let mut inspected = inspected?;
         duplicates.judge(&mut inspected);
-        let (name, source) = (
-            inspected.character.name.as_str(),
-            inspected.character.source.given(),
-        );
         if let Some(inspection) = inspected.evidence.inspection() {
-            let approval = approval(&inspected, inspection.verdict, view.as_ref())?;
-            context
-                .reporters
-                .emit(Event::checked(name, source, inspection, approval));
+            let approval = approval(&inspected, inspection, view.as_ref())?;
             let standing = Standing::of_image(inspection.verdict, approval);
+            inspected.standing = standing;
+            let note = inspected.note_on_approval();
+            let inspection = inspected.evidence.inspection().expect("as just found");
+            let (name, source) = (
+                inspected.character.name.as_str(),
+                inspected.character.source.given(),
+            );
+            let mut event = Event::checked(name, source, inspection, approval);
+            if let Event::Checked { messages, .. } = &mut event {
+                messages.extend(note.clone());
+            }
+            context.reporters.emit(event);
             if lines && standing != Standing::Suitable {
-                let reasons: Vec<String> = inspection.reasons.iter().map(|r| r.message.clone()).collect();
+                let reasons: Vec<String> = messages(inspection, approval).into_iter().chain(note).collect();
                 let row = [name, source, &reasons.join("; ")].map(printable).join("\t");
                 println(&format!("{standing}\t{row}"))?;
             }
             if let Some(list) = &mut fix_list {
                 list.add(name, source, standing, inspection);
             }
-            inspected.standing = standing;
         }
         if let Some(sheet) = &mut sheet {
             sheet.checked(inspected);
@@ -94,13 +98,23 @@ pub(super) async fn check(
 /// The decision on an image that needs review: from the cast, `--approve`, or `castline review`.
 fn approval(
     inspected: &Inspected,
-    verdict: Verdict,
+    inspection: &Inspection,
     view: Option<&LedgerView>,
 ) -> Result<Approval, LedgerError> {
-    match view {
-        _ if verdict != Verdict::Review => Ok(Approval::None),
-        _ if inspected.approved => Ok(Approval::Approved),
-        Some(view) => view.approval(&inspected.character.name.key(), &inspected.sha256),
-        None => Ok(Approval::None),
-    }
+    let approval = match view {
+        _ if inspection.verdict == Verdict::Suitable => Approval::None,
+        _ if inspected.character.overrides => Approval::Overridden,
+        Some(view) => match view.approval(&inspected.character.name.key(), &inspected.sha256)? {
+            Approval::Overridden => Approval::Overridden,
+            _ if inspected.approved => Approval::Approved,
+            decided => decided,
+        },
+        None if inspected.approved => Approval::Approved,
+        None => Approval::None,
+    };
+    // What is not decided, or has no effect on such an image, is not reported.
+    Ok(match (inspection.verdict, approval.for_image(inspection)) {
+        (Verdict::Unsuitable, Approval::Approved | Approval::Rejected) => Approval::None,
+        (_, approval) => approval,
+    })
 }

@@ -25,8 +25,38 @@ pub(super) async fn ledger(common: &Common, command: LedgerCommand) -> anyhow::R
         LedgerCommand::Backup { cast, out } => backup(common, cast.as_deref(), &out),
         LedgerCommand::Restore { cast } => restore(common, &cast).await,
         LedgerCommand::Rebind { cast, new_series } => rebind(common, &cast, new_series).await,
+        LedgerCommand::Decisions { cast, from } => decisions(common, &cast, from.as_deref()).await,
         LedgerCommand::Import { manifest } => import(common, &manifest).await,
     }
+}
+
+/// Takes over people's decisions from another ledger.
+async fn decisions(common: &Common, cast: &Path, from: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let context = Context::new(common, "ledger decisions", Some(cast), Vec::new())?;
+    let settings = &context.settings;
+    let from = match from {
+        Some(from) => from.to_owned(),
+        None if common.sandbox => settings.ledger.with_file_name("ledger.db"),
+        None => settings.ledger.with_file_name("sandbox.db"),
+    };
+    if !from.is_file() {
+        return Err(UsageError(format!("no ledger at {}: name it with --from", from.display())).into());
+    }
+    let options = OpenOptions::new(
+        &provider(settings, common.sandbox),
+        common.sandbox,
+        "ledger decisions",
+    );
+    let ledger = Ledger::open(&settings.ledger, ledger_options(options, settings))?;
+    let count = ledger.copy_decisions(&from).await?;
+    if !common.quiet {
+        let (path, from) = (settings.ledger.display(), from.display());
+        eprintln!(
+            "took over {} from {from} into {path}",
+            pluralize(count, "decision")
+        );
+    }
+    Ok(ExitCode::Done)
 }
 
 /// Copies the ledger, even while a run is in progress.

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::cast_names::names_of;
 use crate::app::ledger_guard::open_view;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::receipts::check_manifest;
-use crate::app::settings::settings;
+use crate::app::settings::{is_json, read, settings};
 use crate::app::stdout::print;
 use crate::cli::Common;
 use crate::exit::{ExitCode, UsageError};
@@ -16,6 +17,7 @@ pub(super) fn manifest(
     common: &Common,
     cast: Option<&Path>,
     format: ManifestFormat,
+    include_removed: bool,
     out: Option<PathBuf>,
 ) -> anyhow::Result<ExitCode> {
     let settings = settings(common, cast, Vec::new())?;
@@ -31,7 +33,20 @@ pub(super) fn manifest(
     if let Some(path) = out.as_deref().filter(|_| format == ManifestFormat::Json) {
         check_manifest(&view, path)?;
     }
-    let manifest = from_ledger(&view)?;
+    let names = match cast {
+        Some(cast) if !is_json(cast) => Some(names_of(&read(cast, &settings)?)),
+        _ => None,
+    };
+    let mut manifest = from_ledger(&view, names.as_ref())?;
+    // The full forms say of each character whether it was removed.
+    if !include_removed
+        && !matches!(
+            format,
+            ManifestFormat::Json | ManifestFormat::Csv | ManifestFormat::CsvExcel
+        )
+    {
+        manifest = manifest.without_removed();
+    }
     match out {
         Some(path) => {
             manifest::write_file(&path, &manifest, format)?;

@@ -4,11 +4,13 @@ mod check;
 mod config;
 mod doctor;
 mod eval;
+mod history;
 mod init;
 mod ledger;
 mod manifest;
 mod plan;
 mod realface;
+mod rename;
 mod report;
 mod resolve;
 mod review;
@@ -84,6 +86,8 @@ fn name(command: &Command) -> &'static str {
         Command::Plan { .. } | Command::Run { dry_run: true, .. } => "plan",
         Command::Run { .. } => "run",
         Command::Retry(_) => "retry",
+        Command::Rename { .. } => "rename",
+        Command::Archive { .. } => "archive",
         Command::Realface(_) => "realface",
         Command::Resolve { .. } => "resolve",
         Command::Ledger(_) => "ledger",
@@ -92,6 +96,7 @@ fn name(command: &Command) -> &'static str {
         Command::Man { .. } => "man",
         Command::Doctor { .. } => "doctor",
         Command::Status { .. } => "status",
+        Command::History { .. } => "history",
         Command::Manifest { .. } => "manifest",
         Command::Report { .. } => "report",
         Command::Review { .. } => "review",
@@ -163,11 +168,24 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Man { command } => config::man(&command),
         Command::Doctor { cast } => doctor::doctor(&common, cast.as_deref()).await,
         Command::Status { cast, select } => status::status(&common, cast.as_deref(), &select),
-        Command::Manifest { cast, format, out } => manifest::manifest(&common, cast.as_deref(), format, out),
+        Command::History { cast, name } => history::history(&common, cast.as_deref(), name.as_deref()),
+        Command::Manifest {
+            cast,
+            format,
+            include_removed,
+            out,
+        } => manifest::manifest(&common, cast.as_deref(), format, include_removed, out),
         Command::Report { cast, out, select } => {
             tokio::task::block_in_place(|| report::report(&common, cast.as_deref(), &out, &select))
         }
-        Command::Review { cast, port, no_open } => review::review(&common, cast, port, !no_open).await,
+        Command::Review {
+            cast,
+            all,
+            port,
+            no_open,
+        } => review::review(&common, cast, all, port, !no_open).await,
+        Command::Rename { cast, old, new } => rename::rename(&common, &cast, &old, &new).await,
+        Command::Archive { cast, name, undo } => rename::archive(&common, &cast, &name, !undo).await,
         Command::Sandbox(args) => sandbox::sandbox(&common, args).await,
         Command::Eval(args) => tokio::task::spawn_blocking(move || eval::eval(&common, &args)).await?,
         Command::Trust { cast } => trust::trust(&cast),

@@ -14,6 +14,7 @@ use crate::cli::{CastArgs, Common, PayArgs};
 use crate::enroll::PaymentMode;
 use crate::event::Event;
 use crate::exit::ExitCode;
+use crate::inspect::ThumbnailSize;
 use crate::ledger::Reader;
 use crate::plan::Policy;
 use crate::report::sheet::Sheet;
@@ -56,7 +57,7 @@ pub(super) async fn plan(
     }
     let spent = view.as_ref().map(|view| view.spend(None)).transpose()?;
     let ledger = view.map(|view| view as Arc<dyn Reader>);
-    let mut sheet = report.map(|out| Sheet::new(out, "Plan", &cast));
+    let mut sheet = report.map(|out| Sheet::new(out, "Plan", &cast).of_sandbox(common.sandbox));
     let request = PlanRequest {
         args: &args,
         names,
@@ -64,7 +65,9 @@ pub(super) async fn plan(
         ledger,
         spent: spent.unwrap_or_default(),
         sandbox: common.sandbox,
-        thumbnails: sheet.is_some(),
+        thumbnails: sheet
+            .as_ref()
+            .map(|_| ThumbnailSize::for_characters(cast.characters.len())),
     };
     let planner = planner(&context, request)?;
     let price = context.settings.api.price;

@@ -18,6 +18,7 @@ use crate::exit::{ExitCode, UsageError};
 use crate::liveness::{Files, LivenessFlow, LivenessOptions, Operator, Page, PollPace, TerminalQr};
 use crate::pipeline::{Inspected, Pipeline, emit_inspected};
 use crate::plan::{Policy, Standing};
+use crate::util::user::user_name;
 
 /// Guides the real actors of a cast through their liveness check, and enrolls them.
 pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Result<ExitCode> {
@@ -92,7 +93,6 @@ pub(super) async fn realface(common: &Common, typed: RealfaceArgs) -> anyhow::Re
 /// The options of the liveness checks, from the settings.
 fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions, UsageError> {
     let of = &context.settings.realface;
-    let user = || std::env::var("USER").or_else(|_| std::env::var("USERNAME")).ok();
     let nobody = || {
         if sandbox {
             "sandbox".to_owned()
@@ -100,7 +100,7 @@ fn liveness_options(context: &Context, sandbox: bool) -> Result<LivenessOptions,
             String::new()
         }
     };
-    let operator = of.operator.clone().or_else(user).unwrap_or_else(nobody);
+    let operator = of.operator.clone().or_else(user_name).unwrap_or_else(nobody);
     let operator = printable(operator.trim());
     if operator.is_empty() {
         let message = "the operator who records consent is unknown; name them with --operator NAME";

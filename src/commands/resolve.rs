@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::app::chain::settle_by_chain;
 use crate::app::context::Context;
-use crate::app::ledger_guard::provider;
-use crate::app::receipts::connect;
+use crate::app::receipts::write_after;
 use crate::app::reconcile::{assets_of, reconcile};
 use crate::app::stdout::println;
 use crate::app::wallet::ledger_options;
@@ -17,7 +16,7 @@ use crate::ledger::{
     CallState, INTERRUPTED, Ledger, LedgerView, OpenOptions, Reader, Record, Resolution, State,
     check_ids_free, in_doubt, now, settling,
 };
-use crate::pipeline::{is_chargeable, write_receipts};
+use crate::pipeline::is_chargeable;
 use crate::util::shell::quote;
 
 /// The resolutions given on the command line.
@@ -144,29 +143,6 @@ pub(super) async fn resolve(
     } else {
         ExitCode::InDoubt
     })
-}
-
-/// Writes what was settled over the receipts, where a bucket is configured; else the next run does it.
-async fn write_after(context: &Context, ledger: &Ledger, cast: Option<&Path>) {
-    let write = async {
-        if ledger.view().unwritten_receipts(None)?.is_empty() {
-            return anyhow::Ok(());
-        }
-        ledger
-            .view()
-            .check_owner(&provider(&context.settings, false), false)?;
-        let receipts = connect(context, cast.unwrap_or(Path::new("."))).await?;
-        ledger.view().check_payer(&receipts.fingerprint())?;
-        receipts.check_existing_series().await?;
-        write_receipts(ledger, &receipts).await?;
-        Ok(())
-    };
-    if ledger.view().is_sandbox() || !context.settings.receipts {
-        return;
-    }
-    if let Err(error) = write.await {
-        tracing::warn!("the receipts in the bucket are not up to date ({error:#}); the next run writes them");
-    }
 }
 
 /// The commands to run next, for the first character in doubt.

@@ -14,16 +14,19 @@ use crate::app::wallet::ledger_options;
 use crate::cast::printable;
 use crate::cli::{CastArgs, Common};
 use crate::exit::{ExitCode, UsageError};
-use crate::ledger::{Ledger, OpenOptions, Reader};
+use crate::ledger::{Approval, Ledger, OpenOptions, Reader};
 use crate::pipeline::Duplicates;
 use crate::plan::{Policy, Standing};
 use crate::review::cast::{CastReviewBackend, Undecided};
 use crate::review::{Review, open_browser};
+use crate::util::shell::quote;
+use crate::util::user::user_name;
 
 /// Serves the images that need review until they are decided, or Ctrl-C.
 pub(super) async fn review(
     common: &Common,
     args: CastArgs,
+    all_of_them: bool,
     port: u16,
     open: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -32,7 +35,8 @@ pub(super) async fn review(
     let title = cast.path.file_name().unwrap_or(cast.path.as_os_str());
     let title = printable(&title.to_string_lossy());
     let view = ledger_to_read(&context.settings, common.sandbox)?;
-    let reader = view.map(|view| Arc::new(view) as Arc<dyn Reader>);
+    let view = view.map(Arc::new);
+    let reader = view.clone().map(|view| view as Arc<dyn Reader>);
     let ca_pem = context.ca_pem()?;
     let inspect =
         Arc::new(context.inspect_stage(names, Policy::default(), false, reader, ca_pem.as_deref())?);
@@ -43,13 +47,27 @@ pub(super) async fn review(
     while let Some(inspected) = all.next().await {
         let mut inspected = inspected?;
         duplicates.judge(&mut inspected);
-        if inspected.standing == Standing::ToReview {
-            undecided.extend(Undecided::new(inspected, &whole));
+        let decided = match &view {
+            Some(view) if all_of_them => view.decided(&inspected.character.name.key(), &inspected.sha256)?,
+            _ => None,
+        };
+        // A verdict on a face can be overridden; the limits of the API can't.
+        let unsuitable = inspected.standing == Standing::Unsuitable
+            && inspected
+                .evidence
+                .inspection()
+                .is_some_and(|inspection| Approval::Overridden.for_image(inspection) == Approval::Overridden);
+        if inspected.standing == Standing::ToReview || all_of_them && (unsuitable || decided.is_some()) {
+            let item = Undecided::new(inspected, &whole);
+            undecided.extend(item.map(|item| item.with(decided)));
         }
     }
     if undecided.is_empty() {
         if !common.json {
-            println("nothing to review")?;
+            println(match all_of_them {
+                true => "nothing to review, and nothing was decided or judged unsuitable",
+                false => "nothing to review; --all shows what was decided or judged unsuitable",
+            })?;
         }
         return Ok(ExitCode::Done);
     }
@@ -60,12 +78,14 @@ pub(super) async fn review(
     );
     let options = ledger_options(options, &context.settings);
     let ledger = Ledger::open(&context.settings.ledger, options)?;
-    let items: Vec<_> = undecided.iter().map(Undecided::item).collect();
+    let items: Vec<_> = (undecided.iter())
+        .map(|item| (item.item(), item.decision()))
+        .collect();
     let backend = Arc::new(CastReviewBackend {
         ledger: ledger.clone(),
         inspect,
         undecided,
-        by: person(),
+        by: user_name().unwrap_or_else(|| "unknown".to_owned()),
     });
     let count = items.len();
     let review = Review::open(port, title, items, backend).await.map_err(|e| {
@@ -98,16 +118,13 @@ pub(super) async fn review(
         println(&format!(
             "{approved} approved, {rejected} rejected, {open} undecided; the next run applies these decisions"
         ))?;
+        if common.sandbox {
+            println(&format!(
+                "they are decisions of the sandbox: `castline ledger decisions {}` takes them over for the real run",
+                quote(&args.cast.display().to_string())
+            ))?;
+        }
     }
     ledger.end_run(ExitCode::Done.code()).await?;
     Ok(ExitCode::Done)
-}
-
-/// The user who decides, from the environment: recorded in the ledger.
-fn person() -> String {
-    let name = ["USER", "USERNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok());
-    name.filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "unknown".to_owned())
 }

@@ -80,6 +80,12 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
                 line["character"] = json!(look.character);
                 line["look"] = json!(look.look);
             }
+            if record.is_some_and(|r| r.archived) {
+                line["archived"] = json!(true);
+            }
+            if cast.is_some() && character.is_none() {
+                line["in_cast"] = json!(false);
+            }
             if let Some(asset_id) = asset_id {
                 line["asset_id"] = json!(asset_id);
             }
@@ -88,9 +94,17 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
             }
             println(&line.to_string())?;
         } else {
-            let more = asset_id.or(record.and_then(|r| r.message.as_deref()));
+            let rejected = (standing == Standing::Rejected).then(|| Standing::Rejected.hint());
+            let message = rejected.as_deref().or(record.and_then(|r| r.message.as_deref()));
+            let gone = match (character, record) {
+                (_, Some(record)) if record.archived => "archived; ",
+                (None, Some(_)) if cast.is_some() => "no longer in the cast; ",
+                _ => "",
+            };
+            let more = format!("{gone}{}", asset_id.or(message).unwrap_or_default());
+            let more = more.strip_suffix("; ").unwrap_or(&more);
             let name = width.padded(&printable(name.as_str()));
-            let row = format!("{standing:<14} {name}{}", printable(more.unwrap_or_default()));
+            let row = format!("{standing:<14} {name}{}", printable(more));
             println(&wrap(&Term::stdout(), &row, &width.indent()))?;
         }
     }
@@ -151,7 +165,9 @@ impl Column {
             return Self::Tab;
         }
         let widths = names.map(|name| measure_text_width(&printable(name.as_str())));
-        Self::Padded(widths.max().unwrap_or_default())
+        // A long name moves its own row, not all of them: the rest of a narrow terminal is for what is said.
+        let most = usize::from(Term::stdout().size().1).saturating_sub(48).max(12);
+        Self::Padded(widths.max().unwrap_or_default().min(most))
     }
 
     /// The indent of a message's continuation lines: aligned with its first line, if that leaves room.
@@ -165,6 +181,7 @@ impl Column {
     fn padded(&self, name: &str) -> String {
         match self {
             Self::Tab => format!("{name}\t"),
+            Self::Padded(width) if measure_text_width(name) > *width => format!("{name}  "),
             Self::Padded(width) => pad_str(name, width + 2, Alignment::Left, None).into_owned(),
         }
     }

@@ -91,7 +91,21 @@ impl ApiKey {
 }
 
 /// The first line of a file that holds a secret, without a byte-order mark.
+///
+/// One that others on this machine can read is reported.
 pub(super) fn first_line(file: &Path) -> std::io::Result<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(file)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            tracing::warn!(
+                "{} can be read by others on this machine: `chmod 600 {}`",
+                file.display(),
+                file.display()
+            );
+        }
+    }
     let text = std::fs::read_to_string(file)?;
     let text = text.trim_start_matches('\u{feff}');
     Ok(text.lines().next().unwrap_or_default().to_owned())

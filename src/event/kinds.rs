@@ -54,7 +54,7 @@ pub enum Event {
         width: u32,
         /// Height in pixels, as displayed; 0 when unreadable.
         height: u32,
-        /// Whether an image that needs review was approved or rejected; reported only by `check`.
+        /// Whether a person approved or rejected an image that needs review.
         #[serde(skip_serializing_if = "Option::is_none")]
         approved: Option<bool>,
     },
@@ -256,6 +256,14 @@ pub struct Images {
     pub unsuitable: u64,
 }
 
+/// What people are told of an image: the reasons of the inspection, or that a person rejected it.
+pub(crate) fn messages(inspection: &Inspection, approval: Approval) -> Vec<String> {
+    match approval {
+        Approval::Rejected => vec!["a person rejected this image: use another one".to_owned()],
+        _ => inspection.reasons.iter().map(|r| r.message.clone()).collect(),
+    }
+}
+
 impl Event {
     /// The event of an inspected image. `approval` is the decision on it, where the command reports that.
     pub fn checked(name: &str, source: &str, inspection: &Inspection, approval: Approval) -> Self {
@@ -265,12 +273,12 @@ impl Event {
             verdict: inspection.verdict,
             faces: inspection.faces.len(),
             reasons: inspection.reasons.iter().map(|r| r.code.to_string()).collect(),
-            messages: inspection.reasons.iter().map(|r| r.message.clone()).collect(),
+            messages: messages(inspection, approval),
             width: inspection.width,
             height: inspection.height,
             approved: match approval {
                 Approval::None => None,
-                Approval::Approved => Some(true),
+                Approval::Approved | Approval::Overridden => Some(true),
                 Approval::Rejected => Some(false),
             },
         }

@@ -9,5 +9,6 @@ mod kinds;
 mod reporters;
 mod summary;
 
+pub(crate) use kinds::messages;
 pub use kinds::{Event, Images, LivenessState, SCHEMA, Stage, Summary};
 pub use reporters::{Reporter, Reporters};

@@ -27,7 +27,7 @@ impl Summary {
                 if self.command == CHECK {
                     let approval = match approved {
                         None => Approval::None,
-                        Some(true) => Approval::Approved,
+                        Some(true) => Approval::Overridden,
                         Some(false) => Approval::Rejected,
                     };
                     self.set_standing(name, Standing::of_image(*verdict, approval));

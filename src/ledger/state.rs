@@ -104,6 +104,9 @@ pub struct Record {
     /// The provider's own ids of that enrollment.
     #[serde(default, skip_serializing_if = "ProviderIds::is_empty")]
     pub ids: ProviderIds,
+    /// Whether a person archived it: engines don't get it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// Whether a person entered the asset id: then another one can be entered in its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
@@ -471,6 +474,7 @@ fn new(name: &Name) -> Record {
         price: None,
         settlement: None,
         ids: ProviderIds::default(),
+        archived: false,
         adopted: false,
         retried: None,
         code: None,

@@ -146,7 +146,7 @@ pub(super) fn put_signature(
     Ok(())
 }
 
-fn put(connection: &Connection, key: &LedgerKey, record: &Record) -> Result<(), LedgerError> {
+pub(super) fn put(connection: &Connection, key: &LedgerKey, record: &Record) -> Result<(), LedgerError> {
     let text = serde_json::to_string(record).expect("a record is plain data");
     let digest = records::digest(&text);
     connection

@@ -16,6 +16,7 @@ use super::writer::Writer;
 use super::{Approval, FoundCall, LedgerError, Record, Spend, State, Transition, integrity, schema, totals};
 use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, Inspection};
+use crate::util::user::user_name;
 
 /// The options of opening a ledger.
 #[derive(Debug, Clone)]
@@ -114,8 +115,8 @@ impl Ledger {
         release_expired(&connection, options.expired)?;
         totals::begin(&connection)?;
         connection.execute(
-            "INSERT INTO runs (command, started_at) VALUES (?1, ?2)",
-            (&options.command, now()),
+            "INSERT INTO runs (command, started_at, started_by) VALUES (?1, ?2, ?3)",
+            (&options.command, now(), user_name()),
         )?;
         let run = connection.last_insert_rowid();
         let writer = Writer::start(connection, faults).map_err(|error| LedgerError::Io {
@@ -280,47 +281,6 @@ impl Ledger {
             for (sha256, signature) in &seen {
                 put.execute((sha256, signature.to_string()))?;
             }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Stores a person's decision about an image.
-    ///
-    /// # Errors
-    /// The ledger can't be written.
-    pub async fn set_decision(
-        &self,
-        key: &NameKey,
-        sha256: &str,
-        approved: bool,
-        by: &str,
-    ) -> Result<(), LedgerError> {
-        let row = (sha256.to_owned(), approved, by.to_owned(), now());
-        let (key, scope) = (key.clone(), Arc::clone(self.view().scope()));
-        self.transact(move |connection| {
-            let key = scope.locate(connection, &key)?;
-            let (sha256, approved, by, at) = row;
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute((key.as_str(), sha256, approved, by, at))?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Removes a person's decision about an image.
-    ///
-    /// # Errors
-    /// The ledger can't be written.
-    pub async fn clear_decision(&self, key: &NameKey, sha256: &str) -> Result<(), LedgerError> {
-        let sha256 = sha256.to_owned();
-        let (key, scope) = (key.clone(), Arc::clone(self.view().scope()));
-        self.transact(move |connection| {
-            let key = scope.locate(connection, &key)?;
-            connection
-                .prepare_cached("DELETE FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?
-                .execute((key.as_str(), sha256))?;
             Ok(())
         })
         .await

@@ -403,14 +403,8 @@ impl Reader for LedgerView {
         let mut query = connection
             .prepare_cached("SELECT approved FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?;
         let key = self.locate(&connection, key)?;
-        let approved: Option<bool> = query
-            .query_row((key.as_str(), sha256), |row| row.get(0))
-            .optional()?;
-        Ok(match approved {
-            None => Approval::None,
-            Some(true) => Approval::Approved,
-            Some(false) => Approval::Rejected,
-        })
+        let stored = query.query_row((key.as_str(), sha256), |row| row.get(0));
+        Ok(Approval::from_stored(stored.optional()?))
     }
 }
 

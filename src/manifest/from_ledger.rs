@@ -1,13 +1,15 @@
 //! The manifest as a view of the ledger.
 
 use super::{Manifest, ManifestEntry};
-use crate::cast::{Look, together};
+use std::collections::HashSet;
+
+use crate::cast::{Look, NameKey, together};
 use crate::ledger::{LedgerError, LedgerView, Reader, Record};
 use crate::net::hosts::is_stand_in;
 
 /// The manifest: every character of the view that has an asset id, in the order of the ledger, with the looks of a character
-/// together.
-pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
+/// together. `cast` has the names that are in the cast, if that is known.
+pub fn from_ledger(view: &LedgerView, cast: Option<&HashSet<NameKey>>) -> Result<Manifest, LedgerError> {
     let entry = |record: Record, asset_id: String| {
         Ok(ManifestEntry {
             asset_id,
@@ -24,6 +26,7 @@ pub fn from_ledger(view: &LedgerView) -> Result<Manifest, LedgerError> {
             published_url: record.url,
             price_usd: record.price,
             enrolled_at: record.enrolled_at,
+            removed: record.archived || cast.is_some_and(|cast| !cast.contains(&record.name.key())),
             settlement: record.settlement,
             extra: record.extra,
         })

@@ -95,6 +95,9 @@ pub struct ManifestEntry {
     /// When it was enrolled, RFC 3339 in UTC.
     #[serde(default)]
     pub enrolled_at: Option<String>,
+    /// Whether it is archived, or no longer in the cast.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
     /// The receipt, in wallet mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settlement: Option<String>,
@@ -172,6 +175,12 @@ impl Manifest {
             looks: looks(&characters),
             characters,
         }
+    }
+
+    /// The same without characters that were removed, for engines.
+    pub fn without_removed(mut self) -> Self {
+        self.characters.retain(|character| !character.removed);
+        self
     }
 
     /// Reads a manifest in its full JSON form; unknown fields are ignored.
@@ -280,6 +289,7 @@ mod tests {
             published_url: Some("https://x.example/k.jpg".to_owned()),
             price_usd: Some(Usd::from_micros(10_300)),
             enrolled_at: Some("2026-01-01T00:00:00Z".to_owned()),
+            removed: false,
             settlement: None,
             extra: vec![("role".to_owned(), "scout".to_owned())],
         };

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::InspectStage;
 use super::inspected::{Inspected, PaidNotInspected};
-use crate::cast::{Character, Look, Name, NameKey};
+use crate::cast::{Character, Look, Name, NameKey, printable};
 use crate::inspect::SignatureIndex;
 use crate::ledger::{Approval, LedgerError, Reader};
 use crate::plan::Standing;
+use crate::util::shell::quote;
 
 /// Finds images used under two names.
 #[derive(Default)]
@@ -98,7 +99,8 @@ impl Duplicates {
             inspected.approved && self.only_the_row_approves(&inspected.character, &inspected.sha256);
         let renamed = by_row.then(|| twin(&|other| self.is_gone(other))).flatten();
         if let Some(other) = renamed.or_else(|| twin(&|_| true)) {
-            inspection.mark_duplicate(other, self.is_gone(other));
+            let message = self.message(name, other);
+            inspection.mark_duplicate(other, message);
             let approved = inspected.approved && renamed.is_none();
             if inspected.standing.is_paid_next() && !approved {
                 inspected.standing = Standing::ToReview;
@@ -108,6 +110,34 @@ impl Duplicates {
         self.seen.push(signature, name.to_owned());
         let known = self.known.entry(inspected.sha256.clone());
         known.or_insert_with(|| name.to_owned());
+    }
+
+    /// What the user is told of a duplicate, and what to do about it.
+    fn message(&self, name: &str, other: &str) -> String {
+        let shown = printable(other);
+        if !self.is_gone(other) {
+            return format!(
+                "the image is the same as that of {shown}, or nearly; give each its own, or approve it to pay for both"
+            );
+        }
+        let arguments = self
+            .stage
+            .as_ref()
+            .map_or("", |stage| stage.same_arguments.as_str());
+        // Two names after the cast: options come last.
+        let (cast, options) = arguments
+            .split_once(" --")
+            .map_or((arguments, String::new()), |(cast, options)| {
+                (cast, format!(" --{options}"))
+            });
+        format!(
+            "the image is the same as that of {shown}, or nearly, who is enrolled but no longer in the cast. If the \
+             character was only renamed, keep its id with `castline rename{cast} {} {}{options}`; to pay for a second \
+             one, approve it with `castline review` or --approve, since approve=yes in the cast may belong to the old \
+             name",
+            quote(&shown),
+            quote(&printable(name))
+        )
     }
 
     /// Whether both are looks of the same character.
@@ -143,9 +173,7 @@ impl Duplicates {
         let key = character.name.key();
         let decided = |ledger: &Arc<dyn Reader>| {
             // An unreadable ledger is reported where it is written.
-            ledger
-                .approval(&key, sha256)
-                .is_ok_and(|said| said == Approval::Approved)
+            ledger.approval(&key, sha256).is_ok_and(Approval::is_yes)
         };
         !stage.approved.contains(&key) && !stage.ledger.as_ref().is_some_and(decided)
     }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::OnceMap;
 use super::inspected::{Evidence, Inspected, PaidNotInspected};
 use crate::cast::{Character, Source};
-use crate::inspect::{Inspection, Inspector, Prepared, Thumbnail, Verdict};
+use crate::inspect::{Inspection, Inspector, Prepared, Thumbnail, ThumbnailSize, Verdict};
 use crate::ledger::{Approval, LedgerError, Reader, Record, State};
 use crate::plan::{Image, Policy, Row, Standing, standing};
 use crate::publish::Fetcher;
@@ -30,12 +30,14 @@ pub struct InspectStage {
     pub approved: std::collections::HashSet<crate::cast::NameKey>,
     /// The keys of all names in the cast, even where a command processes a part of it.
     pub cast: std::collections::HashSet<crate::cast::NameKey>,
+    /// The arguments that select the same cast, for commands in messages.
+    pub same_arguments: String,
     /// The options of the run that affect standings.
     pub policy: Policy,
     /// Whether to also prepare images that will be enrolled.
     pub prepare: bool,
-    /// Whether to also make thumbnails for a report.
-    pub thumbnails: bool,
+    /// The size of thumbnails for a report; `None` for none.
+    pub thumbnails: Option<ThumbnailSize>,
     /// The threads that decode, judge and encode.
     pub pool: rayon::ThreadPool,
     /// The number of images processed concurrently.
@@ -198,8 +200,8 @@ impl InspectStage {
         match bytes {
             Ok(bytes) => {
                 let mut inspected = self.judge(character, &bytes, place)?;
-                if self.thumbnails {
-                    let make = || self.inspector.thumbnail(&bytes);
+                if let Some(size) = self.thumbnails {
+                    let make = || self.inspector.thumbnail(&bytes, size);
                     inspected.thumbnail = self.cache.thumbnails.get(&inspected.sha256, make);
                 }
                 Ok(inspected)
@@ -268,6 +270,7 @@ impl InspectStage {
         }
         let approval = self.approval(&character, &sha256)?;
         let judged = |inspection: &Inspection| {
+            let approval = approval.for_image(inspection);
             standing_for(Some(inspection.verdict), approval).expect("a known verdict gives a standing")
         };
         let (evidence, standing) = match cached(&sha256)? {
@@ -296,7 +299,7 @@ impl InspectStage {
             evidence,
             known,
             is_reenrollment,
-            approved: approval == Approval::Approved,
+            approved: approval.is_yes(),
             ..Inspected::kept(character, sha256, standing)
         })
     }
@@ -321,8 +324,7 @@ impl InspectStage {
         });
         let standing = judged(&inspection);
         // A duplicate goes to review unless it was approved, so preparing it would be wasted.
-        let wanted =
-            self.prepare && standing.is_paid_next() && (approval == Approval::Approved || !is_duplicate);
+        let wanted = self.prepare && standing.is_paid_next() && (approval.is_yes() || !is_duplicate);
         match wanted {
             true if prepared.is_none() => prepared = self.inspector.prepare(bytes, &inspection),
             true => {}
@@ -367,13 +369,19 @@ impl InspectStage {
     }
 
     fn approval(&self, character: &Character, sha256: &str) -> Result<Approval, LedgerError> {
-        if character.approved || self.approved.contains(&character.name.key()) {
-            return Ok(Approval::Approved);
+        if character.overrides {
+            return Ok(Approval::Overridden);
         }
-        match &self.ledger {
-            Some(ledger) => ledger.approval(&character.name.key(), sha256),
-            None => Ok(Approval::None),
-        }
+        let decided = match &self.ledger {
+            Some(ledger) => ledger.approval(&character.name.key(), sha256)?,
+            None => Approval::None,
+        };
+        let given = character.approved || self.approved.contains(&character.name.key());
+        Ok(match decided {
+            Approval::Overridden => decided,
+            _ if given => Approval::Approved,
+            decided => decided,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cast::Character;
 use crate::inspect::{ImageSignature, Inspection, Prepared, ReasonCode, Thumbnail};
-use crate::ledger::FoundCall;
+use crate::ledger::{Approval, FoundCall};
 use crate::plan::Standing;
 
 /// A character whose image was inspected, or needs no inspection, and its standing.
@@ -97,6 +97,21 @@ impl Evidence {
 }
 
 impl Inspected {
+    /// What an approval of an unsuitable image lacks, for people who wonder why it is not enrolled.
+    pub fn note_on_approval(&self) -> Option<String> {
+        let unsuitable = self.standing == Standing::Unsuitable && self.approved;
+        let inspection = self.evidence.inspection().filter(|_| unsuitable)?;
+        let can_be = Approval::Overridden.for_image(inspection) == Approval::Overridden;
+        Some(match can_be {
+            true => {
+                "it is approved, which an unsuitable image needs more than: if the verdict is wrong, write \
+                     approve=override in the cast, or run `castline review --all`"
+                    .to_owned()
+            }
+            false => "it is approved, but nobody can approve what the API does not take".to_owned(),
+        })
+    }
+
     /// A character that needs no inspection: the ledger knows enough.
     pub(super) fn kept(character: Character, sha256: String, standing: Standing) -> Self {
         Self {

@@ -5,6 +5,7 @@ use super::inspected::{Evidence, Inspected};
 use crate::cast::Name;
 use crate::event::{Event, Reporters, Stage};
 use crate::exit::ExitCode;
+use crate::inspect::Verdict;
 use crate::ledger::{Approval, Ledger, LedgerError, Transition};
 use crate::plan::Standing;
 use crate::util::money::Usd;
@@ -52,7 +53,16 @@ pub fn emit_inspected(reporters: &Reporters, inspected: &Inspected, price: Usd) 
     let name = inspected.character.name.as_str();
     let source = inspected.character.source.given();
     if let Some(inspection) = inspected.evidence.inspection() {
-        reporters.emit(Event::checked(name, source, inspection, Approval::None));
+        let approval = match inspected.standing {
+            Standing::Rejected => Approval::Rejected,
+            _ if inspected.approved && inspection.verdict == Verdict::Review => Approval::Approved,
+            _ => Approval::None,
+        };
+        let mut event = Event::checked(name, source, inspection, approval);
+        if let (Event::Checked { messages, .. }, Some(note)) = (&mut event, inspected.note_on_approval()) {
+            messages.push(note);
+        }
+        reporters.emit(event);
     }
     reporters.emit(Event::Planned {
         name: name.to_owned(),

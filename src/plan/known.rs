@@ -33,10 +33,16 @@ pub fn known_standing(
         Image::LastSeen => last_seen,
     };
     let approval = match sha256 {
-        _ if character.is_some_and(|c| c.approved) => Approval::Approved,
-        Some(sha256) => view.approval(&record.name.key(), sha256)?,
+        _ if character.is_some_and(|c| c.overrides) => Approval::Overridden,
+        Some(sha256) => match view.approval(&record.name.key(), sha256)? {
+            Approval::Overridden => Approval::Overridden,
+            _ if character.is_some_and(|c| c.approved) => Approval::Approved,
+            decided => decided,
+        },
+        None if character.is_some_and(|c| c.approved) => Approval::Approved,
         None => Approval::None,
     };
+    let approval = approval.for_codes(record.code.as_deref());
     let of = standing(Some(record), row, approval, image, Policy::default());
     Ok(of.unwrap_or(Standing::NotSeen))
 }

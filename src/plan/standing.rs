@@ -324,6 +324,7 @@ pub fn standing(
 /// The standing that prevents enrolling an image, from its verdict and approval; `None` if nothing does.
 fn judged(verdict: Verdict, approval: Approval) -> Option<Standing> {
     match (verdict, approval) {
+        (Verdict::Unsuitable, Approval::Overridden) => None,
         (Verdict::Unsuitable, _) => Some(Standing::Unsuitable),
         (_, Approval::Rejected) => Some(Standing::Rejected),
         (Verdict::Review, Approval::None) => Some(Standing::ToReview),

@@ -259,7 +259,7 @@ async fn send(url: &Url, body: Vec<u8>, secret: &str, ca_pem: Option<&[u8]>) -> 
         .redirect(reqwest::redirect::Policy::none())
         .timeout(TIMEOUT)
         .build()
-        .map_err(|e| cause(e))?;
+        .map_err(cause)?;
     let reply = client
         .post(url.clone())
         .header("content-type", "application/json")
@@ -267,7 +267,7 @@ async fn send(url: &Url, body: Vec<u8>, secret: &str, ca_pem: Option<&[u8]>) -> 
         .body(body)
         .send()
         .await
-        .map_err(|e| cause(e))?;
+        .map_err(cause)?;
     match reply.status() {
         status if status.is_success() => Ok(()),
         status => Err(format!("the server answered HTTP {}", status.as_u16())),

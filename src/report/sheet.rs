@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::html::{self, Card, Page};
-use crate::cast::{Cast, Character, Look, Name, Source, printable, together};
-use crate::inspect::{InspectSettings, Inspector, Thumbnail};
+use crate::cast::{Cast, Character, LOOK_COLUMNS, Look, Name, Source, printable, together};
+use crate::inspect::{InspectSettings, Inspector, Thumbnail, ThumbnailSize};
 use crate::ledger::{LedgerError, LedgerView, Reader, Record};
 use crate::pipeline::{InspectStage, Inspected, OnceMap, read_source};
 use crate::plan::{Image, Standing, known_standing};
@@ -21,6 +21,7 @@ use crate::util::text::pluralize;
 /// Makes the thumbnails of a report: each once, however many names use the image.
 struct Thumbnails<'a> {
     inspector: &'a Inspector,
+    size: ThumbnailSize,
     made: OnceMap<Option<Thumbnail>>,
 }
 
@@ -29,7 +30,7 @@ struct Thumbnails<'a> {
 fn from_ledger(
     view: &LedgerView,
     thumbnails: &Thumbnails,
-    (characters, is_part): (&[Character], bool),
+    (characters, is_part, folder): (&[Character], bool, &Path),
     interrupted: &AtomicBool,
 ) -> anyhow::Result<Vec<Card>> {
     let records = view.all()?;
@@ -49,7 +50,11 @@ fn from_ledger(
             if interrupted.load(Ordering::Relaxed) {
                 return Err(Interrupted.into());
             }
-            Ok(card(view, thumbnails, character, record, !characters.is_empty())?)
+            let mut card = card(view, thumbnails, character, record, !characters.is_empty())?;
+            if let Some(character) = character {
+                card = with_row(card, character, folder);
+            }
+            Ok(card)
         })
         .collect()
 }
@@ -117,7 +122,7 @@ fn card(
         card.reasons.push("no longer in the cast".to_owned());
     }
     card.thumbnail = bytes.zip(now).and_then(|(bytes, sha256)| {
-        let make = || thumbnails.inspector.thumbnail(&bytes);
+        let make = || thumbnails.inspector.thumbnail(&bytes, thumbnails.size);
         thumbnails.made.get(&sha256, make)
     });
     Ok(card)
@@ -157,6 +162,12 @@ impl Sheet {
         Self { out, page }
     }
 
+    /// Marks the report as one of the sandbox.
+    pub fn of_sandbox(mut self, sandbox: bool) -> Self {
+        self.page.sandbox = sandbox;
+        self
+    }
+
     /// Adds an amount to the header of the page.
     pub fn amount(&mut self, label: &str, amount: Usd) {
         self.page.amounts.push((label.to_owned(), amount.to_string()));
@@ -183,20 +194,30 @@ impl Sheet {
         if spend.in_doubt > Usd::ZERO {
             self.amount("In doubt", spend.in_doubt);
         }
+        let runs = view.runs()?.into_iter().filter(|run| run.cost_usd > Usd::ZERO);
+        self.page.runs = runs
+            .map(|run| {
+                let day = run.started_at.get(..10).unwrap_or_default().to_owned();
+                (day, run.cost_usd.micros() as f64 / 1e6)
+            })
+            .collect();
         let inspector = Inspector::new(inspect.clone());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
         let thumbnails = Thumbnails {
             inspector: &inspector,
+            size: ThumbnailSize::for_characters(characters.len()),
             made: OnceMap::default(),
         };
+        let folder = self.folder();
         self.page.cards =
-            pool.install(|| from_ledger(view, &thumbnails, (characters, is_part), interrupted))?;
+            pool.install(|| from_ledger(view, &thumbnails, (characters, is_part, &folder), interrupted))?;
         Ok(())
     }
 
     /// Adds a character whose image was checked.
     pub fn checked(&mut self, inspected: Inspected) {
-        self.page.cards.push(of_inspected(inspected));
+        let folder = self.folder();
+        self.page.cards.push(of_inspected(inspected, &folder));
     }
 
     /// Adds a character as a run would find it, completed from the ledger.
@@ -212,7 +233,7 @@ impl Sheet {
         let (standing, sha256) = (inspected.standing, inspected.sha256.clone());
         let key = inspected.character.name.key();
         let is_kept = inspected.evidence.inspection().is_none();
-        let mut card = of_inspected(inspected);
+        let mut card = of_inspected(inspected, &self.folder());
         let mut record = None;
         if let Some(ledger) = &stage.ledger {
             record = ledger.get(&key)?;
@@ -238,6 +259,10 @@ impl Sheet {
         Ok(())
     }
 
+    fn folder(&self) -> PathBuf {
+        self.out.parent().map(Path::to_owned).unwrap_or_default()
+    }
+
     /// Writes the page, and returns its path.
     pub fn write(mut self) -> anyhow::Result<PathBuf> {
         together(&mut self.page.cards, |card| {
@@ -255,7 +280,26 @@ fn character_of(extra: &[(String, String)]) -> Option<String> {
     Look::of(extra).map(|look| printable(look.character))
 }
 
-fn of_inspected(inspected: Inspected) -> Card {
+/// Adds what the cast's row says beside name and image.
+fn with_row(card: Card, character: &Character, folder: &Path) -> Card {
+    let others = character
+        .extra
+        .iter()
+        .filter(|(column, value)| !value.trim().is_empty() && !LOOK_COLUMNS.contains(&column.as_str()));
+    Card {
+        details: others
+            .map(|(column, value)| (printable(column), printable(value)))
+            .collect(),
+        original: match &character.source {
+            Source::File { path, .. } => fs::relative_url(folder, path),
+            // Without its query, which may be a signature: then it may not open.
+            Source::Url { given, .. } => Some(given.clone()),
+        },
+        ..card
+    }
+}
+
+fn of_inspected(inspected: Inspected, folder: &Path) -> Card {
     let card = Card {
         name: printable(inspected.character.name.as_str()),
         source: printable(inspected.character.source.given()),
@@ -264,6 +308,7 @@ fn of_inspected(inspected: Inspected) -> Card {
         thumbnail: inspected.thumbnail,
         ..Card::default()
     };
+    let card = with_row(card, &inspected.character, folder);
     match inspected.evidence.inspection() {
         Some(inspection) => card.seen(inspection),
         None => card,

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{ComparedImage, Decision, Item, ReviewBackend};
 use crate::cast::{Character, Source, printable};
-use crate::inspect::{Inspection, ReasonCode};
-use crate::ledger::Ledger;
+use crate::inspect::{Inspection, ReasonCode, Verdict};
+use crate::ledger::{Approval, Decided, Ledger};
 use crate::pipeline::{InspectStage, Inspected, read_source};
 
 /// A character whose image needs review.
@@ -17,6 +17,8 @@ pub struct Undecided {
     /// SHA-256 of the inspected image, in hex: the decision applies to that image.
     sha256: String,
     inspection: Inspection,
+    /// The decision of earlier.
+    decided: Option<Decided>,
     /// The character whose image to compare with.
     compared: Option<Character>,
 }
@@ -30,8 +32,28 @@ impl Undecided {
             character: inspected.character,
             sha256: inspected.sha256,
             inspection,
+            decided: None,
             compared,
         })
+    }
+
+    /// The same with the decision of earlier.
+    pub fn with(self, decided: Option<Decided>) -> Self {
+        Self { decided, ..self }
+    }
+
+    /// The decision of earlier, as the page shows it.
+    pub fn decision(&self) -> Option<Decision> {
+        self.decided
+            .as_ref()
+            .map(|decided| match decided.approval.is_yes() {
+                true => Decision::Approved,
+                false => Decision::Rejected,
+            })
+    }
+
+    fn is_unsuitable(&self) -> bool {
+        self.inspection.verdict == Verdict::Unsuitable
     }
 
     /// The item that the page shows.
@@ -44,6 +66,17 @@ impl Undecided {
             size: [self.inspection.width, self.inspection.height],
             faces: faces.map(|f| [f.x, f.y, f.width, f.height]).collect(),
             reasons: reasons.collect(),
+            confidence: self.inspection.faces.first().map(|face| face.score),
+            unsuitable: self.is_unsuitable(),
+            earlier: self.decided.as_ref().map(|decided| {
+                let what = match decided.approval {
+                    Approval::Rejected => "Rejected",
+                    Approval::Overridden => "Overridden",
+                    _ => "Approved",
+                };
+                let day = decided.at.split('T').next().unwrap_or_default();
+                format!("{what} by {} on {day}", printable(&decided.by))
+            }),
             beside: self.compared.as_ref().map(|other| ComparedImage {
                 name: printable(other.name.as_str()),
                 source: printable(other.source.given()),
@@ -120,13 +153,13 @@ impl ReviewBackend for CastReviewBackend {
             character, sha256, ..
         } = &self.undecided[item];
         let key = character.name.key();
-        let kept = match decision {
-            None => self.ledger.clear_decision(&key, sha256).await,
-            Some(decision) => {
-                let approved = decision == Decision::Approved;
-                self.ledger.set_decision(&key, sha256, approved, &self.by).await
-            }
+        let approval = match decision {
+            None => Approval::None,
+            Some(Decision::Rejected) => Approval::Rejected,
+            Some(Decision::Approved) if self.undecided[item].is_unsuitable() => Approval::Overridden,
+            Some(Decision::Approved) => Approval::Approved,
         };
+        let kept = self.ledger.set_decision(&key, sha256, approval, &self.by).await;
         kept.map_err(|e| e.to_string())
     }
 }

@@ -44,6 +44,12 @@ pub struct Item {
     pub faces: Vec<[f32; 4]>,
     /// Why it needs review, in sentences.
     pub reasons: Vec<String>,
+    /// How certain the clearest face is, 0–1; `None` without a face.
+    pub confidence: Option<f32>,
+    /// Whether it was judged unsuitable: approving it overrides the verdict.
+    pub unsuitable: bool,
+    /// Who decided before, what and when, in words.
+    pub earlier: Option<String>,
     /// The image to compare with, if this one is its duplicate.
     pub beside: Option<ComparedImage>,
 }
@@ -117,16 +123,18 @@ struct Shared {
 }
 
 impl Review {
-    /// Listens on 127.0.0.1, at `port` or, if 0, at any free port. `title` is the name of the cast.
+    /// Listens on 127.0.0.1, at `port` or, if 0, at any free port. `title` is the name of the cast; `items` come with the
+    /// decisions of earlier.
     ///
     /// # Errors
     /// The port is in use, or the system has no randomness.
     pub async fn open(
         port: u16,
         title: String,
-        items: Vec<Item>,
+        items: Vec<(Item, Option<Decision>)>,
         backend: Arc<dyn ReviewBackend>,
     ) -> std::io::Result<Self> {
+        let (items, decisions): (Vec<Item>, Vec<Option<Decision>>) = items.into_iter().unzip();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let auth = LoopbackAuth::new(
             listener.local_addr()?,
@@ -138,7 +146,7 @@ impl Review {
         let shared = Shared {
             auth: Arc::new(auth),
             title,
-            decisions: Mutex::new(vec![None; items.len()]),
+            decisions: Mutex::new(decisions),
             items,
             backend,
             done: watch::Sender::new(false),

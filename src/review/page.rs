@@ -45,6 +45,7 @@ pub(super) fn render(title: &str, items: &[Item], decisions: &[Option<Decision>]
                         p #said {}
                         h2 #name dir="auto" {}
                         ul #reasons {}
+                        p #earlier hidden {}
                         p #file { bdi #source {} " " span #size {} }
                     }
                 }

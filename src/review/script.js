@@ -90,9 +90,14 @@
       return line;
     }));
     $("source").textContent = item.source;
-    $("size").textContent = `· ${item.size[0]} × ${item.size[1]}`;
+    const sure = item.confidence === null ? "no face" : `clearest face ${Math.round(item.confidence * 100)} % sure`;
+    $("size").textContent = `· ${item.size[0]} × ${item.size[1]} px · ${sure}`;
     const decision = decisions[at];
-    $("said").textContent = decision ? words[decision] : "";
+    const yes = item.unsuitable ? "✓ Overridden" : words.approved;
+    $("said").textContent = decision === "approved" ? yes : decision ? words[decision] : item.unsuitable ? "Judged unsuitable" : "";
+    $("approve").querySelector("span").textContent = item.unsuitable ? "Override" : "Approve";
+    $("earlier").textContent = item.earlier ?? "";
+    $("earlier").hidden = !item.earlier;
     $("said").className = decision ?? "";
     $("back").disabled = at === 0;
     $("next").disabled = at === items.length - 1;

@@ -88,6 +88,42 @@ fn is_device(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
+/// The address of `file` for a page in `folder`, relative, with its bytes percent-encoded; `None` where there is none, as
+/// on another drive.
+pub fn relative_url(folder: &Path, file: &Path) -> Option<String> {
+    use std::path::Component;
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let (from, to) = (folder.canonicalize().ok()?, file.canonicalize().ok()?);
+    let (mut from, mut to) = (from.components().peekable(), to.components().peekable());
+    while from.peek().is_some() && from.peek() == to.peek() {
+        from.next();
+        to.next();
+    }
+    let encoded = |text: &str| -> String {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        text.bytes()
+            .map(|b| {
+                if plain(b) {
+                    char::from(b).to_string()
+                } else {
+                    format!("%{b:02X}")
+                }
+            })
+            .collect()
+    };
+    let up = from.map(|_| Some("..".to_owned()));
+    let down = to.map(|part| match part {
+        Component::Normal(part) => part.to_str().map(encoded),
+        _ => None,
+    });
+    let parts: Option<Vec<String>> = up.chain(down).collect();
+    Some(parts?.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ pub(crate) mod html;
 pub mod money;
 pub mod provider_ids;
 pub mod spreadsheet;
+pub mod user;
 pub(crate) mod secret;
 pub(crate) mod shell;
 pub mod text;

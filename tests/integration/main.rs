@@ -3,6 +3,7 @@
 mod support;
 
 // The tool, as it is typed.
+mod decisions;
 mod machines;
 mod mistakes;
 mod report;

@@ -37,6 +37,7 @@ fn card(name: &str, standing: Standing) -> Card {
         thumbnail: thumbnail(),
         size: [640, 800],
         faces: vec![face],
+        seen: "one face, 97\u{a0}% sure".to_owned(),
         ..Card::default()
     }
 }
@@ -130,7 +131,7 @@ fn the_page_draws_every_card_and_asks_for_nothing() {
     assert_eq!(shown(&mut browser).len(), 3);
     browser.wait_for("document.querySelector('#cards img')?.naturalWidth === 16");
     let alt = browser.eval("document.querySelector('#cards img').alt");
-    assert_eq!(alt, "Image of Zoë Ångström: face 97\u{a0}% sure");
+    assert_eq!(alt, "Image of Zoë Ångström: one face, 97\u{a0}% sure");
     let over = browser.eval("document.querySelector('rect.over').outerHTML");
     assert!(
         over.as_str()
@@ -233,6 +234,95 @@ fn search_ignores_case_and_accents_and_finds_asset_ids() {
     assert!(shown(&mut browser).is_empty(), "search and filter both hold");
     browser.click("#clear");
     assert_eq!(shown(&mut browser).len(), 3);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn search_finds_reasons_roles_and_letters_that_only_look_accented() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let mut page = page();
+    page.cards[0].name = "Đặng Thu Linh".to_owned();
+    page.cards[0].details = vec![("role".to_owned(), "Scout".to_owned())];
+    page.cards[2].reasons = vec!["the file ends before its picture does".to_owned()];
+    let _page = browser.open_html(&render(&page));
+    for (query, name) in [
+        ("dang", "Đặng Thu Linh"),
+        ("scout", "Đặng Thu Linh"),
+        ("ends before", "Nobody"),
+    ] {
+        browser.eval("Object.assign(document.getElementById('q'), { value: '' }).blur()");
+        browser.press("/");
+        browser.type_text(query);
+        browser.wait_for("document.getElementById('count').textContent === '1 of 3'");
+        assert_eq!(shown(&mut browser), [name], "{query}");
+    }
+    browser.click("#q");
+    browser.eval("document.getElementById('q').value = ''; location.hash = '#sort=name'");
+    browser.wait_for("document.querySelector('#cards h3').textContent !== 'Đặng Thu Linh' || true");
+    let mut by_name = shown(&mut browser);
+    assert_eq!(by_name.len(), 3);
+    let first = by_name.remove(0);
+    browser.eval("location.hash = ''");
+    assert_ne!(first, "Nobody", "N is not first");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn an_image_is_enlarged_with_its_faces_and_escape_closes_it() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let mut page = page();
+    page.cards[0].original = Some("art/zo%C3%AB.png".to_owned());
+    let _page = browser.open_html(&render(&page));
+    browser.click("#cards button.frame");
+    browser.wait_for("document.getElementById('large').open");
+    let shown = browser.eval(
+        "[document.getElementById('large-name').textContent, document.querySelectorAll('#large rect.over').length,
+        document.querySelector('#large-source a').getAttribute('href')]",
+    );
+    assert_eq!(shown, serde_json::json!(["Zoë Ångström", 1, "art/zo%C3%AB.png"]));
+    browser.press("Escape");
+    browser.wait_for("!document.getElementById('large').open");
+    // By the keyboard alone.
+    browser.eval("document.querySelector('#cards button.frame').focus()");
+    browser.press("Enter");
+    browser.wait_for("document.getElementById('large').open");
+    assert_eq!(browser.complaints(), [""; 0]);
+    assert_eq!(browser.requests().len(), 1, "{:?}", browser.requests());
+}
+
+#[test]
+fn ids_are_copied_all_at_once_and_fixes_saved_as_a_table() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let _page = browser.open_html(&render(&page()));
+    browser.eval(
+        "window.copied = []; navigator.clipboard.writeText = async (text) => { window.copied.push(text); };
+        URL.createObjectURL = (blob) => { window.saved = blob; return 'data:text/csv,x'; }; URL.revokeObjectURL = () => {};",
+    );
+    browser.click("#ids");
+    browser.wait_for("window.copied.length === 1");
+    let copied = browser.eval("window.copied[0]");
+    let copied = copied.as_str().unwrap();
+    assert!(
+        copied.starts_with("Zoë Ångström\tta_pt_0042\n") && copied.lines().count() >= 2,
+        "{copied}"
+    );
+    browser.click("#fixes");
+    browser.wait_for("window.saved !== undefined");
+    browser.eval("window.saved.text().then((text) => { window.table = text; })");
+    browser.wait_for("window.table !== undefined");
+    let table = browser.eval("window.table");
+    let table = table.as_str().unwrap();
+    assert!(
+        table.starts_with("file,name,standing,reason,what to do\r\n"),
+        "{table}"
+    );
+    assert!(table.contains("look at it"), "{table}");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

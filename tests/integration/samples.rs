@@ -94,3 +94,113 @@ fn a_wrong_extension_does_not_matter() {
     check.exits_with(0);
     assert!(check.events("checked").iter().all(|e| e["verdict"] == "suitable"));
 }
+
+/// Runs a line of shell as cron does: with nothing of this environment.
+fn as_cron(line: &str, folder: &std::path::Path, env: &[(String, String)]) -> std::process::Output {
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.env_clear().envs(env.iter().map(|(k, v)| (k, v)));
+    shell.args(["-c", line]).current_dir(folder);
+    shell.output().expect("a shell")
+}
+
+#[test]
+fn the_line_for_cron_runs_with_crons_environment_and_tells_exit_codes_apart() {
+    let server = crate::support::server::Server::start(&[]);
+    let cast = sample_cast();
+    let folder = cast.folder.path();
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let bin = folder.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::copy(sample.join("castline-job.sh"), bin.join("castline-job.sh")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_castline"), bin.join("castline")).unwrap();
+    let secrets: String = server
+        .settings()
+        .iter()
+        .map(|(k, v)| format!("{k}='{v}'\n"))
+        .collect();
+    std::fs::write(folder.join("secrets.env"), secrets).unwrap();
+    // What is a variable in the file, and the command of its one line.
+    let table = std::fs::read_to_string(sample.join("castline.cron")).unwrap();
+    let (mut env, mut command) = (
+        vec![("HOME".to_owned(), "/nonexistent".to_owned())],
+        String::new(),
+    );
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        match line.split_once('=') {
+            Some((name, value)) if !name.contains(' ') => env.push((name.to_owned(), value.to_owned())),
+            _ => line.split_once("castline  ").unwrap().1.clone_into(&mut command),
+        }
+    }
+    for (name, value) in &mut env {
+        match name.as_str() {
+            "PATH" => *value = format!("{}:{value}", bin.display()),
+            "ENV_FILE" => *value = folder.join("secrets.env").display().to_string(),
+            _ => {}
+        }
+    }
+    assert!(command.contains("cd /srv/cast"), "{table}");
+    let command = command.replace("/srv/cast", &folder.display().to_string());
+    let command = command.replace("cast.csv", cast.csv.file_name().unwrap().to_str().unwrap());
+    let run = as_cron(&command, folder, &env);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    assert_eq!(server.charges().len(), 13);
+    assert!(
+        folder.join("castline.ndjson").is_file()
+            && cast.manifest()["characters"].as_array().unwrap().len() == 13
+    );
+
+    // Somebody must be looked at: the job is done all the same, and says so.
+    let rows = std::fs::read_to_string(&cast.csv).unwrap();
+    let twin = rows.lines().nth(1).unwrap().split(',').nth(1).unwrap().to_owned();
+    let commas = ",".repeat(rows.lines().next().unwrap().matches(',').count() - 1);
+    std::fs::write(&cast.csv, format!("{rows}Twin,{twin}{commas}\n")).unwrap();
+    let run = as_cron(&command, folder, &env);
+    let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("need a person"), "{stderr}");
+    // A failure is one.
+    std::fs::write(folder.join("secrets.env"), "").unwrap();
+    let run = as_cron(&command, folder, &env);
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+}
+
+#[test]
+fn the_workflow_for_ci_treats_exit_3_as_the_other_samples_do() {
+    let cast = sample_cast();
+    let folder = cast.folder.path();
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/ci/github-actions.yml");
+    let workflow = std::fs::read_to_string(sample).unwrap();
+    let step = workflow.split("name: enroll\n").nth(1).unwrap();
+    let script: String = step
+        .split("run: |\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .take_while(|line| line.starts_with("          "))
+        .map(|line| format!("{}\n", line.trim_start()))
+        .collect();
+    assert!(script.contains("castline run cast/cast.csv"), "{script}");
+    // A castline that ends so.
+    let bin = folder.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for (code, expected) in [(0, 0), (3, 0), (6, 6), (2, 2)] {
+        let stand_in = bin.join("castline");
+        std::fs::write(&stand_in, format!("#!/bin/sh\nexit {code}\n")).unwrap();
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut shell = std::process::Command::new("bash");
+        // As GitHub's runner calls it.
+        shell
+            .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", &script])
+            .env_clear();
+        shell
+            .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+            .env("MAX_COST", "5")
+            .current_dir(folder);
+        assert_eq!(
+            shell.output().unwrap().status.code(),
+            Some(expected),
+            "exit {code}"
+        );
+    }
+}

@@ -147,7 +147,7 @@ async fn every_display_says_the_same_word_of_the_same_character() {
         }
         if *standing == Standing::Rejected {
             ledger
-                .set_decision(&name.key(), &now, false, "test")
+                .set_decision(&name.key(), &now, castline::ledger::Approval::Rejected, "test")
                 .await
                 .expect("a decision");
         }

@@ -25,7 +25,7 @@ use self::faces::calibration::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
 pub use near_duplicate::{ImageSignature, SignatureIndex, known_signature};
-pub use thumbnail::Thumbnail;
+pub use thumbnail::{Thumbnail, ThumbnailSize};
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
 
 /// The API's minimum for each side, in pixels.
@@ -277,10 +277,10 @@ impl Inspector {
         }
     }
 
-    /// A thumbnail for people, at most [`Thumbnail::SIDE`] px per side; `None` when the image can't be read.
-    pub fn thumbnail(&self, bytes: &[u8]) -> Option<Thumbnail> {
+    /// A thumbnail for people; `None` when the image can't be read.
+    pub fn thumbnail(&self, bytes: &[u8], size: ThumbnailSize) -> Option<Thumbnail> {
         let pixels = self.decode(bytes).ok()?;
-        thumbnail::of(&self.fitted(&pixels))
+        thumbnail::of(&self.fitted(&pixels), size)
     }
 
     /// The uncropped image at its published size, as a JPEG for people; `None` when it can't be read.

@@ -168,26 +168,13 @@ impl Inspection {
         self.reasons.iter().any(duplicate)
     }
 
-    /// Marks the image as a duplicate of that of `other`, for review; `gone` if `other` is enrolled but no longer in
-    /// the cast.
-    pub fn mark_duplicate(&mut self, other: &str, gone: bool) {
+    /// Marks the image as a duplicate of that of `other`, for review; `message` says so, and what to do.
+    pub fn mark_duplicate(&mut self, other: &str, message: String) {
         let code = ReasonCode::DuplicateOf(other.to_owned());
         // An inspection from the ledger may be marked already.
         if self.reasons.iter().any(|reason| reason.code == code) {
             return;
         }
-        let message = if gone {
-            format!(
-                "the image is the same as that of {other}, or nearly, who is enrolled but no longer in the cast; a \
-                 character that was only renamed keeps its id under the old name; to pay for a second one, approve it \
-                 with `castline review` or --approve, since approve=yes in the cast may belong to the old name"
-            )
-        } else {
-            format!(
-                "the image is the same as that of {other}, or nearly; give each its own, or approve it to pay for \
-                 both; a character that was only renamed keeps its id under the old name"
-            )
-        };
         self.add_reason(Verdict::Review, code, message);
     }
 }

@@ -116,7 +116,7 @@ pub(super) async fn agree(
         )),
         spent: ledger.view().spend(None)?,
         sandbox: common.sandbox,
-        thumbnails: false,
+        thumbnails: None,
     };
     before.begin(cast, "plan");
     let planner = planner(&before, request)?;

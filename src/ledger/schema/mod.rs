@@ -15,6 +15,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("002.sql"),
     include_str!("003.sql"),
     include_str!("004.sql"),
+    include_str!("005.sql"),
 ];
 
 /// The identity of a new ledger.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
-use crate::inspect::{Face, Inspection, Thumbnail, Verdict};
+use crate::inspect::{Face, Inspection, ReasonCode, Thumbnail, Verdict};
 use crate::plan::Standing;
 use crate::util::money::Usd;
 
@@ -31,8 +31,17 @@ pub struct Card {
     /// The faces, by descending score, each as x, y, width, height and score.
     #[serde(serialize_with = "boxes")]
     pub faces: Vec<Face>,
+    /// What was seen of a face, in words that agree with the verdict.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub seen: String,
     /// What is wrong, and how to fix it; in sentences.
     pub reasons: Vec<String>,
+    /// The cast's other columns, with their headers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<(String, String)>,
+    /// Where the original image is, from the report's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
     /// Its asset id, if enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asset_id: Option<String>,
@@ -46,13 +55,45 @@ impl Card {
     pub fn seen(mut self, inspection: &Inspection) -> Self {
         self.verdict = Some(inspection.verdict);
         self.size = [inspection.width, inspection.height];
-        self.faces.clone_from(&inspection.faces);
+        self.faces = counted(inspection);
+        self.seen = seen(inspection);
         self.reasons = inspection
             .reasons
             .iter()
             .map(|r| crate::cast::printable(&r.message))
             .collect();
         self
+    }
+}
+
+/// The faces that the verdict is about: of a suitable image the one that is enrolled, not what else might be one.
+fn counted(inspection: &Inspection) -> Vec<Face> {
+    let several = inspection
+        .reasons
+        .iter()
+        .any(|r| r.code == ReasonCode::SeveralFaces);
+    let count = if several { inspection.faces.len() } else { 1 };
+    inspection.faces.iter().take(count).copied().collect()
+}
+
+/// What was seen of a face: `one face, 97 % sure`.
+fn seen(inspection: &Inspection) -> String {
+    let has = |code: &ReasonCode| inspection.reasons.iter().any(|reason| reason.code == *code);
+    let Some(best) = inspection.faces.first() else {
+        return match inspection.width {
+            0 => String::new(),
+            _ => "no face found".to_owned(),
+        };
+    };
+    let sure = format!("{:.0}\u{a0}%", best.score * 100.0);
+    let no_face = has(&ReasonCode::NoFace);
+    match (no_face, has(&ReasonCode::SeveralFaces)) {
+        (true, _) => format!("perhaps a face, {sure}"),
+        (false, false) => format!("one face, {sure} sure"),
+        (false, true) if inspection.verdict == Verdict::Unsuitable => {
+            format!("{} faces", inspection.faces.len().max(2))
+        }
+        (false, true) => "one face, perhaps a second".to_owned(),
     }
 }
 
@@ -77,4 +118,72 @@ fn boxes<S: Serializer>(faces: &[Face], serializer: S) -> Result<S::Ok, S::Error
 
 fn amount<S: Serializer>(cost: &Option<Usd>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&cost.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::Reason;
+
+    fn inspection(verdict: Verdict, codes: &[ReasonCode], scores: &[f32]) -> Inspection {
+        let face = |score: &f32| Face {
+            x: 0.0,
+            y: 0.0,
+            width: 9.0,
+            height: 9.0,
+            score: *score,
+        };
+        let reason = |code: &ReasonCode| Reason {
+            code: code.clone(),
+            message: String::new(),
+        };
+        Inspection {
+            verdict,
+            reasons: codes.iter().map(reason).collect(),
+            faces: scores.iter().map(face).collect(),
+            width: 9,
+            height: 9,
+            signature: None,
+        }
+    }
+
+    #[test]
+    fn what_was_seen_agrees_with_the_verdict() {
+        use ReasonCode::{NoFace, SeveralFaces, TooSmall};
+        for (verdict, codes, scores, words, boxes) in [
+            (
+                Verdict::Suitable,
+                &[][..],
+                &[0.97, 0.2][..],
+                "one face, 97\u{a0}% sure",
+                1,
+            ),
+            (Verdict::Review, &[NoFace], &[0.6], "perhaps a face, 60\u{a0}%", 1),
+            (Verdict::Unsuitable, &[NoFace], &[], "no face found", 0),
+            (
+                Verdict::Review,
+                &[SeveralFaces],
+                &[0.9, 0.4],
+                "one face, perhaps a second",
+                2,
+            ),
+            (
+                Verdict::Unsuitable,
+                &[SeveralFaces],
+                &[0.9, 0.8, 0.7],
+                "3 faces",
+                3,
+            ),
+            (
+                Verdict::Unsuitable,
+                &[TooSmall],
+                &[0.9],
+                "one face, 90\u{a0}% sure",
+                1,
+            ),
+        ] {
+            let card = Card::default().seen(&inspection(verdict, codes, scores));
+            assert_eq!((card.seen.as_str(), card.faces.len()), (words, boxes));
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub struct Page {
     pub notes: Vec<String>,
     /// The characters, in the order of the cast.
     pub cards: Vec<Card>,
+    /// What each run paid, the oldest first: its date, and dollars.
+    pub runs: Vec<(String, f64)>,
 }
 
 /// Renders the report as one HTML document in UTF-8.
@@ -84,21 +86,42 @@ pub fn render(page: &Page) -> String {
                         }
                     }
                 }
+                @if page.runs.len() > 1 { (chart(&page.runs)) }
                 @for note in &page.notes { p.note { (note) } }
                 noscript { p.note { "This page draws its cards with an inline script; allow scripts to see them." } }
                 search.bar aria-label="Which characters are shown" {
                     div #filters role="group" aria-label="Filter by state" {}
+                    label.sort {
+                        span.hidden { "Sort by" }
+                        select #sort {
+                            option value="" { "In the order of the cast" }
+                            option value="name" { "By name" }
+                            option value="standing" { "By state" }
+                        }
+                    }
                     label.find {
-                        span.hidden { "Search by name, image or asset id" }
-                        input #q type="search" placeholder="Search name, image, asset id" autocomplete="off" spellcheck="false";
+                        span.hidden { "Search by name, image, reason, other columns or asset id" }
+                        input #q type="search" placeholder="Search name, reason, role, asset id" autocomplete="off" spellcheck="false";
                     }
                     p #count role="status" {}
+                    div.take {
+                        button #ids type="button" { "Copy all ids" }
+                        button #fixes type="button" { "Save the list of fixes" }
+                    }
                 }
                 main #sheet tabindex="-1" {
                     h2.hidden { "Characters" }
                     ul #cards role="list" {}
                     button #more type="button" hidden { "Show more" }
                     p #none hidden { "No character matches. " button #clear type="button" { "Show all" } }
+                }
+                dialog #large aria-labelledby="large-name" {
+                    form method="dialog" { button aria-label="Close" { "✕" } }
+                    div #large-frame {}
+                    h2 #large-name {}
+                    p #large-seen {}
+                    p.legend { "Solid line: the face. Dashed: what may be another." }
+                    p #large-source {}
                 }
                 p #said .hidden role="status" {}
                 script #data type="application/json" { (PreEscaped(escape_json_for_script(&data(page)))) }
@@ -107,6 +130,29 @@ pub fn render(page: &Page) -> String {
         }
     }
     .into_string()
+}
+
+/// What the runs paid, as bars.
+fn chart(runs: &[(String, f64)]) -> maud::Markup {
+    /// The most bars.
+    const MOST: usize = 40;
+    let runs = &runs[runs.len().saturating_sub(MOST)..];
+    let most = runs.iter().map(|(_, usd)| *usd).fold(f64::MIN_POSITIVE, f64::max);
+    let (first, last) = (runs.first().map(|(day, _)| day), runs.last().map(|(day, _)| day));
+    html! {
+        figure.chart {
+            figcaption { "Paid by run" @if let (Some(first), Some(last)) = (first, last) { ", " (first) " to " (last) } }
+            svg viewBox={ "0 0 " (runs.len() * 10) " 40" } preserveAspectRatio="none" role="img"
+                aria-label={ "Paid by run; the most in one run was $" (format!("{most:.2}")) } {
+                @for (at, (day, usd)) in runs.iter().enumerate() {
+                    @let height = (usd / most * 38.0).max(1.0);
+                    rect x=(at * 10 + 1) y=(format!("{:.1}", 40.0 - height)) width="8" height=(format!("{height:.1}")) {
+                        title { (day) ": $" (format!("{usd:.2}")) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The JSON data that the script draws from.

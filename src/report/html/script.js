@@ -19,7 +19,9 @@
     return element;
   };
   // Searching ignores case and accents.
-  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const letters = { "đ": "d", "ð": "d", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "þ": "th", "ħ": "h", "ı": "i" };
+  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
+    .replace(/[đðłøæœßþħı]/gu, (letter) => letters[letter]);
 
   // --- cards ---
 
@@ -52,27 +54,22 @@
     return svg;
   };
 
-  const seen = (card) => {
-    if (card.size[0] === 0) return "";
-    const count = card.faces.length;
-    if (count === 0) return "no face";
-    const sure = `${Math.round(card.faces[0][4] * 100)}\u00a0% sure`;
-    return count === 1 ? `face ${sure}` : `${count} faces, the clearest ${sure}`;
-  };
   // Allows line breaks after the folders of a path and the parts of its name.
   const breakable = (path) => path.split(/(?<=[/\\_-])/u).flatMap((part, index) =>
     index === 0 ? [part] : [document.createElement("wbr"), part]);
 
   const frame = (card, index) => {
-    const box = make("div", "frame");
     if (!card.thumbnail) {
-      box.append(make("div", "blank", "No image to show"));
-      return box;
+      const none = make("div", "frame");
+      none.append(make("div", "blank", "No image to show"));
+      return none;
     }
+    const box = make("button", "frame");
+    box.type = "button";
+    box.title = "Enlarge";
     box.dataset.card = index;
     const img = make("img");
-    const summary = seen(card);
-    img.alt = `Image of ${card.name}${summary ? `: ${summary}` : ""}`;
+    img.alt = `Image of ${card.name}${card.seen ? `: ${card.seen}` : ""}`;
     img.decoding = "async";
     box.append(img);
     if (card.faces.length > 0 && card.size[0] > 0) box.append(faces(card));
@@ -91,7 +88,7 @@
     const word = make("b", "", ` ${label}`);
     word.prepend(mark(tone));
     state.append(word);
-    const details = [seen(card), card.cost].filter(Boolean).join(" · ");
+    const details = [card.seen, card.cost].filter(Boolean).join(" · ");
     if (details) state.append(make("span", "", details));
     text.append(name, state);
     if (card.reasons.length > 0) {
@@ -99,6 +96,7 @@
       for (const reason of card.reasons) list.append(make("li", "", reason));
       text.append(list);
     }
+    for (const [column, value] of card.details ?? []) text.append(make("p", "detail", `${column}: ${value}`));
     const file = make("p", "file");
     const path = make("bdi");
     path.append(...breakable(card.source));
@@ -118,13 +116,20 @@
 
   // --- filtering ---
 
-  const chosen = { q: "", state: "" };
+  const chosen = { q: "", state: "", sort: "" };
   const items = [];
-  const haystack = data.cards.map((c) => plain(`${c.name}\n${c.source}\n${c.asset_id ?? ""}`));
+  const haystack = data.cards.map((c) => plain([c.name, c.source, c.asset_id ?? "", c.character ?? "", ...c.reasons,
+    ...(c.details ?? []).map(([, value]) => value)].join("\n")));
+  const order = new Map(data.standings.map((s, place) => [s.code, place]));
+  const sorted = {
+    name: (a, b) => data.cards[a].name.localeCompare(data.cards[b].name),
+    standing: (a, b) => order.get(data.cards[a].standing) - order.get(data.cards[b].standing) || a - b,
+  };
   const fitting = () => {
     const needle = plain(chosen.q.trim());
-    return [...data.cards.keys()].filter((index) =>
+    const found = [...data.cards.keys()].filter((index) =>
       (!chosen.state || data.cards[index].standing === chosen.state) && haystack[index].includes(needle));
+    return sorted[chosen.sort] ? found.sort(sorted[chosen.sort]) : found;
   };
 
   // The page contains only the cards scrolled to so far: a large cast stays quick to filter.
@@ -174,8 +179,10 @@
   const fromAddress = () => {
     const hash = new URLSearchParams(location.hash.slice(1));
     const state = hash.get("state") ?? "";
-    Object.assign(chosen, { q: hash.get("q") ?? "", state: standings.has(state) ? state : "" });
+    const sort = hash.get("sort") ?? "";
+    Object.assign(chosen, { q: hash.get("q") ?? "", state: standings.has(state) ? state : "", sort: sorted[sort] ? sort : "" });
     $("q").value = chosen.q;
+    $("sort").value = chosen.sort;
     apply();
   };
 
@@ -199,6 +206,7 @@
   // --- user actions ---
 
   $("q").addEventListener("input", () => choose({ q: $("q").value }));
+  $("sort").addEventListener("change", () => choose({ sort: $("sort").value }));
   $("clear").addEventListener("click", () => {
     $("q").value = "";
     choose({ q: "", state: "" });
@@ -232,6 +240,68 @@
       return done;
     }
   };
+  // --- taking things along ---
+
+  const said = (text) => {
+    $("said").textContent = text;
+    setTimeout(() => { $("said").textContent = ""; }, 4000);
+  };
+  $("ids").hidden = !data.cards.some((card) => card.asset_id);
+  $("ids").addEventListener("click", async () => {
+    const rows = matches.map((index) => data.cards[index]).filter((card) => card.asset_id);
+    const done = await copy(rows.map((card) => `${card.name}\t${card.asset_id}`).join("\n"));
+    const before = $("ids").textContent;
+    $("ids").textContent = done ? `Copied ${rows.length}` : "Not allowed";
+    said(done ? `Copied ${rows.length} ids` : "The browser did not allow copying");
+    setTimeout(() => { $("ids").textContent = before; }, 1500);
+  });
+  // A table for spreadsheets: no cell may be taken for a formula.
+  const cell = (text) => `"${(/^[=+\-@]/u.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+  const toFix = data.cards.filter((card) => ["look", "bad"].includes(standings.get(card.standing).tone) && card.reasons.length);
+  $("fixes").hidden = toFix.length === 0;
+  $("fixes").addEventListener("click", () => {
+    const rows = toFix.flatMap((card) => card.reasons.map((reason) => {
+      const at = reason.indexOf(": ");
+      const [what, fix] = at < 0 ? [reason, ""] : [reason.slice(0, at), reason.slice(at + 2)];
+      return [card.source, card.name, standings.get(card.standing).label, what, fix].map(cell).join(",");
+    }));
+    const csv = `\uFEFFfile,name,standing,reason,what to do\r\n${rows.join("\r\n")}\r\n`;
+    const link = make("a");
+    link.href = URL.createObjectURL(new Blob([csv], { type: "text/csv" }));
+    link.download = "fixes.csv";
+    link.click();
+    URL.revokeObjectURL(link.href);
+    said(`Saved ${rows.length} fixes`);
+  });
+
+  // --- one image, large ---
+
+  $("cards").addEventListener("click", (event) => {
+    const box = event.target.closest("button.frame");
+    if (!box) return;
+    const card = data.cards[Number(box.dataset.card)];
+    const large = make("div", "frame");
+    const img = make("img");
+    img.src = card.thumbnail;
+    img.alt = `Image of ${card.name}`;
+    large.append(img);
+    if (card.faces.length > 0 && card.size[0] > 0) large.append(faces(card));
+    $("large-frame").replaceChildren(large);
+    $("large-name").textContent = card.name;
+    $("large-seen").textContent = [standings.get(card.standing).label, card.seen].filter(Boolean).join(" · ");
+    document.querySelector(".legend").hidden = card.faces.length < 2;
+    const source = card.original ? make("a", "", card.source) : make("span", "", card.source);
+    if (card.original) {
+      source.href = card.original;
+      source.rel = "noreferrer";
+      source.target = "_blank";
+    }
+    $("large-source").replaceChildren(source);
+    $("large").showModal();
+  });
+  // A click beside the image closes it, as Escape does.
+  $("large").addEventListener("click", (event) => { if (event.target === $("large")) $("large").close(); });
+
   $("cards").addEventListener("click", async (event) => {
     const button = event.target.closest(".id");
     if (!button || button.classList.contains("done")) return;

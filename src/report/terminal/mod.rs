@@ -118,6 +118,27 @@ impl Terminal {
         }
     }
 
+    /// With `--quiet`: one line if a person must act.
+    fn quiet_end(&self, summary: &Summary) {
+        let waiting = summary.needs_a_person();
+        if waiting > 0 && matches!(summary.command, "run" | REALFACE | "check") {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let command = if summary.command == "check" {
+                "check"
+            } else {
+                "status"
+            };
+            let arguments = &state.same_arguments;
+            let (count, need) = match waiting {
+                1 => ("1 character".to_owned(), "needs"),
+                more => (format!("{more} characters"), "need"),
+            };
+            self.line(&format!(
+                "castline: {count} {need} a person: `castline {command}{arguments}`"
+            ));
+        }
+    }
+
     fn line(&self, text: &str) {
         let text = wrap(&Term::stderr(), text, "  ");
         match &self.bars {
@@ -133,7 +154,7 @@ impl Terminal {
 impl State {
     fn open(&mut self, standing: Standing, code: Option<&str>, hint: &str, name: &str) {
         let heading = match code {
-            Some(code) => format!("{standing}: {code}"),
+            Some(code) => format!("{standing}: {}", in_words(code)),
             None => standing.to_string(),
         };
         let hints = self.open.entry((standing, heading)).or_default();
@@ -242,6 +263,9 @@ impl Reporter for Terminal {
             self.line(&format!("castline: {}", printable(message)));
         }
         if self.style == Style::Quiet {
+            if let Event::Summary(summary) = event {
+                self.quiet_end(summary);
+            }
             if let Event::Stopping { message, .. } | Event::WriteFailed { message, .. } = event {
                 self.line(&format!("castline: {}", printable(message)));
             }
@@ -297,6 +321,16 @@ impl Reporter for Terminal {
     }
 }
 
+/// A code in words for people; scripts read codes in the events.
+fn in_words(code: &str) -> String {
+    match code {
+        "no_face" => "no clear face".to_owned(),
+        "duplicate_of" => "same image as another".to_owned(),
+        "hdr" => "high dynamic range".to_owned(),
+        code => code.replace('_', " "),
+    }
+}
+
 /// One plain line of progress.
 fn plain(state: &State) -> String {
     let c = &state.count;
@@ -333,7 +367,13 @@ fn end(state: &State, summary: &Summary) {
     let mut kinds = state.open.iter().peekable();
     while let Some(((standing, heading), hints)) = kinds.next() {
         let count: usize = hints.values().map(Vec::len).sum();
-        let _ = writeln!(out, "{} ({count})", paint(heading).bold());
+        let heading = match standing.tone() {
+            "look" => paint(heading).yellow(),
+            "bad" => paint(heading).red(),
+            "doubt" => paint(heading).magenta(),
+            _ => paint(heading),
+        };
+        let _ = writeln!(out, "{} ({count})", heading.bold());
         for (hint, names) in hints.iter().take(HINTS_SHOWN) {
             let mut shown = names[..names.len().min(NAMES_SHOWN)].join(", ");
             if names.len() > NAMES_SHOWN {
@@ -358,15 +398,27 @@ fn end(state: &State, summary: &Summary) {
         let _ = writeln!(out);
     }
     let _ = writeln!(out, "{}", wrap(&Term::stderr(), &last_line(summary), "  "));
-    if let Some(manifest) = &summary.manifest {
+    if let Some(manifest) = summary.manifest.as_ref().filter(|_| !is_idle(summary)) {
         let _ = writeln!(out, "manifest: {}", printable(manifest));
     }
     // stderr may be closed; the ledger has everything.
     let _ = std::io::stderr().write_all(&out);
 }
 
+/// Whether a run had nothing to do: everybody is enrolled.
+fn is_idle(s: &Summary) -> bool {
+    let all = s.standing[Standing::Enrolled];
+    s.command == "run" && all > 0 && all == s.all() && s.enrolled == 0 && s.bad_rows == 0
+}
+
 /// The summary line.
 fn last_line(s: &Summary) -> String {
+    if is_idle(s) {
+        return match s.all() {
+            1 => "nothing to do: the character is enrolled".to_owned(),
+            all => format!("nothing to do: all {all} are enrolled"),
+        };
+    }
     let parts: Vec<String> = s
         .parts()
         .into_iter()

@@ -315,6 +315,7 @@ fn character(name: &str) -> Character {
         source: Source::file("a.png", "a.png"),
         kind: Kind::Portrait,
         approved: false,
+        overrides: false,
         consent: false,
         note: None,
         extra: Vec::new(),

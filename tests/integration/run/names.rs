@@ -67,6 +67,7 @@ async fn ledger_in_doubt(path: &std::path::Path, name: &str) {
         source: Source::file("mira.png", "mira.png"),
         kind: Kind::Portrait,
         approved: false,
+        overrides: false,
         consent: false,
         note: None,
         extra: Vec::new(),

@@ -200,6 +200,15 @@ impl Browser {
         if key.chars().count() == 1 {
             ask["text"] = json!(key);
         }
+        // What the browser itself does with a key goes by its number.
+        match key {
+            "Escape" => ask["windowsVirtualKeyCode"] = json!(27),
+            "Enter" => {
+                ask["windowsVirtualKeyCode"] = json!(13);
+                ask["text"] = json!("\r");
+            }
+            _ => {}
+        }
         self.call("Input.dispatchKeyEvent", ask);
         self.call("Input.dispatchKeyEvent", json!({"type": "keyUp", "key": key}));
     }
