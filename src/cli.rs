@@ -111,6 +111,9 @@ pub struct SelectArgs {
     /// Allow images outside the cast's folder
     #[arg(long)]
     pub allow_outside: bool,
+    /// In a CSV, take this header for one of castline's columns: --map image=Portrait (repeatable)
+    #[arg(long, value_name = "COLUMN=HEADER")]
+    pub map: Vec<String>,
 }
 
 /// Options that decide about paid calls.

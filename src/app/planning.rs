@@ -57,6 +57,7 @@ pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Re
         exclude: args.select.exclude.clone(),
         only: args.select.only.clone(),
         skip: args.select.skip.clone(),
+        map: args.select.map.clone(),
         approve: approved_names(args)?,
     };
     // Images are prepared too, to know the upload sizes, but not kept.

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::cast_names::CastNames;
 use super::chain::settle_by_chain;
 use super::context::Context;
-use super::ledger_guard::{ledger_to_read, manifest_path, open_view, own_ledger, provider};
+use super::ledger_guard::{is_real_manifest, ledger_to_read, manifest_path, open_view, own_ledger, provider};
 use super::manifest_file::ManifestFile;
 use super::pace::rate_limiter;
 use super::receipts::{bring_up_to_date, check_manifest, receipts};
@@ -124,8 +124,12 @@ impl PreparedRun {
         }
         check_manifest(ledger.view(), &manifest)?;
         if manifest != settings.manifest {
+            let whose = match is_real_manifest(&settings.manifest) && sandbox {
+                true => "is a real manifest",
+                false => "is another cast's",
+            };
             tracing::warn!(
-                "{} is a real manifest and is kept; writing {} instead",
+                "{} {whose} and is kept; writing {} instead",
                 settings.manifest.display(),
                 manifest.display()
             );

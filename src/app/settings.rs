@@ -136,6 +136,7 @@ fn for_sandbox(settings: &mut Settings) {
 pub(crate) fn cast_options(settings: &Settings) -> CastOptions {
     CastOptions {
         looks: settings.cast.looks,
+        columns: settings.cast.map.clone(),
         allow_outside: settings.cast.allow_outside,
         include: settings.cast.include.clone(),
         exclude: settings.cast.exclude.clone(),
@@ -180,6 +181,9 @@ pub(crate) fn select_flags(cast: &SelectArgs) -> Flags {
     }
     if !cast.exclude.is_empty() {
         flag("cast.exclude", list(&cast.exclude), "--exclude");
+    }
+    if !cast.map.is_empty() {
+        flag("cast.map", list(&cast.map), "--map");
     }
     if cast.allow_outside {
         flag("cast.allow_outside", "true".to_owned(), "--allow-outside");

@@ -67,7 +67,7 @@ fn read_bytes(path: &Path, root: PathBuf, bytes: &[u8], options: &CastOptions) -
     };
     let resolver = ImageResolver::new(&root, options.allow_outside).map_err(unreadable)?;
     let text = encoding::text(path, bytes)?;
-    let (characters, bad_rows) = rows(path, text, &resolver)?;
+    let (characters, bad_rows) = rows(path, text, &resolver, &options.columns)?;
     if characters.is_empty() && bad_rows.is_empty() {
         let hint = "add one character per line, such as: Ana,ana.png".to_owned();
         return Err(CastError::Empty {
@@ -92,8 +92,9 @@ fn rows(
     path: &Path,
     text: &str,
     resolver: &ImageResolver,
+    columns: &[(String, String)],
 ) -> Result<(Vec<Character>, Vec<RowError>), CastError> {
-    let mut rows = Rows::new(text);
+    let mut rows = Rows::new(text, columns);
     let Some((line, first)) = rows.next() else {
         let hint = "add a header line such as: name,image".to_owned();
         return Err(CastError::Empty {
@@ -102,7 +103,7 @@ fn rows(
             hint,
         });
     };
-    let header = Header::read(&first).map_err(|bad| CastError::Header {
+    let header = Header::read(&super::header::mapped(&first, columns)).map_err(|bad| CastError::Header {
         path: path.to_owned(),
         line,
         problem: bad.problem,
@@ -176,8 +177,8 @@ struct Rows<'t> {
 }
 
 impl<'t> Rows<'t> {
-    fn new(text: &'t str) -> Self {
-        let Start { byte, delimiter } = Start::of(text);
+    fn new(text: &'t str, columns: &[(String, String)]) -> Self {
+        let Start { byte, delimiter } = Start::of(text, columns);
         Self {
             text,
             reader: reader(&text[byte..], delimiter),
@@ -235,7 +236,7 @@ struct Start {
 
 impl Start {
     /// Finds the header: in the first line, after Excel's own mark of the delimiter, or below a title, which is reported.
-    fn of(text: &str) -> Self {
+    fn of(text: &str, columns: &[(String, String)]) -> Self {
         let first = text.split_inclusive('\n').next().unwrap_or_default();
         if let [delimiter] = first
             .trim_end()
@@ -248,12 +249,12 @@ impl Start {
                 delimiter: *delimiter,
             };
         }
-        if let Some(delimiter) = Self::delimiter_of(text) {
+        if let Some(delimiter) = Self::delimiter_of(text, columns) {
             return Self { byte: 0, delimiter };
         }
         let mut byte = 0;
         for (above, line) in text.split_inclusive('\n').take(TITLE_LINES).enumerate() {
-            if let Some(delimiter) = Self::delimiter_of(line).filter(|_| above > 0) {
+            if let Some(delimiter) = Self::delimiter_of(line, columns).filter(|_| above > 0) {
                 tracing::warn!(
                     "the header is on line {}: what is above it is not read",
                     above + 1
@@ -269,11 +270,11 @@ impl Start {
     }
 
     /// The delimiter with which the first row of `text` is a header.
-    fn delimiter_of(text: &str) -> Option<u8> {
+    fn delimiter_of(text: &str, columns: &[(String, String)]) -> Option<u8> {
         [b',', b';', b'\t'].into_iter().find(|delimiter| {
             let mut header = StringRecord::new();
             let read = reader(text, *delimiter).read_record(&mut header);
-            read.is_ok() && super::header::is_header(&header)
+            read.is_ok() && super::header::is_header(&super::header::mapped(&header, columns))
         })
     }
 }

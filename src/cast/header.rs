@@ -3,6 +3,7 @@
 use csv::StringRecord;
 
 use super::PICTURE_EXTENSIONS;
+use crate::util::shell::quote;
 use crate::util::text::printable;
 
 /// The columns that castline knows; all others are carried to the manifest.
@@ -75,6 +76,20 @@ fn plain(header: &str) -> String {
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
         .collect()
+}
+
+/// A header with the columns that `columns` names called as castline calls them.
+pub(super) fn mapped(row: &StringRecord, columns: &[(String, String)]) -> StringRecord {
+    let known = |header: &str| {
+        let found = columns.iter().find(|(_, given)| plain(given) == plain(header));
+        found.map_or_else(|| header.to_owned(), |(known, _)| known.clone())
+    };
+    row.iter().map(known).collect()
+}
+
+/// The columns that can be mapped.
+pub(super) fn is_known(column: &str) -> bool {
+    KNOWN.contains(&column) || super::LOOK_COLUMNS.contains(&column)
 }
 
 /// Whether `row` has both required columns.
@@ -175,7 +190,9 @@ fn missing(known: &str, headers: &[String], plain: &[String]) -> BadHeader {
     let hint = match plain.iter().filter(|h| !KNOWN.contains(&h.as_str())).find(near) {
         Some(near) => {
             let at = plain.iter().position(|h| h == near).unwrap_or_default();
-            format!("rename column {:?} to \"{known}\"", printable(&headers[at]))
+            let header = printable(&headers[at]);
+            let mapping = quote(&format!("{known}={header}"));
+            format!("rename column {header:?} to \"{known}\", or pass --map {mapping}")
         }
         None => "start the file with a header line such as: name,image".to_owned(),
     };

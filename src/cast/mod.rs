@@ -44,6 +44,23 @@ pub struct Cast {
     pub bad_rows: Vec<RowError>,
 }
 
+/// Reads `image=Portrait`: castline's column, and the header that stands for it.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn column_mapping(text: &str) -> Result<(String, String), String> {
+    let pair = text
+        .split_once('=')
+        .map(|(known, header)| (known.trim().to_lowercase(), header.trim().to_owned()));
+    match pair {
+        Some((known, header)) if header::is_known(&known) && !header.is_empty() => Ok((known, header)),
+        _ => Err(format!(
+            "{text:?}: write COLUMN=HEADER, such as image=Portrait; COLUMN is name, image, character, look, kind, approve, \
+             consent or note"
+        )),
+    }
+}
+
 /// Which files may belong to a cast.
 #[derive(Debug, Clone, Default)]
 pub struct CastOptions {
@@ -54,6 +71,8 @@ pub struct CastOptions {
     pub include: Vec<String>,
     /// In a folder, skip files that match one of these patterns.
     pub exclude: Vec<String>,
+    /// Which of a CSV's headers stand for castline's columns: `("image", "Portrait")`.
+    pub columns: Vec<(String, String)>,
     /// In a folder, take a subfolder for a character and its images for looks: `Alice/winter.png` is `Alice, winter`.
     pub looks: bool,
 }

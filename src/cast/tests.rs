@@ -300,3 +300,27 @@ fn characters_and_looks_stand_for_names() {
         [("character".to_owned(), "NPC".to_owned())]
     );
 }
+
+#[test]
+fn headers_of_a_spreadsheet_stand_for_columns() {
+    let dir = csv_dir("Character;Portrait;Voice\nAna;ana.png;alto\n");
+    let columns = ["name=character", "image=PORTRAIT"].map(|text| column_mapping(text).unwrap());
+    let options = CastOptions {
+        columns: columns.to_vec(),
+        ..CastOptions::default()
+    };
+    let cast = read(&dir.path().join("cast.csv"), &options).unwrap();
+    assert_eq!(names(&cast), ["Ana"]);
+    assert_eq!(
+        cast.characters[0].extra,
+        [("Voice".to_owned(), "alto".to_owned())]
+    );
+    let plain = read_csv("name,Portrait\nAna,ana.png\n").unwrap_err().to_string();
+    assert!(plain.contains("--map image=Portrait"), "{plain}");
+    for wrong in ["Portrait", "picture=Portrait", "image="] {
+        assert!(
+            column_mapping(wrong).unwrap_err().contains("image=Portrait"),
+            "{wrong}"
+        );
+    }
+}

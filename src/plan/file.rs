@@ -63,6 +63,9 @@ pub struct ReadOptions {
     /// `--skip`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<String>,
+    /// `--map`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub map: Vec<String>,
     /// `--approve` and `--approvals`
     pub approve: Vec<String>,
 }

@@ -80,7 +80,11 @@ fn card(
     };
     let image = now.as_deref().map_or(Image::LastSeen, |sha256| Image::Read {
         sha256,
-        verdict: inspection.as_ref().map(|inspection| inspection.verdict),
+        // What the last run decided about this image counts: that it is a duplicate is in no inspection of its own.
+        verdict: record
+            .filter(|_| now.as_deref() == seen)
+            .and_then(|record| record.verdict)
+            .or(inspection.as_ref().map(|inspection| inspection.verdict)),
     });
     let standing = known_standing(view, character, record, image)?;
     let mut card = Card {

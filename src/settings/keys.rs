@@ -208,6 +208,12 @@ pub const KEYS: &[Key] = &[
         "Allow images outside the cast's folder.",
     ),
     key(
+        "cast.map",
+        List,
+        "",
+        "Headers of your spreadsheet that stand for castline's columns: [\"name=Character\", \"image=Portrait\"].",
+    ),
+    key(
         "cast.looks",
         Flag,
         "false",

@@ -143,6 +143,7 @@ pub struct Cast {
     pub exclude: Vec<String>,
     pub allow_outside: bool,
     pub looks: bool,
+    pub map: Vec<(String, String)>,
 }
 
 /// `realface.*`: liveness checks of real actors.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{Api, Cast, Layers, Origin, Payment, Publish, RealFace, S3, Settings, SettingsError};
+use crate::cast::column_mapping;
 use crate::enroll::{PaymentMode, Provider};
 use crate::inspect::{InspectSettings, OutputFormat, Thresholds};
 
@@ -58,6 +59,11 @@ impl Settings {
             exclude: layers.list("cast.exclude"),
             allow_outside: layers.required("cast.allow_outside")?,
             looks: layers.required("cast.looks")?,
+            map: layers
+                .list("cast.map")
+                .iter()
+                .map(|text| column_mapping(text).map_err(|problem| layers.wrong("cast.map", problem)))
+                .collect::<Result<_, _>>()?,
         };
         let realface = RealFace {
             operator: layers.optional("realface.operator")?,

@@ -141,8 +141,14 @@ fn chart(runs: &[(String, f64)]) -> maud::Markup {
     let (first, last) = (runs.first().map(|(day, _)| day), runs.last().map(|(day, _)| day));
     html! {
         figure.chart {
-            figcaption { "Paid by run" @if let (Some(first), Some(last)) = (first, last) { ", " (first) " to " (last) } }
-            svg viewBox={ "0 0 " (runs.len() * 10) " 40" } preserveAspectRatio="none" role="img"
+            figcaption {
+                "Paid by run"
+                @if let (Some(first), Some(last)) = (first, last) {
+                    ", " (first)
+                    @if first != last { " to " (last) }
+                }
+            }
+            svg width=(runs.len() * 16) viewBox={ "0 0 " (runs.len() * 10) " 40" } preserveAspectRatio="none" role="img"
                 aria-label={ "Paid by run; the most in one run was $" (format!("{most:.2}")) } {
                 @for (at, (day, usd)) in runs.iter().enumerate() {
                     @let height = (usd / most * 38.0).max(1.0);
