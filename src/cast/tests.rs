@@ -316,7 +316,7 @@ fn headers_of_a_spreadsheet_stand_for_columns() {
         [("Voice".to_owned(), "alto".to_owned())]
     );
     let plain = read_csv("name,Portrait\nAna,ana.png\n").unwrap_err().to_string();
-    assert!(plain.contains("--map image=Portrait"), "{plain}");
+    assert!(plain.contains("--map 'image=Portrait'"), "{plain}");
     for wrong in ["Portrait", "picture=Portrait", "image="] {
         assert!(
             column_mapping(wrong).unwrap_err().contains("image=Portrait"),

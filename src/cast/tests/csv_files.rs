@@ -158,11 +158,11 @@ fn a_header_that_lacks_a_column_names_the_nearest() {
     for (header, message) in [
         (
             "name,picture",
-            "line 1: there is no column \"image\", only \"name\", \"picture\" — rename column \"picture\" to \"image\", or pass --map image=picture",
+            "line 1: there is no column \"image\", only \"name\", \"picture\" — rename column \"picture\" to \"image\", or pass --map 'image=picture'",
         ),
         (
             "Nmae,image",
-            "line 1: there is no column \"name\", only \"Nmae\", \"image\" — rename column \"Nmae\" to \"name\", or pass --map name=Nmae",
+            "line 1: there is no column \"name\", only \"Nmae\", \"image\" — rename column \"Nmae\" to \"name\", or pass --map 'name=Nmae'",
         ),
         (
             "Ana,ana.png",
