@@ -1,6 +1,7 @@
 #!/bin/sh
 # castline-job.sh CAST [OPTIONS]: one scheduled run that distinguishes exit codes.
-# ENV_FILE names a file of NAME=VALUE lines with the secrets; MAX_COST is the budget of a run in dollars.
+# ENV_FILE names a file of NAME=VALUE lines with the secrets, as systemd reads them: nothing in it is run.
+# The budget is that of castline.toml or CASTLINE_API_MAX_COST_USD; MAX_COST, in dollars, goes before it.
 # Put your own notification in notify(), or set notify.url.
 set -u
 cast=${1:?usage: castline-job.sh CAST [OPTIONS]}
@@ -8,13 +9,27 @@ shift
 notify() { printf '%s\n' "$1" >&2; }
 
 if [ -n "${ENV_FILE:-}" ]; then
-  set -a
-  # shellcheck disable=SC1090
-  . "$ENV_FILE" || { notify "castline: $ENV_FILE can't be read"; exit 2; }
-  set +a
+  if [ ! -r "$ENV_FILE" ]; then
+    notify "castline: $ENV_FILE can't be read"
+    exit 2
+  fi
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+    [A-Za-z_]*=*) ;;
+    *) continue ;; # a comment, or nothing
+    esac
+    value=${line#*=}
+    case $value in
+    \'*\' | \"*\")
+      value=${value#?}
+      value=${value%?}
+      ;;
+    esac
+    export "${line%%=*}=$value"
+  done <"$ENV_FILE"
 fi
 
-castline run "$cast" --yes --max-cost "${MAX_COST:-5}" --log-file castline.ndjson --quiet "$@"
+castline run "$cast" --yes ${MAX_COST:+--max-cost "$MAX_COST"} --log-file castline.ndjson --quiet "$@"
 code=$?
 case $code in
 0) ;;

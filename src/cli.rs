@@ -36,7 +36,7 @@ pub struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Configuration file [default: castline.toml beside the cast], over that in your configuration folder
     #[arg(long, global = true, value_name = "FILE")]
@@ -65,6 +65,9 @@ pub struct Common {
     /// Log every event to stderr; -vv also logs what the libraries do
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// How the cast is read, as settings: for commands that messages suggest.
+    #[arg(skip)]
+    pub(crate) of_cast: Vec<String>,
     /// What the end of the command needs.
     #[arg(skip)]
     pub(crate) ending: Ending,
@@ -114,6 +117,56 @@ pub struct SelectArgs {
     /// In a CSV, take this header for one of castline's columns: --map image=Portrait (repeatable)
     #[arg(long, value_name = "COLUMN=HEADER")]
     pub map: Vec<String>,
+}
+
+impl SelectArgs {
+    /// Whether characters are chosen by name.
+    pub(crate) fn is_part(&self) -> bool {
+        !self.only.is_empty() || !self.skip.is_empty()
+    }
+
+    /// How the cast is read, as settings that every command takes.
+    pub(crate) fn as_settings(&self) -> Vec<String> {
+        let list = |key: &str, items: &[String]| {
+            // Items that contain commas can't be written so; then the flag must be typed again.
+            let joined = items.join(",");
+            (!items.is_empty() && joined.matches(',').count() + 1 == items.len())
+                .then(|| format!("{key}={joined}"))
+        };
+        let outside = self.allow_outside.then(|| "cast.allow_outside=true".to_owned());
+        [
+            list("cast.map", &self.map),
+            list("cast.include", &self.include),
+            list("cast.exclude", &self.exclude),
+            outside,
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+impl Command {
+    /// How the command reads its cast, as settings that every command takes.
+    pub(crate) fn reading(&self) -> Vec<String> {
+        let of = |cast: &CastArgs| {
+            let skip_invalid = cast.skip_invalid.then(|| "cast.skip_invalid=true".to_owned());
+            cast.select
+                .as_settings()
+                .into_iter()
+                .chain(skip_invalid)
+                .collect()
+        };
+        match self {
+            Self::Check { cast, .. } | Self::Plan { cast, .. } | Self::Review { cast, .. } => of(cast),
+            Self::Run { run, .. } | Self::Retry(run) => of(&run.cast),
+            Self::Realface(args) => of(&args.cast),
+            Self::Status { select, .. } | Self::Report { select, .. } | Self::Manifest { select, .. } => {
+                select.as_settings()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Options that decide about paid calls.
@@ -340,6 +393,9 @@ pub enum Command {
         /// Format of the manifest
         #[arg(long, value_enum, default_value_t)]
         format: ManifestFormat,
+        /// Which of its characters.
+        #[command(flatten)]
+        select: SelectArgs,
         /// In tables for engines: also characters that are archived or no longer in the cast
         #[arg(long)]
         include_removed: bool,

@@ -3,5 +3,8 @@
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
-    castline::commands::main(castline::cli::Cli::parse()).into()
+    match castline::cli::Cli::try_parse() {
+        Ok(cli) => castline::commands::main(cli).into(),
+        Err(error) => castline::commands::refused(&error).into(),
+    }
 }

@@ -7,8 +7,9 @@
 #   Register-ScheduledTask castline -Action $run -Trigger $at -Settings $once
 #
 # CASTLINE_API_KEY, CASTLINE_S3_BUCKET and the AWS variables are environment variables of the account that runs the task.
-param([Parameter(Mandatory)][string]$Cast, [string]$MaxCost = '5')
-& castline run $Cast --yes --max-cost $MaxCost --log-file castline.ndjson --quiet
+# The budget of a run stands in castline.toml: api.max_cost_usd.
+param([Parameter(Mandatory)][string]$Cast)
+& castline run $Cast --yes --log-file castline.ndjson --quiet
 $code = $LASTEXITCODE
 # 3: done, but some characters need a person. Not a failure of the task, as in the other samples.
 if ($code -eq 3) {

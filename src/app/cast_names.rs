@@ -82,6 +82,9 @@ pub(crate) fn select(cast: &mut Cast, select: &SelectArgs) -> Result<(), UsageEr
         let key = character.name.key();
         (only.is_empty() || only.contains(&key)) && !skip.contains(&key)
     });
+    if cast.characters.is_empty() && select.is_part() {
+        return Err(UsageError("--only and --skip together leave nobody".to_owned()));
+    }
     Ok(())
 }
 

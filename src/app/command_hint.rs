@@ -17,7 +17,7 @@ pub(crate) fn same_arguments(common: &Common, cast: Option<&Path>) -> String {
             words.extend([flag.to_owned(), file.display().to_string()]);
         }
     }
-    for set in &common.set {
+    for set in common.set.iter().chain(&common.of_cast) {
         words.extend(["--set".to_owned(), shown(set)]);
     }
     words.iter().map(|word| format!(" {}", quote(word))).collect()

@@ -160,7 +160,9 @@ impl Context {
                 message: bad.to_string(),
             });
         }
-        if !cast.bad_rows.is_empty() && !args.skip_invalid {
+        // A check shows what is wrong with all of it.
+        let stops = !args.skip_invalid && !self.settings.cast.skip_invalid && command != "check";
+        if !cast.bad_rows.is_empty() && stops {
             let text = format!(
                 "{}; fix them, or pass --skip-invalid",
                 pluralize(cast.bad_rows.len(), "invalid row")

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::output_kind::OutputKind;
+use crate::cli::Common;
 use crate::event::{Reporter, Reporters};
 use crate::exit::ExitCode;
 use crate::report::Ndjson;
@@ -51,12 +52,31 @@ impl Ending {
 
     /// Tells machines of an error: as an event and a summary on stdout (`json`) and in the log file, in the file of
     /// metrics, and, where a run was to pay, to `notify.url`.
-    pub(crate) async fn failed(&self, error: CommandError<'_>, json: bool, log_file: Option<&Path>) {
+    pub(crate) async fn failed(&self, error: CommandError<'_>, common: &Common) {
         let prepared = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(prepared) = prepared else {
             // The settings themselves are wrong: what was typed is all there is.
-            let reporters = Reporters::new(error.command, machines(json, log_file));
+            let reporters = Reporters::new(error.command, machines(common.json, common.log_file.as_deref()));
             reporters.fail(error.code, error.message, error.exit);
+            let origin = Origin {
+                cast: None,
+                sandbox: common.sandbox,
+                pays: matches!(error.command, "run" | "retry" | "realface"),
+            };
+            let mut summary = reporters.summary();
+            summary.exit_code = error.exit.code();
+            let notice = Notice::new(&origin, &summary).with_error(error.code, error.message);
+            if let Some(file) = &common.metrics_file
+                && OutputKind::Metrics.may_overwrite(file)
+            {
+                write_file(file, &notice);
+            }
+            // What holds without a cast may say where to send it.
+            if let Ok(settings) = super::settings::load(common, None, Vec::new())
+                && origin.pays
+            {
+                notify(&settings, &notice).await;
+            }
             return;
         };
         let Prepared {
@@ -85,8 +105,12 @@ pub(super) fn write_metrics(settings: &Settings, notice: &Notice<'_>) {
     let Some(file) = &settings.metrics_file else {
         return;
     };
+    write_file(file, notice);
+}
+
+fn write_file(file: &Path, notice: &Notice<'_>) {
     if let Err(error) = crate::util::fs::write_atomic(file, notice.metrics().as_bytes()) {
-        tracing::warn!("the metrics {} can't be written: {error}", file.display());
+        tracing::error!("the metrics {} can't be written: {error}", file.display());
     }
 }
 

@@ -3,7 +3,7 @@
 use super::ledger_guard::provider;
 use super::services::ServiceConfig;
 use super::user_folder;
-use crate::enroll::{Departures, RateLimiter};
+use crate::enroll::{Departures, RateLimiter, Spacing};
 use crate::settings::Settings;
 
 /// What the name of the file is derived from the payer's key for.
@@ -23,8 +23,7 @@ fn departures(settings: &Settings, services: &ServiceConfig) -> Option<Departure
     let folder = user_folder::state()?.join("pace");
     let purpose = format!("{PURPOSE}\n{}", provider(settings, false));
     let account = hex::encode(services.payer_secret(&purpose)?.get(..16)?);
-    let interval = RateLimiter::interval(settings.api.rate);
-    match Departures::open(&folder, &account, interval) {
+    match Departures::open(&folder, &account, Spacing::of(settings.api.rate)) {
         Ok(departures) => Some(departures),
         Err(error) => {
             tracing::debug!("{}: the pace is not kept between runs: {error}", folder.display());

@@ -75,6 +75,7 @@ impl PreparedRun {
         (cast, names): (&Path, &CastNames),
         sandbox: bool,
     ) -> anyhow::Result<Self> {
+        crate::report::notice::check(&context.settings)?;
         let servers = match sandbox {
             true => None,
             false => Some(Servers::new(context, cast, None).await?),

@@ -108,7 +108,10 @@ pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> an
     }
     let (of_user, file) = (user_folder::configuration(), common.config.as_deref());
     let mut settings = Settings::load(&root_of(cast), of_user.as_deref(), file, &variables, flags)?;
-    settings.cast_path = cast.map(Path::to_owned);
+    // A CSV on stdin has no name of its own: its characters are those of the ledger, whichever cast they are in.
+    settings.cast_path = cast
+        .filter(|cast| *cast != Path::new(cast::STDIN))
+        .map(Path::to_owned);
     if common.sandbox {
         for_sandbox(&mut settings);
         // It has its own API, key and wallet.

@@ -10,7 +10,7 @@ use super::image_resolver::ImageResolver;
 use super::{
     Cast, CastError, CastOptions, Character, Kind, Look, Name, RowError, encoding, spreadsheet, unique,
 };
-use crate::util::text::pluralize;
+use crate::util::text::{pluralize, printable};
 
 /// Larger files are not casts: a million rows at some 500 bytes each.
 const MAX_CSV_BYTES: u64 = 512 << 20;
@@ -103,6 +103,21 @@ fn rows(
             hint,
         });
     };
+    if let Some((known, given)) = super::header::without_header(&first, columns) {
+        let shown: Vec<String> = first
+            .iter()
+            .map(|header| format!("{:?}", printable(header)))
+            .collect();
+        return Err(CastError::Header {
+            path: path.to_owned(),
+            line,
+            problem: format!(
+                "there is no header {given:?} for {known}, only {}",
+                shown.join(", ")
+            ),
+            hint: "correct --map, or cast.map in the settings".to_owned(),
+        });
+    }
     let header = Header::read(&super::header::mapped(&first, columns)).map_err(|bad| CastError::Header {
         path: path.to_owned(),
         line,
@@ -255,7 +270,7 @@ impl Start {
         let mut byte = 0;
         for (above, line) in text.split_inclusive('\n').take(TITLE_LINES).enumerate() {
             if let Some(delimiter) = Self::delimiter_of(line, columns).filter(|_| above > 0) {
-                tracing::warn!(
+                tracing::info!(
                     "the header is on line {}: what is above it is not read",
                     above + 1
                 );
@@ -263,9 +278,30 @@ impl Start {
             }
             byte += line.len();
         }
-        Self {
-            byte: 0,
-            delimiter: b',',
+        Self::likely(text)
+    }
+
+    /// Where a header most likely is that has not the names that are needed: the first line with the most fields, so that the
+    /// error can name them.
+    fn likely(text: &str) -> Self {
+        let fields = |line: &str, delimiter: u8| line.bytes().filter(|byte| *byte == delimiter).count();
+        let (mut best, mut byte) = ((0, 0, b','), 0);
+        for line in text.split_inclusive('\n').take(TITLE_LINES) {
+            for delimiter in [b',', b';', b'\t'] {
+                let count = fields(line, delimiter);
+                if count > best.0 {
+                    best = (count, byte, delimiter);
+                }
+            }
+            byte += line.len();
+        }
+        // A single comma in a title is no table below it.
+        match best {
+            (1, at, b',') if at > 0 => Self {
+                byte: 0,
+                delimiter: b',',
+            },
+            (_, byte, delimiter) => Self { byte, delimiter },
         }
     }
 

@@ -87,6 +87,15 @@ pub(super) fn mapped(row: &StringRecord, columns: &[(String, String)]) -> String
     row.iter().map(known).collect()
 }
 
+/// A mapping whose header is not in the file.
+pub(super) fn without_header<'a>(
+    row: &StringRecord,
+    columns: &'a [(String, String)],
+) -> Option<&'a (String, String)> {
+    let is_there = |given: &str| row.iter().any(|header| plain(header) == plain(given));
+    columns.iter().find(|(_, given)| !is_there(given))
+}
+
 /// The columns that can be mapped.
 pub(super) fn is_known(column: &str) -> bool {
     KNOWN.contains(&column) || super::LOOK_COLUMNS.contains(&column)

@@ -44,7 +44,11 @@ fn runs(common: &Common, view: &LedgerView) -> anyhow::Result<()> {
         }
         match (run.exit_code, &run.ended_at) {
             (Some(0), _) => {}
-            (Some(code), _) => parts.push(format!("exit {code}")),
+            (Some(3), _) => parts.push("some needed a person".to_owned()),
+            (Some(5), _) => parts.push("the budget was reached".to_owned()),
+            (Some(6), _) => parts.push("some calls may have been charged".to_owned()),
+            (Some(130), _) => parts.push("interrupted".to_owned()),
+            (Some(code), _) => parts.push(format!("exit code {code}")),
             (None, _) => parts.push("did not end".to_owned()),
         }
         parts.extend(run.by.as_deref().map(|by| format!("by {}", printable(by))));
@@ -77,7 +81,8 @@ fn character(common: &Common, view: &LedgerView, name: &str) -> anyhow::Result<(
         .map_err(|e| UsageError(format!("{name:?}: {e}")))?
         .key();
     let Some(record) = view.get(&key)? else {
-        return Err(UsageError(format!("{name:?} is not in the ledger")).into());
+        let text = format!("{name:?} is not in the ledger; if it was renamed, ask by its new name");
+        return Err(UsageError(text).into());
     };
     let calls = view.past_calls(&key)?;
     if common.json {

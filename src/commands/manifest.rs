@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::cast_names::names_of;
+use crate::app::cast_names::{names_of, select};
 use crate::app::ledger_guard::open_view;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::receipts::check_manifest;
-use crate::app::settings::{is_json, read, settings};
+use crate::app::settings::{is_json, read, select_flags, settings};
 use crate::app::stdout::print;
-use crate::cli::Common;
+use crate::cast::Name;
+use crate::cli::{Common, SelectArgs};
 use crate::exit::{ExitCode, UsageError};
 use crate::manifest::{self, ManifestFormat, from_ledger};
 
@@ -16,11 +17,11 @@ use crate::manifest::{self, ManifestFormat, from_ledger};
 pub(super) fn manifest(
     common: &Common,
     cast: Option<&Path>,
-    format: ManifestFormat,
-    include_removed: bool,
+    (format, include_removed): (ManifestFormat, bool),
+    chosen: &SelectArgs,
     out: Option<PathBuf>,
 ) -> anyhow::Result<ExitCode> {
-    let settings = settings(common, cast, Vec::new())?;
+    let settings = settings(common, cast, select_flags(chosen))?;
     if let Some(path) = &out {
         OverwriteGuard::new(common, &settings, cast).reserve_manifest("--out", path, format)?;
     }
@@ -33,11 +34,18 @@ pub(super) fn manifest(
     if let Some(path) = out.as_deref().filter(|_| format == ManifestFormat::Json) {
         check_manifest(&view, path)?;
     }
-    let names = match cast {
-        Some(cast) if !is_json(cast) => Some(names_of(&read(cast, &settings)?)),
+    let mut sheet = match cast {
+        Some(cast) if !is_json(cast) => Some(read(cast, &settings)?),
         _ => None,
     };
+    let names = sheet.as_ref().map(names_of);
     let mut manifest = from_ledger(&view, names.as_ref())?;
+    if let Some(sheet) = sheet.as_mut().filter(|_| chosen.is_part()) {
+        select(sheet, chosen)?;
+        let kept = names_of(sheet);
+        let is_kept = |name: &str| Name::new(name).is_ok_and(|name| kept.contains(&name.key()));
+        manifest.characters.retain(|character| is_kept(&character.name));
+    }
     // The full forms say of each character whether it was removed.
     if !include_removed
         && !matches!(

@@ -24,18 +24,21 @@ use crate::app::stdout::StdoutClosed;
 use crate::cast::CastError;
 use crate::cli::{Cli, Command};
 use crate::enroll::KeyError;
+use crate::event::Reporters;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::LedgerError;
 use crate::manifest::ManifestError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
 use crate::receipts::{ReceiptError, SeriesError};
-use crate::report::sheet;
+use crate::report::{Ndjson, sheet};
 use crate::settings::SettingsError;
 use crate::util::wrap::wrap;
 
 /// Runs the command line, prints errors on stderr, and returns the exit code.
 pub fn main(cli: Cli) -> ExitCode {
+    let mut cli = cli;
+    cli.common.of_cast = cli.command.reading();
     log(cli.common.verbose, cli.common.quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -44,11 +47,7 @@ pub fn main(cli: Cli) -> ExitCode {
             return ExitCode::Internal;
         }
     };
-    let (ending, json, log_file) = (
-        cli.common.ending.clone(),
-        cli.common.json,
-        cli.common.log_file.clone(),
-    );
+    let common = cli.common.clone();
     let command = name(&cli.command);
     let ended = runtime.block_on(async {
         let ended = dispatch(cli).await;
@@ -63,7 +62,7 @@ pub fn main(cli: Cli) -> ExitCode {
                 message: &message,
                 exit,
             };
-            ending.failed(error, json, log_file.as_deref()).await;
+            common.ending.failed(error, &common).await;
         }
         ended
     });
@@ -104,6 +103,25 @@ fn name(command: &Command) -> &'static str {
         Command::Eval(_) => "eval",
         Command::Trust { .. } => "trust",
         Command::Init { .. } => "init",
+    }
+}
+
+/// Prints what is wrong with the arguments, or the help that was asked for; tells machines as well, where `--json` was typed.
+pub fn refused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args().any(|arg| arg == "--json") {
+        let reporters = Reporters::new("castline", vec![Box::new(Ndjson::for_reader(std::io::stdout()))]);
+        let message = error.to_string();
+        let message = message
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        reporters.fail("usage", message, ExitCode::Usage);
+    }
+    let _ = error.print();
+    match error.use_stderr() {
+        true => ExitCode::Usage,
+        false => ExitCode::Done,
     }
 }
 
@@ -172,9 +190,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Manifest {
             cast,
             format,
+            select,
             include_removed,
             out,
-        } => manifest::manifest(&common, cast.as_deref(), format, include_removed, out),
+        } => manifest::manifest(&common, cast.as_deref(), (format, include_removed), &select, out),
         Command::Report { cast, out, select } => {
             tokio::task::block_in_place(|| report::report(&common, cast.as_deref(), &out, &select))
         }
@@ -200,6 +219,16 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 
 /// The exit code and the fixed code of an error, by the error that caused it.
 fn end_of(error: &anyhow::Error) -> (ExitCode, &'static str) {
+    // A receipt that can't be written has the bucket's trouble.
+    let setup = error
+        .chain()
+        .find_map(|cause| match cause.downcast_ref::<ReceiptError>() {
+            Some(ReceiptError::Bucket(error @ PublishError::Setup { .. })) => Some(error.code()),
+            _ => None,
+        });
+    if let Some(code) = setup {
+        return (ExitCode::Usage, code);
+    }
     for cause in error.chain() {
         if cause.is::<sheet::Interrupted>() {
             return (ExitCode::Interrupted, "interrupted");

@@ -114,7 +114,7 @@ fn of_ledger(
     if let Some(cast) = &mut cast {
         select(cast, chosen)?;
     }
-    let is_part = !chosen.only.is_empty() || !chosen.skip.is_empty();
+    let is_part = chosen.is_part();
     let mut sheet = match &cast {
         Some(cast) => Sheet::new(out, kind, cast),
         None => Sheet::titled(out, kind, &settings.ledger.display().to_string()),

@@ -98,7 +98,8 @@ pub(super) async fn review(
         println(&json!({"type": "review", "url": url, "to_review": count}).to_string())?;
     } else {
         println(&format!(
-            "{count} to review; choose Done on the page, or press Ctrl-C here, to finish\n{url}"
+            "{count} to {}; choose Done on the page, or press Ctrl-C here, to finish\n{url}",
+            if all_of_them { "look at" } else { "review" }
         ))?;
     }
     // Kept alive as long as the browser may read it.

@@ -16,6 +16,7 @@ use crate::cli::{Common, SelectArgs};
 use crate::event::SCHEMA;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{LedgerError, LedgerView, Record};
+use crate::manifest::Manifest;
 use crate::plan::{ByStanding, Image, Standing, known_standing};
 use crate::util::text::pluralize;
 use crate::util::wrap::wrap;
@@ -24,7 +25,7 @@ use crate::util::wrap::wrap;
 pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) -> anyhow::Result<ExitCode> {
     let settings = settings(common, path, select_flags(chosen))?;
     let mut cast = path.map(|path| read(path, &settings)).transpose()?;
-    let is_part = !chosen.only.is_empty() || !chosen.skip.is_empty();
+    let is_part = chosen.is_part();
     match &mut cast {
         Some(cast) => select(cast, chosen)?,
         None if is_part => {
@@ -41,7 +42,11 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
         .transpose()?
         .unwrap_or_default();
     if common.json {
-        println(&json!({"type": "castline", "schema": SCHEMA, "command": "status"}).to_string())?;
+        let first = json!({
+            "type": "castline", "schema": SCHEMA, "version": env!("CARGO_PKG_VERSION"), "command": "status",
+            "characters": cast.as_ref().map_or(records.len(), |cast| cast.characters.len()),
+        });
+        println(&first.to_string())?;
     }
     // In the order of the cast, then those that are only in the ledger.
     let known: HashMap<NameKey, &Record> = records.iter().map(|r| (r.name.key(), r)).collect();
@@ -110,7 +115,18 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
     }
     if !common.quiet && !common.json {
         match &view {
-            None => eprintln!("no ledger at {}: no run yet", settings.ledger.display()),
+            None => {
+                eprintln!("no ledger at {}: no run yet", settings.ledger.display());
+                let ids = Manifest::read(&settings.manifest).map_or(0, |manifest| manifest.characters.len());
+                if ids > 0 && !common.sandbox {
+                    eprintln!(
+                        "but {} has {}: `castline ledger restore{}` brings the ledger back",
+                        settings.manifest.display(),
+                        pluralize(ids, "id"),
+                        same_arguments_or_cast(common, path)
+                    );
+                }
+            }
             Some(view) => eprintln!("{}", wrap(&Term::stderr(), &last_line(view, &counts, all)?, "  ")),
         }
         let same_arguments = same_arguments_or_cast(common, path);

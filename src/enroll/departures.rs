@@ -5,32 +5,33 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::rate_limiter::Spacing;
 use super::retry_after::LONGEST_WAIT;
 
 /// How soon to ask again while another process writes the file; it takes microseconds.
 const BUSY: Duration = Duration::from_millis(1);
 
-/// A file with the time when the last call of an account left, and until when the API asked all calls to wait. Times are
+/// A file with the time when the next call of an account is due, and until when the API asked all calls to wait. Times are
 /// of the machine's clock: one that was set back makes nobody wait for longer than the interval, or the pause.
 #[derive(Debug)]
 pub struct Departures {
     file: File,
-    interval: Duration,
+    spacing: Spacing,
 }
 
-/// The content of the file, in milliseconds since 1970.
+/// The content of the file, in microseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Times {
-    left: u64,
+    due: u64,
     paused_until: u64,
 }
 
 impl Departures {
-    /// The file of `account` in `folder`, which is created, for calls that leave at least `interval` apart.
+    /// The file of `account` in `folder`, which is created, for calls that leave so far apart.
     ///
     /// # Errors
     /// The file can't be opened for writing.
-    pub fn open(folder: &Path, account: &str, interval: Duration) -> io::Result<Self> {
+    pub fn open(folder: &Path, account: &str, spacing: Spacing) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let file = File::options()
             .read(true)
@@ -38,7 +39,7 @@ impl Departures {
             .create(true)
             .truncate(false)
             .open(folder.join(account))?;
-        Ok(Self { file, interval })
+        Ok(Self { file, spacing })
     }
 
     /// Takes the next turn if it is due, or returns how long to wait before asking again. Where the file fails, a call
@@ -49,7 +50,13 @@ impl Departures {
             if !wait.is_zero() {
                 return Err(wait);
             }
-            times.left = now;
+            // As the process's own limiter: one that is late within the tolerance does not shift the next.
+            let from = if times.due > now + self.interval() {
+                now
+            } else {
+                times.due.max(now)
+            };
+            times.due = from + self.interval();
             Ok(())
         })
         .unwrap_or(Ok(()))
@@ -57,7 +64,7 @@ impl Departures {
 
     /// Lets no call of the account leave for `length`.
     pub(super) fn pause(&self, length: Duration) {
-        let length = millis(length.min(LONGEST_WAIT));
+        let length = micros(length.min(LONGEST_WAIT));
         while let Some(Err(wait)) = self.change(|times, now| {
             times.paused_until = times.paused_until.max(now.saturating_add(length));
             Ok(())
@@ -66,17 +73,21 @@ impl Departures {
         }
     }
 
+    fn interval(&self) -> u64 {
+        micros(self.spacing.interval).max(1)
+    }
+
     fn wait(&self, times: Times, now: u64) -> Duration {
-        let interval = millis(self.interval).max(1);
-        let due = match times.left > now {
+        // Further away than an interval: the clock was set back.
+        let due = match times.due > now.saturating_add(self.interval()) {
             true => now,
-            false => times.left.saturating_add(interval),
+            false => times.due.saturating_sub(micros(self.spacing.tolerance)),
         };
-        let paused = match times.paused_until.saturating_sub(now) > millis(LONGEST_WAIT) {
+        let paused = match times.paused_until.saturating_sub(now) > micros(LONGEST_WAIT) {
             true => 0,
             false => times.paused_until,
         };
-        Duration::from_millis(due.max(paused).saturating_sub(now))
+        Duration::from_micros(due.max(paused).saturating_sub(now))
     }
 
     /// Changes the times under the file's lock; `None` where the file fails.
@@ -108,7 +119,7 @@ impl Departures {
         let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
         let mut next = || numbers.next().flatten().unwrap_or_default();
         Ok(Times {
-            left: next(),
+            due: next(),
             paused_until: next(),
         })
     }
@@ -116,26 +127,33 @@ impl Departures {
     fn write(&self, times: Times) -> io::Result<()> {
         (&self.file).rewind()?;
         // Of one length, so that nothing of an earlier text remains.
-        (&self.file).write_all(format!("{:020} {:020}\n", times.left, times.paused_until).as_bytes())
+        (&self.file).write_all(format!("{:020} {:020}\n", times.due, times.paused_until).as_bytes())
     }
 }
 
 fn now() -> u64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-fn millis(length: Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn spacing() -> Spacing {
+        Spacing {
+            interval: Duration::from_secs(20),
+            tolerance: Duration::from_millis(4),
+        }
+    }
+
     #[test]
     fn a_second_process_waits_for_the_departures_of_the_first() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |account| Departures::open(folder.path(), account, Duration::from_secs(20)).unwrap();
+        let open = |account| Departures::open(folder.path(), account, spacing()).unwrap();
         let (first, second) = (open("a"), open("a"));
         assert_eq!(first.try_go(), Ok(()));
         let wait = second.try_go().unwrap_err();
@@ -151,12 +169,12 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_makes_nobody_wait_for_years() {
         let folder = tempfile::tempdir().unwrap();
-        let departures = Departures::open(folder.path(), "a", Duration::from_secs(20)).unwrap();
-        let year = 365 * 24 * 3_600_000;
+        let departures = Departures::open(folder.path(), "a", spacing()).unwrap();
+        let year = 365 * 24 * 3_600_000_000;
         let now = 2 * year;
-        let wait = |left, paused_until| departures.wait(Times { left, paused_until }, now);
+        let wait = |due, paused_until| departures.wait(Times { due, paused_until }, now);
         assert_eq!(wait(now + year, 0), Duration::ZERO);
-        assert_eq!(wait(now - 5_000, now + year), Duration::from_secs(15));
+        assert_eq!(wait(now + 15_004_000, now + year), Duration::from_secs(15));
         std::fs::write(folder.path().join("a"), "no numbers").unwrap();
         assert_eq!(departures.try_go(), Ok(()));
         assert!(departures.try_go().is_err(), "what was damaged is written anew");

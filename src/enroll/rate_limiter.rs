@@ -15,9 +15,41 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use super::departures::Departures;
 use super::rate::Rate;
 
-/// How much slower than the rate calls leave, in percent. The network shifts them by some milliseconds against one
-/// another; at the exact rate that would occasionally put one too many into a window of the server.
-const SLOWER: u32 = 2;
+/// How much longer than the rate's window its calls take, in percent. The network shifts them by some milliseconds against
+/// one another; at the exact rate that would occasionally put one too many into a window of the server.
+const SLOWER: u32 = 1;
+/// How late a call may leave without the next ones leaving later too: a timer wakes up to two milliseconds late.
+const TIMER: Duration = Duration::from_millis(4);
+
+/// How far apart calls leave.
+///
+/// A call is due at `interval` after the one before was due, and may leave `tolerance` earlier: one that is late within
+/// that does not shift the schedule. Of a window's calls and one more, the first and the last are at least
+/// `calls × interval − tolerance` apart, which is the window and a hundredth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spacing {
+    /// The time between two calls.
+    pub interval: Duration,
+    /// How much earlier than due a call may leave.
+    pub tolerance: Duration,
+}
+
+impl Spacing {
+    /// The spacing of calls at `rate`.
+    pub fn of(rate: Rate) -> Self {
+        let wanted = TIMER.min(rate.interval() / 4);
+        let window = rate.window() * (100 + SLOWER) / 100 + wanted;
+        let interval = window / rate.calls();
+        // The limiter counts in cells of the tolerance, a whole number of which is an interval.
+        let tolerance = interval / Self::cells(interval, wanted).get();
+        Self { interval, tolerance }
+    }
+
+    fn cells(interval: Duration, cell: Duration) -> NonZeroU32 {
+        let cells = interval.as_nanos().div_ceil(cell.as_nanos().max(1));
+        NonZeroU32::new(u32::try_from(cells).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+    }
+}
 
 /// Releases paid calls in order of arrival, at a limited rate and with a limited number in flight.
 #[derive(Debug)]
@@ -46,11 +78,6 @@ impl RateLimiter {
             line: Mutex::new(()),
             departures: None,
         }
-    }
-
-    /// The time between two calls at `rate`.
-    pub fn interval(rate: Rate) -> Duration {
-        rate.interval() * (100 + SLOWER) / 100
     }
 
     /// Shares the rate with the other runs of the account on this machine, earlier ones included.
@@ -102,6 +129,8 @@ impl RateLimiter {
 #[derive(Debug)]
 struct Gate<C: Clock<Instant = Nanos>> {
     limiter: Governor<NotKeyed, InMemoryState, C, NoOpMiddleware<Nanos>>,
+    /// How many cells of the limiter a call takes.
+    cells: NonZeroU32,
     clock: C,
     /// The end of the pause, in nanoseconds of the clock.
     paused_until: AtomicU64,
@@ -109,11 +138,15 @@ struct Gate<C: Clock<Instant = Nanos>> {
 
 impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
     fn new(rate: Rate, clock: C) -> Self {
-        let quota = Quota::with_period(RateLimiter::interval(rate))
+        let Spacing { interval, tolerance } = Spacing::of(rate);
+        let cells = u32::try_from(interval.as_nanos() / tolerance.as_nanos().max(1)).unwrap_or(u32::MAX);
+        let cells = NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(interval / cells.get())
             .expect("an interval is longer than zero")
-            // Without this a whole second's calls would leave at once.
-            .allow_burst(NonZeroU32::MIN);
+            // One call, and a cell for the tolerance: more would let calls leave at once.
+            .allow_burst(cells.saturating_add(1));
         Self {
+            cells,
             limiter: Governor::direct_with_clock(quota, clock.clone()),
             clock,
             paused_until: AtomicU64::new(0),
@@ -126,8 +159,9 @@ impl<C: Clock<Instant = Nanos> + Clone> Gate<C> {
         if !paused.is_zero() {
             return Err(paused);
         }
-        self.limiter
-            .check()
+        let checked = self.limiter.check_n(self.cells);
+        checked
+            .expect("a call fits into the burst")
             .map_err(|not_yet| not_yet.wait_time_from(self.clock.now()))
     }
 
@@ -219,7 +253,30 @@ mod tests {
         let left = departures(rate("5/s"), &[(0, 0); 11]);
         assert_eq!(left[0].0, Duration::ZERO);
         let gaps: Vec<_> = left.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
-        assert_eq!(gaps, [Duration::from_millis(204); 10]);
+        let Spacing { interval, tolerance } = Spacing::of(rate("5/s"));
+        let near = |one: Duration, other: Duration| one.abs_diff(other) < Duration::from_micros(1);
+        assert!(near(gaps[0], interval - tolerance), "{gaps:?}");
+        assert!(gaps[1..].iter().all(|gap| near(*gap, interval)), "{gaps:?}");
+        assert!(near(interval, Duration::from_micros(202_800)), "{interval:?}");
+    }
+
+    #[test]
+    fn a_timer_that_wakes_late_costs_next_to_nothing() {
+        for text in ["20/s", "100/s", "3/min"] {
+            let rate = rate(text);
+            let clock = FakeRelativeClock::default();
+            let gate = Gate::new(rate, clock.clone());
+            let late = Duration::from_millis(2);
+            let calls = rate.calls() * 60;
+            for _ in 0..calls {
+                while let Err(wait) = gate.try_go() {
+                    clock.advance(wait + late);
+                }
+            }
+            let took = Duration::from_nanos(clock.now().as_u64()).as_secs_f64();
+            let used = f64::from(calls - 1) * rate.interval().as_secs_f64() / took;
+            assert!(used > 0.98, "{text}: {used}");
+        }
     }
 
     #[test]

@@ -280,10 +280,15 @@ impl InspectStage {
                     .as_ref()
                     .filter(|r| known && r.state == State::Published)
                     .and_then(|r| r.object_key.clone());
-                // A run that must upload inspects again, to get the prepared bytes.
-                match standing.is_paid_next() && self.prepare && published.is_none() {
-                    true => self.inspect(bytes, &sha256, is_duplicate, approval, &judged),
-                    false => (
+                let prepared = match standing.is_paid_next() && self.prepare && published.is_none() {
+                    // The verdict is known: only the bytes are missing.
+                    true => Some(self.inspector.prepare(bytes, &inspection)),
+                    false => None,
+                };
+                match prepared {
+                    Some(None) => self.inspect(bytes, &sha256, is_duplicate, approval, &judged),
+                    Some(prepared) => (Evidence::Fresh { inspection, prepared }, standing),
+                    None => (
                         Evidence::Cached {
                             inspection,
                             published,

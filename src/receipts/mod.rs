@@ -62,7 +62,7 @@ pub enum Found {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
     /// The bucket failed.
-    #[error("receipt: {0}")]
+    #[error(transparent)]
     Bucket(#[from] PublishError),
     /// A receipt exists and can't be read.
     #[error(

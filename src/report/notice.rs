@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::cast::printable;
 use crate::event::Summary;
+use crate::exit::UsageError;
 use crate::plan::Standing;
 use crate::settings::Settings;
 
@@ -206,6 +207,10 @@ impl<'a> Notice<'a> {
             "Invalid rows of the cast.",
             summary.bad_rows.to_string(),
         );
+        // A command that ended with an error has not looked at everybody: rather no number than a wrong one.
+        if self.error.is_some() && summary.by_name.is_empty() {
+            return text;
+        }
         let standings = summary.standing.iter();
         let standings: Vec<_> = standings
             .map(|(standing, count)| (format!(",standing=\"{}\"", standing.code()), count.to_string()))
@@ -231,7 +236,21 @@ pub(crate) async fn notify(settings: &Settings, notice: &Notice<'_>) {
     let Some(url) = &settings.notify else { return };
     if let Err(problem) = deliver(url, notice, settings).await {
         // The address is left out: its path may be a secret, as with chat services.
-        tracing::warn!("the webhook was not delivered: {problem}");
+        tracing::error!("the webhook was not delivered: {problem}");
+    }
+}
+
+/// Checks that a notice could be signed, before a run that is to be reported begins.
+///
+/// # Errors
+/// `notify.url` is set, and the secret is not.
+pub(crate) fn check(settings: &Settings) -> Result<(), UsageError> {
+    let unsigned = std::env::var(SECRET).unwrap_or_default().trim().is_empty();
+    match settings.notify.is_some() && unsigned {
+        true => Err(UsageError(format!(
+            "notify.url is set: export {SECRET} too, which signs the request"
+        ))),
+        false => Ok(()),
     }
 }
 

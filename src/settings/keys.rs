@@ -208,6 +208,12 @@ pub const KEYS: &[Key] = &[
         "Allow images outside the cast's folder.",
     ),
     key(
+        "cast.skip_invalid",
+        Flag,
+        "false",
+        "Skip invalid rows instead of stopping.",
+    ),
+    key(
         "cast.map",
         List,
         "",

@@ -206,6 +206,16 @@ impl Layers {
     /// The items of a list setting.
     pub fn list(&self, name: &str) -> Vec<String> {
         let text = &self.value(name).text;
+        // As the file writes it, typed after --set.
+        if text.trim_start().starts_with('[')
+            && let Ok(table) = format!("list = {text}").parse::<toml::Table>()
+            && let Some(items) = table["list"].as_array()
+        {
+            return items
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect();
+        }
         // The file and repeated flags end items with a line feed, so that globs may contain commas.
         let separator = if text.contains('\n') { '\n' } else { ',' };
         text.split(separator)

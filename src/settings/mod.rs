@@ -144,6 +144,7 @@ pub struct Cast {
     pub allow_outside: bool,
     pub looks: bool,
     pub map: Vec<(String, String)>,
+    pub skip_invalid: bool,
 }
 
 /// `realface.*`: liveness checks of real actors.

@@ -59,6 +59,7 @@ impl Settings {
             exclude: layers.list("cast.exclude"),
             allow_outside: layers.required("cast.allow_outside")?,
             looks: layers.required("cast.looks")?,
+            skip_invalid: layers.required("cast.skip_invalid")?,
             map: layers
                 .list("cast.map")
                 .iter()

@@ -393,7 +393,7 @@ fn history_tells_what_was_paid_by_run_and_by_character() {
     history.exits_with(0);
     let lines: Vec<&str> = history.stdout.lines().collect();
     assert!(
-        lines[0].contains("5 enrolled, $0.05") && lines[0].contains("exit 5"),
+        lines[0].contains("5 enrolled, $0.05") && lines[0].contains("budget was reached"),
         "{}",
         history.stdout
     );

@@ -118,6 +118,8 @@ fn the_line_for_cron_runs_with_crons_environment_and_tells_exit_codes_apart() {
         .iter()
         .map(|(k, v)| format!("{k}='{v}'\n"))
         .collect();
+    // What a shell would run or take apart is a value.
+    let secrets = format!("# secrets\n\n{secrets}UNRELATED=a b$c&d`e`\n");
     std::fs::write(folder.join("secrets.env"), secrets).unwrap();
     // What is a variable in the file, and the command of its one line.
     let table = std::fs::read_to_string(sample.join("castline.cron")).unwrap();

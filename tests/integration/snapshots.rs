@@ -69,7 +69,8 @@ fn errors_name_the_row_the_field_and_the_mend() {
     std::fs::write(cast.folder.path().join("bad.csv"), rows).expect("a cast");
     let bad = Cast::new(cast.folder, "bad.csv");
     let check = Castline::on(&bad).run(&["check"]);
-    check.exits_with(2);
+    check.exits_with(3);
+    Castline::on(&bad).run(&["plan", "--sandbox"]).exits_with(2);
     insta::assert_snapshot!("bad-rows", message(&bad, &check));
 }
 

@@ -1,5 +1,6 @@
 //! Inspects an image: bytes in; verdict, reasons and prepared bytes out. No files, no network.
 
+mod as_is;
 pub mod confusion;
 mod crop;
 mod decode;
@@ -37,7 +38,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -248,8 +249,16 @@ impl Inspector {
         if inspection.verdict == Verdict::Unsuitable {
             return (inspection, None);
         }
-        let picture = self.around_face(&pixels, &inspection).unwrap_or(picture);
-        let prepared = prepare::encode(&picture, self.settings.format, self.settings.quality);
+        let around_face = self.around_face(&pixels, &inspection);
+        let as_is = match around_face {
+            None => self.as_is(bytes, &pixels),
+            Some(_) => None,
+        };
+        let encode = || {
+            let picture = around_face.as_ref().unwrap_or(&picture);
+            prepare::encode(picture, self.settings.format, self.settings.quality)
+        };
+        let prepared = as_is.or_else(encode);
         if prepared.is_none() {
             let message = format!(
                 "as {} the image stays over 10 MB: choose another inspect.format",
@@ -263,9 +272,30 @@ impl Inspector {
     /// Prepares an image that was judged before; `None` when that fails.
     pub fn prepare(&self, bytes: &[u8], inspection: &Inspection) -> Option<Prepared> {
         let pixels = self.decode(bytes).ok()?;
-        let picture = self.around_face(&pixels, inspection);
-        let picture = picture.unwrap_or_else(|| self.fitted(&pixels));
+        let picture = match self.around_face(&pixels, inspection) {
+            Some(picture) => picture,
+            None => match self.as_is(bytes, &pixels) {
+                Some(prepared) => return Some(prepared),
+                None => self.fitted(&pixels),
+            },
+        };
         prepare::encode(&picture, self.settings.format, self.settings.quality)
+    }
+
+    /// The file itself, without its metadata, if it satisfies every limit as it is: that keeps its quality.
+    fn as_is(&self, bytes: &[u8], pixels: &Pixels) -> Option<Prepared> {
+        let (width, height) = pixels.dimensions();
+        let fits = width.max(height) <= self.settings.long_side && matches!(pixels, Pixels::Opaque(_));
+        if !fits || self.settings.format != OutputFormat::Jpeg {
+            return None;
+        }
+        let bytes = as_is::jpeg(bytes).filter(|bytes| bytes.len() <= MAX_BYTES)?;
+        Some(Prepared {
+            bytes,
+            format: OutputFormat::Jpeg,
+            width,
+            height,
+        })
     }
 
     /// Whether two files show the same picture, whatever their encoding and size.

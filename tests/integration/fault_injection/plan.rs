@@ -269,8 +269,8 @@ fn at_a_terminal_a_run_shows_its_plan_and_asks() {
     let (code, screen) = at_a_terminal(&server, &cast, "yes\n", "n\n");
     assert_eq!(
         code,
-        Some(130),
-        "typed before the question is no answer: {screen}"
+        Some(0),
+        "typed before the question is no answer, and no is one: {screen}"
     );
     assert!(screen.contains("Enroll 2 for $0.02?"), "{screen}");
     assert_eq!(screen.matches("nothing was paid").count(), 1, "{screen}");
