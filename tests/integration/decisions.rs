@@ -418,3 +418,40 @@ fn history_tells_what_was_paid_by_run_and_by_character() {
         of.stdout
     );
 }
+
+#[test]
+fn castlines_files_lie_beside_a_folder_of_art_and_where_they_lie_already() {
+    let cast = sample_cast();
+    let outer = cast.folder.path();
+    let binary = env!("CARGO_BIN_EXE_castline");
+    let run = |folder: &std::path::Path, cast: &str| {
+        let mut command = std::process::Command::new(binary);
+        command
+            .args(["run", cast, "--sandbox", "--only", "Nadia Volkova"])
+            .current_dir(folder);
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, stderr) = run(outer, "cast");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("ledger: ./.castline/sandbox.db (new"),
+        "told at the first run: {stderr}"
+    );
+    assert!(outer.join(".castline/sandbox.db").is_file() && outer.join("manifest.json").is_file());
+    assert!(!outer.join("cast/.castline").exists() && !outer.join("cast/manifest.json").exists());
+    // The same cast, named from inside.
+    let (code, stderr) = run(&outer.join("cast"), ".");
+    assert!(
+        code == Some(0) && stderr.contains("nothing to do") && !stderr.contains("(new"),
+        "{stderr}"
+    );
+    // A folder that has a ledger keeps it.
+    std::fs::rename(outer.join(".castline"), outer.join("cast/.castline")).unwrap();
+    let (code, stderr) = run(outer, "cast");
+    assert!(code == Some(0) && stderr.contains("nothing to do"), "{stderr}");
+    assert!(!outer.join(".castline").exists());
+}
