@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use sha2::{Digest as _, Sha256};
 
 use super::prompt::{ask_person, can_ask};
 use super::user_folder;
 use crate::exit::UsageError;
 use crate::settings::Settings;
+use crate::util::sha256::sha256_hex;
 use crate::util::shell::quote;
 
 /// Checks that the configuration file beside the cast sets nothing that needs trust, or is trusted; at a terminal, asks.
@@ -57,10 +57,10 @@ fn is_trusted(file: &Path) -> bool {
 /// Where the digest of a trusted file is kept: under the digest of its path.
 fn place_of(file: &Path) -> Option<PathBuf> {
     let path = file.canonicalize().ok()?;
-    let name = hex::encode(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+    let name = sha256_hex(path.as_os_str().as_encoded_bytes());
     Some(user_folder::state()?.join("trusted").join(name))
 }
 
 fn digest(file: &Path) -> std::io::Result<String> {
-    Ok(hex::encode(Sha256::digest(std::fs::read(file)?)))
+    Ok(sha256_hex(&std::fs::read(file)?))
 }

@@ -1,11 +1,10 @@
 //! The paid call for a portrait.
 
-use sha2::{Digest, Sha256};
-
 use super::client::Client;
 use super::outcome::{Outcome, classify, for_image, for_name};
 use super::transport::CallResult;
 use crate::net::public_url::PublicUrl;
+use crate::util::sha256::sha256_hex;
 
 /// The request to enroll one character.
 #[derive(Debug, Clone)]
@@ -21,7 +20,7 @@ impl EnrollRequest {
     /// run.
     pub fn digest(&self) -> String {
         let asked = serde_json::json!([self.name, self.image_url.unsigned()]);
-        hex::encode(Sha256::digest(asked.to_string()))
+        sha256_hex(asked.to_string().as_bytes())
     }
 
     pub(super) fn body(&self) -> serde_json::Value {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use sha2::{Digest, Sha256};
 
 use super::scope::LedgerKey;
 use super::{LedgerError, Record};
+use crate::util::sha256::sha256;
 
 pub(super) type Raw = (String, Vec<u8>);
 
@@ -39,7 +39,7 @@ pub(super) fn checked(path: &Path, (text, digest): Raw) -> Result<Record, Ledger
 
 /// The digest that detects damage of a row: the first 8 bytes of its SHA-256.
 pub(super) fn digest(record: &str) -> [u8; 8] {
-    *Sha256::digest(record.as_bytes())
+    *sha256(record.as_bytes())
         .first_chunk()
         .expect("a SHA-256 has 32 bytes")
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{Stream, StreamExt, stream};
-use sha2::{Digest, Sha256};
 
 use super::OnceMap;
 use super::inspected::{Evidence, Inspected, PaidNotInspected};
@@ -14,6 +13,7 @@ use crate::inspect::{Inspection, Inspector, Prepared, Thumbnail, ThumbnailSize, 
 use crate::ledger::{Approval, LedgerError, Reader, Record, State};
 use crate::plan::{Image, Policy, Row, Standing, standing};
 use crate::publish::Fetcher;
+use crate::util::sha256::sha256_hex;
 
 /// The maximum size of a source file in bytes. Larger ones are refused unread.
 const MAX_SOURCE_BYTES: u64 = 256 << 20;
@@ -138,7 +138,7 @@ impl InspectStage {
                 Source::Url { .. } => fetched,
             };
             bytes.and_then(|bytes| {
-                let sha256 = hex::encode(Sha256::digest(&bytes));
+                let sha256 = sha256_hex(&bytes);
                 let same = paid.is_none_or(|paid| paid == sha256);
                 same.then(|| PaidNotInspected {
                     name: character.name.as_str().to_owned(),
@@ -211,7 +211,7 @@ impl InspectStage {
     }
 
     fn judge(&self, character: Character, bytes: &[u8], place: usize) -> Result<Inspected, LedgerError> {
-        let sha256 = hex::encode(Sha256::digest(bytes));
+        let sha256 = sha256_hex(bytes);
         let is_duplicate = self.cache.is_duplicate(&sha256, place);
         let record = match &self.ledger {
             Some(ledger) => ledger.get(&character.name.key())?,
@@ -363,7 +363,7 @@ impl InspectStage {
                 (None, Source::File { path, .. }) => read(path).map_err(unreadable)?,
                 (None, Source::Url { .. }) => unreachable!("a URL is already fetched"),
             };
-            if hex::encode(Sha256::digest(&bytes)) != sha256 {
+            if sha256_hex(&bytes) != sha256 {
                 let message = "the image has changed since it was inspected; nothing was uploaded. Run again to inspect it";
                 return Err(("changed", message.to_owned()));
             }

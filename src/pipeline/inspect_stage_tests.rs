@@ -103,7 +103,7 @@ async fn only_the_picture_that_was_looked_at_is_prepared_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("face.jpg");
     std::fs::copy(queen(), &path).unwrap();
-    let sha256 = hex::encode(Sha256::digest(std::fs::read(&path).unwrap()));
+    let sha256 = sha256_hex(&std::fs::read(&path).unwrap());
     let (look, ada) = (look(), character("Ada", path.clone()));
     assert!(look.prepare_for_reupload(&ada, &sha256).await.is_ok());
     // Another suitable image, which was not inspected.
@@ -131,7 +131,7 @@ async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_m
     look.approved.insert(approved);
     let look = Arc::new(look);
     let cast = ["Ada", "Bo", "Cay"].map(|name| character(name, queen()));
-    let sha256 = hex::encode(Sha256::digest(std::fs::read(queen()).unwrap()));
+    let sha256 = sha256_hex(&std::fs::read(queen()).unwrap());
     // A cached inspection is reused: this image is not inspected again.
     let mark = |inspection: &mut Inspection| inspection.width = 4321;
     look.cache.inspections.get(&sha256, || {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{OnceCell, mpsc};
 
 use super::inspected::{Evidence, Inspected};
@@ -16,6 +15,7 @@ use crate::inspect::Prepared;
 use crate::ledger::{Ledger, Transition};
 use crate::net::public_url::PublicUrl;
 use crate::publish::{Fetcher, ProbeError, Publisher, object_key};
+use crate::util::sha256::sha256;
 
 /// The second stage: publishes images.
 pub struct Publish {
@@ -185,7 +185,7 @@ impl Publish {
     }
 
     fn key_of(&self, bytes: &[u8], extension: &str) -> String {
-        let digest = Sha256::digest(bytes).into();
+        let digest = sha256(bytes);
         object_key(&self.prefix, self.ledger.key_secret(), &digest, extension)
     }
 

@@ -19,11 +19,11 @@ use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::error::PublishError;
 use crate::net::public_url::PublicUrl;
+use crate::util::sha256::sha256;
 
 /// The longest validity of a signature that S3 allows.
 const LONGEST_PRESIGN: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -407,7 +407,7 @@ fn refuses_checksums(error: &SdkError<PutObjectError, HttpResponse>) -> bool {
 
 /// SHA-256 in base64, as in S3 headers.
 pub(super) fn sha256_base64(bytes: &[u8]) -> String {
-    STANDARD.encode(Sha256::digest(bytes))
+    STANDARD.encode(sha256(bytes))
 }
 
 /// Checks the settings that can be validated without a request.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::html::{self, Card, Page};
 use crate::cast::{Cast, Character, LOOK_COLUMNS, Look, Name, Source, printable, together};
@@ -16,6 +15,7 @@ use crate::pipeline::{InspectStage, Inspected, OnceMap, read_source};
 use crate::plan::{Image, Standing, known_standing};
 use crate::util::fs;
 use crate::util::money::Usd;
+use crate::util::sha256::sha256_hex;
 use crate::util::text::pluralize;
 
 /// Makes the thumbnails of a report: each once, however many names use the image.
@@ -71,7 +71,7 @@ fn card(
         Some(Source::File { path, .. }) => read_source(path).ok(),
         _ => None,
     };
-    let now = bytes.as_ref().map(|bytes| hex::encode(Sha256::digest(bytes)));
+    let now = bytes.as_ref().map(|bytes| sha256_hex(bytes));
     let seen = record.and_then(|r| r.source_sha256.as_deref());
     let sha256 = now.as_deref().or(seen);
     let inspection = match sha256 {

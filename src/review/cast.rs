@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use super::{ComparedImage, Decision, Item, ReviewBackend};
 use crate::cast::{Character, Source, printable};
 use crate::inspect::{Inspection, ReasonCode, Verdict};
 use crate::ledger::{Approval, Decided, Ledger};
 use crate::pipeline::{InspectStage, Inspected, read_source};
+use crate::util::sha256::sha256_hex;
 
 /// A character whose image needs review.
 pub struct Undecided {
@@ -122,7 +122,7 @@ impl CastReviewBackend {
                 (None, Source::File { path, .. }) => read_source(path)?,
                 (None, Source::Url { .. }) => unreachable!("a URL is already fetched"),
             };
-            if sha256.is_some_and(|sha256| hex::encode(Sha256::digest(&bytes)) != sha256) {
+            if sha256.is_some_and(|sha256| sha256_hex(&bytes) != sha256) {
                 return Err(
                     "The image has changed since it was inspected; start castline review again.".to_owned(),
                 );

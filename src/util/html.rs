@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
+
+use crate::util::sha256::sha256;
 
 /// Escapes JSON for use in a `<script>`: nothing in it can end the element or begin a comment.
 pub(crate) fn escape_json_for_script(json: &serde_json::Value) -> String {
@@ -11,7 +12,7 @@ pub(crate) fn escape_json_for_script(json: &serde_json::Value) -> String {
 
 /// The hash of an inline script or style for a Content-Security-Policy: `'sha256-…'`.
 pub(crate) fn csp_hash(text: &str) -> String {
-    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
+    format!("'sha256-{}'", STANDARD.encode(sha256(text.as_bytes())))
 }
 
 #[cfg(test)]

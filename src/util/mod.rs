@@ -8,6 +8,7 @@ pub mod provider_ids;
 pub mod spreadsheet;
 pub mod user;
 pub(crate) mod secret;
+pub(crate) mod sha256;
 pub(crate) mod shell;
 pub mod text;
 pub(crate) mod wrap;

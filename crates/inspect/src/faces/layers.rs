@@ -1,28 +1,37 @@
 //! Layers without weights: borders, channels, sizes.
 
-use super::tensor::{Tensor, buffer, zeros};
+use super::tensor::{Tensor, buffer};
 
 /// The tensor padded with zeros: `[top, left, bottom, right]`.
 pub(super) fn padded(x: &Tensor, [top, left, bottom, right]: [usize; 4]) -> Tensor {
     let (height, width, channels) = (x.height + top + bottom, x.width + left + right, x.channels);
-    let mut out = Tensor {
+    let mut data = buffer(height * width * channels);
+    let (before, after) = (left * channels, right * channels);
+    let (above, rest) = data.split_at_mut(top * width * channels);
+    let (lines, below) = rest.split_at_mut(x.height * width * channels);
+    above.fill(0.0);
+    below.fill(0.0);
+    let from = x.data.chunks_exact(x.width * channels);
+    for (to, from) in lines.chunks_exact_mut(width * channels).zip(from) {
+        let (start, rest) = to.split_at_mut(before);
+        let (inside, end) = rest.split_at_mut(rest.len() - after);
+        start.fill(0.0);
+        inside.copy_from_slice(from);
+        end.fill(0.0);
+    }
+    Tensor {
         height,
         width,
         channels,
-        data: zeros(height * width * channels),
-    };
-    for (y, line) in x.data.chunks_exact(x.width * channels).enumerate() {
-        let to = ((y + top) * width + left) * channels;
-        out.data[to..to + line.len()].copy_from_slice(line);
+        data,
     }
-    out
 }
 
 pub(super) fn pad_channels(x: &Tensor, more: usize) -> Tensor {
     let channels = x.channels + more;
     let mut out = Tensor {
         channels,
-        data: zeros(x.height * x.width * channels),
+        data: buffer(x.height * x.width * channels),
         ..*x
     };
     for (to, from) in out
@@ -30,7 +39,9 @@ pub(super) fn pad_channels(x: &Tensor, more: usize) -> Tensor {
         .chunks_exact_mut(channels)
         .zip(x.data.chunks_exact(x.channels))
     {
-        to[..x.channels].copy_from_slice(from);
+        let (same, added) = to.split_at_mut(x.channels);
+        same.copy_from_slice(from);
+        added.fill(0.0);
     }
     out
 }

@@ -222,8 +222,11 @@ impl Step {
         let padded = (self.raw.pad != [0; 4]).then(|| padded(x, self.raw.pad));
         let x = padded.as_ref().unwrap_or(x);
         let RawStep { kernel, stride, .. } = self.raw;
-        let corner = |pixel: usize| (pixel / width * x.width + pixel % width) * stride * x.channels;
-        let corners: Vec<usize> = (0..height * width).map(corner).collect();
+        let mut corners = Vec::with_capacity(height * width);
+        for y in 0..height {
+            let line = y * stride * x.width * x.channels;
+            corners.extend((0..width).map(|at| line + at * stride * x.channels));
+        }
         let convolution = Convolution {
             pixels: &x.data,
             pitch: x.width * x.channels,

@@ -1,6 +1,7 @@
 //! Activations, and the buffers that they reuse.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// A tensor `[height, width, channels]`.
 #[derive(Debug, Clone, Default)]
@@ -19,27 +20,18 @@ impl Tensor {
 }
 
 thread_local! {
-    /// Buffers of earlier runs, so that later runs on the same thread allocate nothing.
-    static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    /// Buffers of earlier runs by their length, so that later runs on the same thread neither allocate nor clear. A
+    /// network asks for the same few lengths in every run.
+    static SPARE: RefCell<HashMap<usize, Vec<Vec<f32>>>> = RefCell::default();
 }
 
 /// A buffer that must be fully overwritten: it contains stale values.
 pub(super) fn buffer(length: usize) -> Vec<f32> {
-    let mut data = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    data.resize(length, 0.0);
-    data
-}
-
-pub(super) fn zeros(length: usize) -> Vec<f32> {
-    let mut data = buffer(length);
-    data.fill(0.0);
-    data
+    SPARE
+        .with_borrow_mut(|spare| spare.get_mut(&length).and_then(Vec::pop))
+        .unwrap_or_else(|| vec![0.0; length])
 }
 
 pub(super) fn give_back(data: Vec<f32>) {
-    SPARE.with_borrow_mut(|spare| {
-        if spare.len() < 16 {
-            spare.push(data);
-        }
-    });
+    SPARE.with_borrow_mut(|spare| spare.entry(data.len()).or_default().push(data));
 }
