@@ -19,6 +19,7 @@ mod listing;
 mod network;
 mod outcome;
 mod rate_limiter;
+mod rolling_window;
 pub mod payment;
 mod portrait;
 mod provider;

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::departures::Departures;
 use super::rate::Rate;
+use super::rolling_window::RollingWindow;
 
 /// How much longer than the rate's window its calls take, in percent. The network shifts them by some milliseconds against
 /// one another; at the exact rate that would occasionally put one too many into a window of the server.
@@ -60,6 +61,9 @@ pub struct RateLimiter {
     line: Mutex<()>,
     /// What other runs of the account on this machine do.
     departures: Option<Departures>,
+    /// When calls were sent, which is some time after their turn.
+    sent: Mutex<RollingWindow>,
+    start: Instant,
 }
 
 /// Permission to make a call. Keep it until the call has ended: dropping it frees its slot.
@@ -72,11 +76,14 @@ pub struct Permit {
 impl RateLimiter {
     /// At most `rate`, with at most `in_flight` calls (1 if 0 is given) in flight.
     pub fn new(rate: Rate, in_flight: usize) -> Self {
+        let start = Instant::now();
         Self {
-            gate: Gate::new(rate, SinceStart(Instant::now())),
+            gate: Gate::new(rate, SinceStart(start)),
             in_flight: Arc::new(Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             line: Mutex::new(()),
             departures: None,
+            sent: Mutex::new(RollingWindow::new(rate)),
+            start,
         }
     }
 
@@ -107,6 +114,15 @@ impl RateLimiter {
             while let Err(wait) = departures.try_go() {
                 tokio::time::sleep(wait).await;
             }
+        }
+    }
+
+    /// Waits until a call that has had its turn may be sent: no wait, unless others were held up between their turn
+    /// and this point, and leave together now.
+    pub async fn send(&self) {
+        let mut sent = self.sent.lock().await;
+        while let Err(wait) = sent.try_send(self.start.elapsed()) {
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -290,6 +306,22 @@ mod tests {
         assert_eq!(gate.try_go(), Ok(()));
         gate.pause(Duration::MAX);
         assert!(gate.try_go().is_err(), "an endless pause does not wrap around");
+    }
+
+    #[tokio::test]
+    async fn calls_that_were_held_up_after_their_turn_are_not_sent_together() {
+        let pace = RateLimiter::new(rate("20/s"), 50);
+        let start = Instant::now();
+        let mut sent = Vec::new();
+        for _ in 0..21 {
+            pace.send().await;
+            sent.push(start.elapsed());
+        }
+        assert!(
+            sent[19] < Duration::from_millis(900),
+            "the first 20 wait for nothing: {sent:?}"
+        );
+        assert!(sent[20] >= Duration::from_millis(1015), "{sent:?}");
     }
 
     #[tokio::test]

@@ -139,6 +139,7 @@ impl Enroll {
         let PaidCall {
             request, group_id, ..
         } = call;
+        self.rate_limiter.send().await;
         match (authorized, group_id) {
             (Authorized::Wallet(signed), _) => {
                 self.client

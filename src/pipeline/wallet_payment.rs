@@ -150,6 +150,7 @@ impl Enroll {
         if let Some(payment) = self.set_aside(payer, name).await? {
             return self.make_durable(call, payment).await;
         }
+        self.rate_limiter.send().await;
         let answered = match self.client.quote(request, group_id.as_deref()).await {
             Quote::Answered(outcome) => outcome,
             Quote::Asked(challenge) => match payer.policy.choose(&challenge) {
