@@ -46,17 +46,7 @@ impl Departures {
     /// goes: the process's own limiter holds.
     pub(super) fn try_go(&self) -> Result<(), Duration> {
         self.change(|times, now| {
-            let wait = self.wait(*times, now);
-            if !wait.is_zero() {
-                return Err(wait);
-            }
-            // As the process's own limiter: one that is late within the tolerance does not shift the next.
-            let from = if times.due > now + self.interval() {
-                now
-            } else {
-                times.due.max(now)
-            };
-            times.due = from + self.interval();
+            times.due = self.next_due(*times, now)?;
             Ok(())
         })
         .unwrap_or(Ok(()))
@@ -77,17 +67,23 @@ impl Departures {
         micros(self.spacing.interval).max(1)
     }
 
-    fn wait(&self, times: Times, now: u64) -> Duration {
-        // Further away than an interval: the clock was set back.
-        let due = match times.due > now.saturating_add(self.interval()) {
+    /// When the call after one that leaves now is due; an error says how long this one must wait.
+    fn next_due(&self, times: Times, now: u64) -> Result<u64, Duration> {
+        let tolerance = micros(self.spacing.tolerance);
+        // Further away than a call that leaves as early as it may puts it: the clock was set back.
+        let due = match times.due > now.saturating_add(self.interval() + tolerance) {
             true => now,
-            false => times.due.saturating_sub(micros(self.spacing.tolerance)),
+            false => times.due,
         };
         let paused = match times.paused_until.saturating_sub(now) > micros(LONGEST_WAIT) {
             true => 0,
             false => times.paused_until,
         };
-        Duration::from_micros(due.max(paused).saturating_sub(now))
+        match due.saturating_sub(tolerance).max(paused).saturating_sub(now) {
+            // As in the process's own limiter, one that is late within the tolerance does not shift the next.
+            0 => Ok(due.max(now) + self.interval()),
+            wait => Err(Duration::from_micros(wait)),
+        }
     }
 
     /// Changes the times under the file's lock; `None` where the file fails.
@@ -141,6 +137,9 @@ fn micros(length: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::rate::Rate;
     use super::*;
 
     fn spacing() -> Spacing {
@@ -166,15 +165,43 @@ mod tests {
         assert!(first.try_go().unwrap_err() > Duration::from_secs(290));
     }
 
+    proptest! {
+        #[test]
+        fn no_window_sees_more_calls_than_the_rate_whichever_processes_ask_when(
+            rate in prop::sample::select(vec!["1/s", "5/s", "20/s", "3/min", "30/min"]),
+            steps in prop::collection::vec(prop_oneof![3 => Just(0u64), 1 => 0..90_000_000u64], 2..150),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let rate: Rate = rate.parse().unwrap();
+            let departures = Departures::open(folder.path(), "a", Spacing::of(rate)).unwrap();
+            let (mut times, mut now, mut left) = (Times::default(), 1_700_000_000_000_000, Vec::new());
+            for later in steps {
+                now += later;
+                times.due = loop {
+                    match departures.next_due(times, now) {
+                        Ok(due) => break due,
+                        Err(wait) => now += micros(wait),
+                    }
+                };
+                left.push(now);
+            }
+            let calls = rate.calls() as usize;
+            for first in 0..left.len().saturating_sub(calls) {
+                let span = Duration::from_micros(left[first + calls] - left[first]);
+                prop_assert!(span >= rate.window(), "{} calls within {span:?}", calls + 1);
+            }
+        }
+    }
+
     #[test]
     fn a_clock_that_was_set_back_makes_nobody_wait_for_years() {
         let folder = tempfile::tempdir().unwrap();
         let departures = Departures::open(folder.path(), "a", spacing()).unwrap();
         let year = 365 * 24 * 3_600_000_000;
         let now = 2 * year;
-        let wait = |due, paused_until| departures.wait(Times { due, paused_until }, now);
-        assert_eq!(wait(now + year, 0), Duration::ZERO);
-        assert_eq!(wait(now + 15_004_000, now + year), Duration::from_secs(15));
+        let next = |due, paused_until| departures.next_due(Times { due, paused_until }, now);
+        assert_eq!(next(now + year, 0), Ok(now + 20_000_000));
+        assert_eq!(next(now + 15_004_000, now + year), Err(Duration::from_secs(15)));
         std::fs::write(folder.path().join("a"), "no numbers").unwrap();
         assert_eq!(departures.try_go(), Ok(()));
         assert!(departures.try_go().is_err(), "what was damaged is written anew");
