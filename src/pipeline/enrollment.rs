@@ -8,7 +8,7 @@ use super::{Brake, Price, Shutdown};
 use crate::cast::{Character, Name};
 use crate::enroll::payment::{Policy, SignedPayment, Wallet};
 use crate::enroll::{Client, EnrollRequest, RateLimiter, StopKind};
-use crate::event::Reporters;
+use crate::event::{Event, Reporters};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, Ledger};
 use crate::net::public_url::PublicUrl;
@@ -107,6 +107,8 @@ pub(super) enum Authorized {
 pub(super) enum Next {
     /// Nothing: the outcome is written and reported.
     Done,
+    /// An id is in the ledger: report it as soon as the receipt has it too.
+    Report(Event),
     /// Repeat the call.
     Retry {
         /// The delay requested by the API; without it, back off.

@@ -7,7 +7,7 @@ use super::enrollment::{Authorized, Enroll, Next, PaidCall, PaymentMethod, Signe
 use super::recorder::{failed, ledger_broke};
 use crate::cast::Name;
 use crate::enroll::{Outcome, backoff, is_about_session};
-use crate::event::Stage;
+use crate::event::{Event, Stage};
 use crate::exit::ExitCode;
 use crate::ledger::{Budget, INTERRUPTED, Transition};
 
@@ -19,11 +19,16 @@ impl Enroll {
             Ok(claim) => call.claim = claim,
             Err(_) => return,
         }
-        self.pay_until_settled(&mut call, open).await;
+        let enrolled = self.pay_until_settled(&mut call, open).await;
         self.close_receipt(&call.name, call.claim.as_ref()).await;
+        // Only now: an id that was reported survives the loss of the ledger.
+        if let Some(event) = enrolled {
+            self.reporters.emit(event);
+        }
     }
 
-    async fn pay_until_settled(&self, call: &mut PaidCall, mut open: Option<Box<Signed>>) {
+    /// Returns what is to be reported when the receipt is written.
+    async fn pay_until_settled(&self, call: &mut PaidCall, mut open: Option<Box<Signed>>) -> Option<Event> {
         let mut failures = 0;
         let mut alone = None;
         loop {
@@ -36,15 +41,17 @@ impl Enroll {
             let turn = tokio::select! {
                 biased;
                 () = self.shutdown.requested() => {
-                    return self.give_up(&call.name, open, INTERRUPTED, "the run stopped").await;
+                    self.give_up(&call.name, open, INTERRUPTED, "the run stopped").await;
+                    return None;
                 }
                 turn = turn => turn,
             };
             if let Err((code, message)) = self.sign_address(call).await {
-                return match open {
+                match open {
                     Some(open) => self.give_up(&call.name, Some(open), code, &message).await,
                     None => self.not_signed(&call.name, code, message).await,
-                };
+                }
+                return None;
             }
             // Until the outcome is written, nothing may drop this future: the run awaits it even when stopping.
             let authorized = match self.authorize(call, open.take()).await {
@@ -66,24 +73,26 @@ impl Enroll {
                 }
             };
             failures += 1;
-            let Next::Retry {
-                after,
-                code,
-                message,
-                open: resend,
-            } = next
-            else {
-                return;
+            let (after, code, message, resend) = match next {
+                Next::Done => return None,
+                Next::Report(event) => return Some(event),
+                Next::Retry {
+                    after,
+                    code,
+                    message,
+                    open,
+                } => (after, code, message, open),
             };
             // A new session is needed first, which is up to the caller.
             if resend.is_none() && call.group_id.is_some() && is_about_session(&code) {
-                return;
+                return None;
             }
             if failures > self.retries {
-                return match resend {
+                match resend {
                     Some(signed) => self.give_up(&call.name, Some(signed), &code, &message).await,
                     None => failed(&self.reporters, &call.name, Stage::Enroll, &code, message),
-                };
+                }
+                return None;
             }
             open = resend;
             tokio::select! {

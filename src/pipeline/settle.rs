@@ -43,7 +43,7 @@ impl Enroll {
         }
     }
 
-    /// Writes an outcome, and reports it. `price` is the price of the call as far as known, and `valid` whether its
+    /// Writes an outcome, and reports it, but for an id. `price` is the price of the call as far as known, and `valid` whether its
     /// signed payment could still be charged.
     pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd, valid: bool) -> Next {
         let name = character.as_str().to_owned();
@@ -76,7 +76,7 @@ impl Enroll {
                     }
                     Ok(_) => {
                         self.brake.release();
-                        self.reporters.emit(Event::Enrolled {
+                        return Next::Report(Event::Enrolled {
                             name,
                             asset_id,
                             cost_usd,

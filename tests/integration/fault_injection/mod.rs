@@ -25,14 +25,14 @@ mod reconcile;
 mod signatures;
 mod wallet;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use castline::cast::{Character, Source};
 use castline::cast::{Kind, Name};
 use castline::enroll::{ApiKey, ApiSettings, Client, RateLimiter};
-use castline::event::{Reporters, Summary};
+use castline::event::{Event, Reporter, Reporters, Summary};
 use castline::exit::ExitCode;
 use castline::inspect::Verdict;
 use castline::ledger::{Approval, Budget, Ledger, LedgerError, OpenOptions, Record, State, Transition};
@@ -59,6 +59,25 @@ struct Harness {
     wallet: Option<castline::enroll::payment::Wallet>,
     /// What the settings of the next run change of that.
     change_payer: Option<ChangePayer>,
+    /// Every id that a run reported.
+    reported: ReportedIds,
+}
+
+#[derive(Clone, Default)]
+struct ReportedIds(Arc<Mutex<BTreeSet<String>>>);
+
+impl ReportedIds {
+    fn contains(&self, asset_id: &str) -> bool {
+        self.0.lock().unwrap().contains(asset_id)
+    }
+}
+
+impl Reporter for ReportedIds {
+    fn event(&self, event: &Event) {
+        if let Event::Enrolled { asset_id, .. } = event {
+            self.0.lock().unwrap().insert(asset_id.clone());
+        }
+    }
 }
 
 type ChangePayer = Box<dyn Fn(&mut PaymentMethod) + Send + Sync>;
@@ -125,6 +144,7 @@ impl Harness {
             picture,
             wallet: None,
             change_payer: None,
+            reported: ReportedIds::default(),
         }
     }
 
@@ -167,7 +187,7 @@ impl Harness {
             .await
             .unwrap();
         let shutdown = Shutdown::default();
-        let reporters = Arc::new(Reporters::new("run", Vec::new()));
+        let reporters = Arc::new(Reporters::new("run", vec![Box::new(self.reported.clone())]));
         let payment_method = self.payment_method();
         let api = ApiSettings {
             base_url: self.sandbox.api_base_url(),
