@@ -108,7 +108,7 @@ pub(super) enum Next {
     /// Nothing: the outcome is written and reported.
     Done,
     /// An id is in the ledger: report it as soon as the receipt has it too.
-    Report(Event),
+    Report(Box<Event>),
     /// Repeat the call.
     Retry {
         /// The delay requested by the API; without it, back off.

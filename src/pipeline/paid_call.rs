@@ -75,7 +75,7 @@ impl Enroll {
             failures += 1;
             let (after, code, message, resend) = match next {
                 Next::Done => return None,
-                Next::Report(event) => return Some(event),
+                Next::Report(event) => return Some(*event),
                 Next::Retry {
                     after,
                     code,

@@ -76,11 +76,11 @@ impl Enroll {
                     }
                     Ok(_) => {
                         self.brake.release();
-                        return Next::Report(Event::Enrolled {
+                        return Next::Report(Box::new(Event::Enrolled {
                             name,
                             asset_id,
                             cost_usd,
-                        });
+                        }));
                     }
                     Err(error) => self.not_written(name, asset_id, cost_usd, &error),
                 }
