@@ -45,83 +45,120 @@ pub(super) struct Fill<'a>(pub(super) Convolution<'a>, pub(super) &'a mut [f32])
 impl WithSimd for Fill<'_> {
     type Output = ();
 
-    // As many pixels at once as have their sums in registers, along with a line of weights.
+    // As many pixels and panels at once as have their sums in registers, along with a line of weights.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self(convolution, out) = self;
         match S::F32_LANES {
-            16 => convolution.run::<S, 8, 1>(simd, out),
-            8 => convolution.run::<S, 6, 2>(simd, out),
-            4 => convolution.run::<S, 4, 4>(simd, out),
-            _ => convolution.run::<S, 1, LANES>(simd, out),
+            16 => convolution.run::<S, 8, 1, 2>(simd, out),
+            8 => convolution.run::<S, 6, 2, 1>(simd, out),
+            4 => convolution.run::<S, 4, 4, 1>(simd, out),
+            _ => convolution.run::<S, 1, LANES, 1>(simd, out),
         }
     }
 }
 
 impl Convolution<'_> {
-    /// Runs on `PIXELS` pixels at a time, with panels of `VECTORS` vectors.
+    /// Runs on `PIXELS` pixels and `PANELS` panels of `VECTORS` vectors at a time.
     #[inline(always)]
-    fn run<S: Simd, const PIXELS: usize, const VECTORS: usize>(&self, simd: S, out: &mut [f32]) {
-        let channels = self.bias.len();
-        let (blocks, rest) = self.corners.as_chunks::<PIXELS>();
-        for (at, panel) in self
-            .panels
-            .chunks_exact(self.lines * self.line * LANES)
-            .enumerate()
-        {
-            let from = at * LANES;
-            let count = LANES.min(channels - from);
-            let mut bias = [0.0; LANES];
-            bias[..count].copy_from_slice(&self.bias[from..from + count]);
-            for (block, corners) in blocks.iter().enumerate() {
-                let sums = self.sums::<S, PIXELS, VECTORS>(simd, *corners, panel, &bias);
-                for ahead in 0..PIXELS {
-                    let to = &mut out[(block * PIXELS + ahead) * channels + from..][..count];
-                    put(to, &sums[ahead]);
-                }
-            }
-            for (pixel, corner) in (blocks.len() * PIXELS..).zip(rest) {
-                let [sums] = self.sums::<S, 1, VECTORS>(simd, [*corner], panel, &bias);
-                put(&mut out[pixel * channels + from..][..count], &sums);
-            }
+    fn run<S: Simd, const PIXELS: usize, const VECTORS: usize, const PANELS: usize>(
+        &self,
+        simd: S,
+        out: &mut [f32],
+    ) {
+        let size = self.lines * self.line * LANES;
+        let group = PANELS * size;
+        let groups = self.panels.chunks_exact(group);
+        let single = groups.remainder().chunks_exact(size);
+        let mut from = 0;
+        for panels in groups {
+            self.group::<S, PIXELS, VECTORS, PANELS>(simd, panels, from, out);
+            from += PANELS * LANES;
+        }
+        for panel in single {
+            self.group::<S, PIXELS, VECTORS, 1>(simd, panel, from, out);
+            from += LANES;
         }
     }
 
-    /// The sums of the channels of a panel over the patches at `corners`.
+    /// Computes the channels of `PANELS` panels, which start at channel `from`, for every pixel.
     #[inline(always)]
-    fn sums<S: Simd, const PIXELS: usize, const VECTORS: usize>(
+    fn group<S: Simd, const PIXELS: usize, const VECTORS: usize, const PANELS: usize>(
+        &self,
+        simd: S,
+        panels: &[f32],
+        from: usize,
+        out: &mut [f32],
+    ) {
+        let channels = self.bias.len();
+        let (blocks, rest) = self.corners.as_chunks::<PIXELS>();
+        let mut bias = [[0.0; LANES]; PANELS];
+        for (panel, bias) in bias.iter_mut().enumerate() {
+            let from = from + panel * LANES;
+            let count = LANES.min(channels - from);
+            bias[..count].copy_from_slice(&self.bias[from..from + count]);
+        }
+        for (block, corners) in blocks.iter().enumerate() {
+            let sums = self.sums::<S, PIXELS, VECTORS, PANELS>(simd, *corners, panels, &bias);
+            for ahead in 0..PIXELS {
+                let to = &mut out[(block * PIXELS + ahead) * channels..][..channels];
+                put(&mut to[from..], &sums[ahead]);
+            }
+        }
+        for (pixel, corner) in (blocks.len() * PIXELS..).zip(rest) {
+            let [sums] = self.sums::<S, 1, VECTORS, PANELS>(simd, [*corner], panels, &bias);
+            put(&mut out[pixel * channels..][from..channels], &sums);
+        }
+    }
+
+    /// The sums of the channels of the panels over the patches at `corners`.
+    #[inline(always)]
+    fn sums<S: Simd, const PIXELS: usize, const VECTORS: usize, const PANELS: usize>(
         &self,
         simd: S,
         corners: [usize; PIXELS],
-        panel: &[f32],
-        bias: &[f32; LANES],
-    ) -> [[f32; LANES]; PIXELS] {
-        let (panel, _) = S::as_simd_f32s(panel);
-        let (bias, _) = S::as_simd_f32s(bias);
-        let bias: &[S::f32s; VECTORS] = bias.first_chunk().expect("a panel is VECTORS wide");
-        let mut sums = [*bias; PIXELS];
-        for (dy, panel) in panel.chunks_exact(self.line * VECTORS).enumerate() {
-            let (weights, _) = panel.as_chunks::<VECTORS>();
-            // Slices that the compiler knows to be as long as the weights: bounds checks would take a third longer.
+        panels: &[f32],
+        bias: &[[f32; LANES]; PANELS],
+    ) -> [[[f32; LANES]; PANELS]; PIXELS] {
+        let size = panels.len() / PANELS;
+        let mut sums = [[[simd.splat_f32s(0.0); VECTORS]; PANELS]; PIXELS];
+        for pixel in 0..PIXELS {
+            for panel in 0..PANELS {
+                let (bias, _) = S::as_simd_f32s(&bias[panel]);
+                sums[pixel][panel] = *bias.first_chunk().expect("a panel is VECTORS wide");
+            }
+        }
+        for dy in 0..self.lines {
+            // Slices that the compiler knows to be of one length: bounds checks would take a third longer.
             let mut lines: [&[f32]; PIXELS] = [&[]; PIXELS];
             for (line, corner) in lines.iter_mut().zip(corners) {
-                *line = &self.pixels[corner + dy * self.pitch..][..weights.len()];
+                *line = &self.pixels[corner + dy * self.pitch..][..self.line];
             }
-            for (depth, weights) in weights.iter().enumerate() {
+            let mut weights: [&[[S::f32s; VECTORS]]; PANELS] = [&[]; PANELS];
+            for (panel, weights) in weights.iter_mut().enumerate() {
+                let line = &panels[panel * size + dy * self.line * LANES..][..self.line * LANES];
+                *weights = &S::as_simd_f32s(line).0.as_chunks().0[..self.line];
+            }
+            for depth in 0..self.line {
                 for pixel in 0..PIXELS {
                     let value = simd.splat_f32s(lines[pixel][depth]);
-                    for at in 0..VECTORS {
-                        sums[pixel][at] = simd.mul_add_e_f32s(value, weights[at], sums[pixel][at]);
+                    for panel in 0..PANELS {
+                        for at in 0..VECTORS {
+                            sums[pixel][panel][at] =
+                                simd.mul_add_e_f32s(value, weights[panel][depth][at], sums[pixel][panel][at]);
+                        }
                     }
                 }
             }
         }
         let least = simd.splat_f32s(if self.relu { 0.0 } else { f32::NEG_INFINITY });
-        let mut out = [[0.0; LANES]; PIXELS];
-        for (out, sums) in out.iter_mut().zip(&sums) {
-            let (vectors, _) = S::as_mut_simd_f32s(out);
-            for at in 0..VECTORS {
-                vectors[at] = simd.max_f32s(sums[at], least);
+        let mut out = [[[0.0; LANES]; PANELS]; PIXELS];
+        for pixel in 0..PIXELS {
+            for panel in 0..PANELS {
+                let (vectors, _) = S::as_mut_simd_f32s(&mut out[pixel][panel]);
+                for at in 0..VECTORS {
+                    vectors[at] = simd.max_f32s(sums[pixel][panel][at], least);
+                }
             }
         }
         out
@@ -130,10 +167,12 @@ impl Convolution<'_> {
 
 /// Writes the sums of one pixel; the last panel may be wider than the remaining channels.
 #[inline(always)]
-fn put(to: &mut [f32], sums: &[f32; LANES]) {
-    match to.as_mut_array() {
-        Some(to) => *to = *sums,
-        None => to.copy_from_slice(&sums[..to.len()]),
+fn put(to: &mut [f32], panels: &[[f32; LANES]]) {
+    for (to, sums) in to.chunks_mut(LANES).zip(panels) {
+        match to.as_mut_array() {
+            Some(to) => *to = *sums,
+            None => to.copy_from_slice(&sums[..to.len()]),
+        }
     }
 }
 

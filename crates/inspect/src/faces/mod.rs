@@ -9,6 +9,7 @@
 pub(super) mod calibration;
 mod boxes;
 mod convolve;
+mod depthwise;
 mod layers;
 mod network;
 #[cfg(test)]

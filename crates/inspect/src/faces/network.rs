@@ -2,8 +2,8 @@
 //!
 //! Activations are `[height, width, channels]` in f32; weights are fp16 from a `safetensors` file that
 //! `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions are in
-//! [`convolve`](super::convolve); the depthwise ones are plain loops that `pulp` compiles for the current
-//! processor.
+//! [`convolve`](super::convolve), the depthwise ones in [`depthwise`](super::depthwise); `pulp` compiles both for the
+//! current processor.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,8 @@ use pulp::{Simd, WithSimd};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use super::convolve::{Convolution, Fill, panels};
+use super::convolve::{self, Convolution, panels};
+use super::depthwise::{self, Depthwise};
 use super::layers::{depth_to_space, double, pad_channels, padded};
 use super::tensor::{Tensor, buffer, give_back};
 
@@ -237,7 +238,7 @@ impl Step {
             bias: &self.bias,
             relu: self.raw.relu,
         };
-        arch.dispatch(Fill(convolution, &mut out.data));
+        arch.dispatch(convolve::Fill(convolution, &mut out.data));
         if let Some(padded) = padded {
             give_back(padded.data);
         }
@@ -246,93 +247,39 @@ impl Step {
 
     fn depthwise(&self, arch: pulp::Arch, x: &Tensor) -> Tensor {
         let (height, width) = self.size(x);
-        assert_eq!(self.raw.kernel, 3, "depthwise filters are 3 × 3");
-        let padded = padded(x, self.raw.pad);
+        let RawStep {
+            kernel,
+            stride,
+            pad: [top, left, ..],
+            relu,
+            ..
+        } = self.raw;
+        assert_eq!(kernel, 3, "depthwise filters are 3 × 3");
         let mut out = Tensor {
             height,
             width,
             channels: x.channels,
             data: buffer(height * width * x.channels),
         };
-        // As many channels at once as fit with their nine weights into registers.
-        match arch {
-            pulp::Arch::Scalar => self.filters::<4, false>(&padded, &mut out),
-            #[cfg(target_arch = "x86_64")]
-            pulp::Arch::V4(_) => arch.dispatch(Depthwise::<16>(self, &padded, &mut out)),
-            _ => arch.dispatch(Depthwise::<8>(self, &padded, &mut out)),
-        }
-        give_back(padded.data);
+        let depthwise = Depthwise {
+            pixels: &x.data,
+            height: x.height,
+            width: x.width,
+            top,
+            left,
+            weights: &self.weights,
+            bias: &self.bias,
+            stride,
+            relu,
+            across: width,
+        };
+        arch.dispatch(depthwise::Fill(depthwise, &mut out.data));
         out
     }
-
-    /// Filters every channel, `N` at a time.
-    #[inline(always)]
-    fn filters<const N: usize, const FUSED: bool>(&self, padded: &Tensor, out: &mut Tensor) {
-        let mut from = 0;
-        while from + N <= out.channels {
-            self.filter::<N, FUSED>(padded, out, from);
-            from += N;
-        }
-        while from < out.channels {
-            self.filter::<1, FUSED>(padded, out, from);
-            from += 1;
-        }
-    }
-
-    /// Filters `N` channels, starting at channel `from`.
-    #[inline(always)]
-    fn filter<const N: usize, const FUSED: bool>(&self, padded: &Tensor, out: &mut Tensor, from: usize) {
-        let RawStep { stride, relu, .. } = self.raw;
-        let channels = out.channels;
-        let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-        let bias = block::<N>(&self.bias, from);
-        let mut weights = [[0.0; N]; 9];
-        for (tap, weights) in weights.iter_mut().enumerate() {
-            *weights = block(&self.weights, tap * channels + from);
-        }
-        let reach = 2 * channels + N;
-        for (y, line) in out.data.chunks_exact_mut(out.width * channels).enumerate() {
-            for (x, pixel) in line.chunks_exact_mut(channels).enumerate() {
-                let mut sum = bias;
-                for dy in 0..3 {
-                    let at = ((y * stride + dy) * padded.width + x * stride) * channels + from;
-                    let three = &padded.data[at..at + reach];
-                    for dx in 0..3 {
-                        let (value, weight) = (block::<N>(three, dx * channels), &weights[dy * 3 + dx]);
-                        for lane in 0..N {
-                            sum[lane] = add_product::<FUSED>(sum[lane], value[lane], weight[lane]);
-                        }
-                    }
-                }
-                for (to, sum) in pixel[from..from + N].iter_mut().zip(sum) {
-                    *to = at_least(sum, least);
-                }
-            }
-        }
-    }
 }
 
-/// `N` values starting at `at`.
-#[inline(always)]
-fn block<const N: usize>(values: &[f32], at: usize) -> [f32; N] {
-    *values[at..].first_chunk::<N>().expect("a block of channels")
-}
-
-/// A depthwise convolution, `N` channels at a time. A type rather than a closure, because the compiler may choose not
-/// to inline a closure into the code for the current processor, which would lose its vector instructions.
-struct Depthwise<'a, const N: usize>(&'a Step, &'a Tensor, &'a mut Tensor);
-
-impl<const N: usize> WithSimd for Depthwise<'_, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self(step, padded, out) = self;
-        step.filters::<N, true>(padded, out);
-    }
-}
-
-/// The sum of two tensors, rectified if the last field is set; a type for the same reason as [`Depthwise`].
+/// The sum of two tensors, rectified if the last field is set. A type rather than a closure, because the compiler may
+/// choose not to inline a closure into the code for the current processor, which would lose its vector instructions.
 struct Add<'a>(&'a [f32], &'a [f32], &'a mut [f32], bool);
 
 impl WithSimd for Add<'_> {
@@ -343,12 +290,6 @@ impl WithSimd for Add<'_> {
         let Self(a, b, out, relu) = self;
         add(a, b, out, relu);
     }
-}
-
-/// `sum + a * b`. With hardware FMA, `mul_add` is one instruction; without it, it would be a slow function.
-#[inline(always)]
-fn add_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
-    if FUSED { a.mul_add(b, sum) } else { sum + a * b }
 }
 
 /// The larger value, in one instruction; `f32::max` also handles NaN.
