@@ -52,7 +52,7 @@ pub(super) async fn check(
     let mut all = std::pin::pin!(inspect.all(cast.characters));
     while let Some(inspected) = all.next().await {
         let mut inspected = inspected?;
-        duplicates.judge(&mut inspected);
+        duplicates.judge(&mut inspected)?;
         if let Some(inspection) = inspected.evidence.inspection() {
             let approval = approval(&inspected, inspection, view.as_ref())?;
             let standing = Standing::of_image(inspection.verdict, approval);

@@ -182,11 +182,9 @@ async fn inspect(pipeline: &Pipeline, cast: Cast) -> anyhow::Result<Vec<Inspecte
     let mut all = std::pin::pin!(Arc::clone(&pipeline.inspect).all(cast.characters));
     let mut actors = Vec::new();
     while let Some(inspected) = all.next().await {
-        let inspected = inspected.map(|mut inspected| {
-            duplicates.judge(&mut inspected);
-            inspected
-        });
-        let mut inspected = pipeline.record(inspected).await?;
+        let mut inspected = inspected?;
+        duplicates.judge(&mut inspected)?;
+        let mut inspected = pipeline.record(Ok(inspected)).await?;
         emit_inspected(&pipeline.reporters, &inspected, pipeline.price);
         if !pipeline.report_blocked(&mut inspected) && inspected.standing.is_paid_next() {
             actors.push(inspected);

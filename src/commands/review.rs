@@ -46,7 +46,7 @@ pub(super) async fn review(
     let mut all = std::pin::pin!(Arc::clone(&inspect).all(cast.characters));
     while let Some(inspected) = all.next().await {
         let mut inspected = inspected?;
-        duplicates.judge(&mut inspected);
+        duplicates.judge(&mut inspected)?;
         let decided = match &view {
             Some(view) if all_of_them => view.decided(&inspected.character.name.key(), &inspected.sha256)?,
             _ => None,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{FoundCall, INTERRUPTED, Resolution, Transition};
 use crate::cast::{Character, Kind, Name};
 use crate::inspect::Verdict;
+use crate::util::file_stamp::FileStamp;
 use crate::util::money::Usd;
 use crate::util::provider_ids::ProviderIds;
 
@@ -70,6 +71,9 @@ pub struct Record {
     pub source: String,
     /// SHA-256 of the image when it was last seen, in hex.
     pub source_sha256: Option<String>,
+    /// The stamp of the file when it was read, if it is a file: as long as it stays, so does the SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_stamp: Option<FileStamp>,
     /// Extra columns of the cast.
     pub extra: Vec<(String, String)>,
     /// The verdict of the inspection of its image.
@@ -137,6 +141,12 @@ impl Record {
             _ if self.asset_id.is_some() => Some(self.enrolled_sha256.as_deref()),
             _ => None,
         }
+    }
+
+    /// SHA-256 of its image, if this is the stamp of the file that was read.
+    pub fn sha256_of(&self, stamp: &FileStamp) -> Option<&str> {
+        let same = self.source_stamp.as_ref() == Some(stamp);
+        self.source_sha256.as_deref().filter(|_| same)
     }
 
     /// Whether its id is for this image, enrolled in this way.
@@ -236,6 +246,7 @@ pub fn apply(
             record.source.clone_from(source);
             record.extra.clone_from(extra);
             record.source_sha256 = Some(sha256.clone());
+            record.source_stamp = None;
             if record.asset_id.is_some() && record.enrolled_sha256.is_none() && state == Enrolled {
                 record.enrolled_sha256 = Some(sha256.clone());
             }
@@ -248,6 +259,7 @@ pub fn apply(
                 (record.code, record.message) = (None, None);
             }
         }
+        (_, Transition::Stamp(stamp)) => record.source_stamp = Some(stamp.clone()),
         (Intent | InDoubt, Transition::Judge { .. }) => return Err(illegal()),
         (
             _,
@@ -389,6 +401,7 @@ pub fn apply(
             record.kind = *kind;
             record.source.clone_from(source);
             record.source_sha256.clone_from(sha256);
+            record.source_stamp = None;
             record.enrolled_sha256.clone_from(sha256);
             record.enrolled_kind = Some(*kind);
             record.asset_id = Some(asset_id.clone());
@@ -430,6 +443,7 @@ fn found(record: &mut Record, call: &FoundCall, at: &str) {
         record.source.clone_from(&call.source);
         record.extra.clone_from(&call.extra);
         record.source_sha256 = Some(call.source_sha256.clone());
+        record.source_stamp = None;
     }
     record.attempted_sha256 = Some(call.source_sha256.clone());
     match &call.asset_id {
@@ -459,6 +473,7 @@ fn new(name: &Name) -> Record {
         state: State::Seen,
         source: String::new(),
         source_sha256: None,
+        source_stamp: None,
         extra: Vec::new(),
         verdict: None,
         object_key: None,

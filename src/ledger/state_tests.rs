@@ -18,6 +18,8 @@ struct Account {
     attempted: Option<String>,
     /// The image of the last doubt that a person had repeated.
     retried: Option<Option<String>>,
+    /// The image whose file was read when its stamp was taken.
+    stamped: Option<String>,
     /// Whether a person entered the last id.
     adopted: bool,
 }
@@ -36,6 +38,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         sha256: sha256.to_owned(),
         extra: Vec::new(),
     });
+    let stamp = Just(Transition::Stamp(serde_json::from_str("\"1:2\"").unwrap()));
     let verdict = prop_oneof![
         Just(Verdict::Suitable),
         Just(Verdict::Review),
@@ -121,7 +124,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         });
     // Events of a run are more frequent than those of people, so that sequences get far.
     prop_oneof![
-        4 => see, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release,
+        4 => see, 2 => stamp, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release,
         1 => set_aside, 3 => doubt,
         2 => resolve, 1 => import, 1 => fail, 1 => found
     ]
@@ -138,6 +141,7 @@ proptest! {
             let Ok(next) = apply(&name(), record.as_ref(), transition) else { continue };
             match transition {
                 Transition::See { sha256, .. } => account.seen = Some(sha256.clone()),
+                Transition::Stamp(_) => account.stamped.clone_from(&account.seen),
                 Transition::Intend { .. } => {
                     prop_assert!(!account.open, "a second call while the first is open");
                     prop_assert_eq!(account.unconsented, 0, "a call after a doubt that was not settled");
@@ -220,6 +224,9 @@ proptest! {
             }
             prop_assert_eq!(next.asset_id.as_ref(), account.ids.last(), "the last id is kept");
             prop_assert_eq!(next.state == State::Intent, account.open);
+            if next.source_stamp.is_some() {
+                prop_assert_eq!(&next.source_sha256, &account.stamped, "a stamp of another image");
+            }
             prop_assert_eq!(next.state == State::InDoubt, account.unconsented > 0);
             record = Some(next);
         }

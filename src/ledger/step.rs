@@ -276,6 +276,7 @@ fn record_attempt(
         }
         Transition::Found { call, .. } => found(connection, key, call)?,
         Transition::See { .. }
+        | Transition::Stamp(_)
         | Transition::Judge { .. }
         | Transition::Publish { .. }
         | Transition::Fail { .. } => {}

@@ -3,6 +3,7 @@
 use super::ReceiptRef;
 use crate::cast::{Character, Kind, Name, printable};
 use crate::inspect::{ImageSignature, Inspection, Verdict};
+use crate::util::file_stamp::FileStamp;
 use crate::util::money::Usd;
 use crate::util::provider_ids::ProviderIds;
 
@@ -32,6 +33,8 @@ pub enum Transition {
         /// Extra columns.
         extra: Vec<(String, String)>,
     },
+    /// The file of its image was read, and has the SHA-256 of [`Transition::See`] as long as this stamp is the file's.
+    Stamp(FileStamp),
     /// Its image was inspected.
     Judge {
         /// The verdict of the inspection.
@@ -250,6 +253,7 @@ impl Transition {
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::See { .. } => "be seen",
+            Self::Stamp(_) => "be stamped",
             Self::Judge { .. } => "be judged",
             Self::Publish { .. } => "be published",
             Self::Fail { .. } => "fail to be published",

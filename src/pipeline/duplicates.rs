@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::InspectStage;
 use super::inspected::{Inspected, PaidNotInspected};
 use crate::cast::{Character, Look, Name, NameKey, printable};
-use crate::inspect::SignatureIndex;
+use crate::inspect::{ImageSignature, SignatureIndex};
 use crate::ledger::{Approval, LedgerError, Reader};
 use crate::plan::Standing;
 use crate::util::shell::quote;
@@ -14,6 +14,8 @@ use crate::util::shell::quote;
 /// Finds images used under two names.
 #[derive(Default)]
 pub struct Duplicates {
+    /// What was paid for before, until the first image is judged: where nothing is, none of it is read.
+    before: Option<Before>,
     seen: SignatureIndex<String>,
     /// SHA-256 of an image → its character: of all that were paid for, or perhaps were, even if their image is no
     /// longer available, and of those in the cast that are not inspected again.
@@ -22,6 +24,22 @@ pub struct Duplicates {
     characters: HashMap<NameKey, NameKey>,
     /// The stage, which knows the names in the cast and the approvals; `None` when there is no ledger yet.
     stage: Option<Arc<InspectStage>>,
+}
+
+/// What was paid for before, and the images since that were not inspected.
+struct Before {
+    ledger: Arc<dyn Reader>,
+    /// The names and signatures of images that were inspected only now.
+    now: Vec<(String, ImageSignature)>,
+    kept: Vec<Kept>,
+}
+
+/// An image of the cast that was not inspected again.
+struct Kept {
+    name: String,
+    /// In hex; empty when it could not be read.
+    sha256: String,
+    signature: Option<ImageSignature>,
 }
 
 impl Duplicates {
@@ -52,36 +70,73 @@ impl Duplicates {
         let now = not_inspected
             .iter()
             .filter_map(|u| Some((u.name.clone(), u.inspection.signature?)));
-        let before = ledger.paid_signatures()?;
-        let mut seen = SignatureIndex::default();
-        seen.extend(before.into_iter().chain(now).map(|(name, seen)| (seen, name)));
-        let known = ledger.paid_pictures()?;
-        let known = known.into_iter().map(|(name, sha256)| (sha256, name)).collect();
+        let before = Before {
+            ledger: Arc::clone(ledger),
+            now: now.collect(),
+            kept: Vec::new(),
+        };
         let all = Self {
-            seen,
-            known,
+            before: Some(before),
             characters: characters_of,
             stage: Some(Arc::clone(stage)),
+            ..Self::default()
         };
         Ok((all, not_inspected))
     }
 
-    /// Turns an image that is (nearly) the same as an earlier one into a case for review.
-    pub fn judge(&mut self, inspected: &mut Inspected) {
-        let (name, own) = (inspected.character.name.as_str(), inspected.character.name.key());
-        let Some(inspection) = inspected.evidence.inspection_mut() else {
-            // Not inspected again, but a later character with the same image is still its duplicate.
-            if !inspected.sha256.is_empty() {
-                let known = self.known.entry(inspected.sha256.clone());
-                known.or_insert_with(|| name.to_owned());
-            }
-            if let Some(signature) = inspected.signature {
-                self.seen.push(signature, name.to_owned());
-            }
-            return;
+    /// Reads what was paid for before, unless that is done.
+    fn read_before(&mut self) -> Result<(), LedgerError> {
+        let Some(Before { ledger, now, kept }) = self.before.take() else {
+            return Ok(());
         };
-        let Some(signature) = inspected.signature else {
+        let signatures = ledger.paid_signatures()?.into_iter().chain(now);
+        self.seen.extend(signatures.map(|(name, seen)| (seen, name)));
+        let pictures = ledger.paid_pictures()?;
+        self.known
+            .extend(pictures.into_iter().map(|(name, sha256)| (sha256, name)));
+        for kept in kept {
+            self.keep(kept);
+        }
+        Ok(())
+    }
+
+    /// Remembers an image that was not inspected again: a later character with the same one is still its duplicate.
+    fn keep(&mut self, kept: Kept) {
+        if let Some(before) = &mut self.before {
+            before.kept.push(kept);
             return;
+        }
+        let Kept {
+            name,
+            sha256,
+            signature,
+        } = kept;
+        if let Some(signature) = signature {
+            self.seen.push(signature, name.clone());
+        }
+        if !sha256.is_empty() {
+            self.known.entry(sha256).or_insert(name);
+        }
+    }
+
+    /// Turns an image that is (nearly) the same as an earlier one into a case for review.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn judge(&mut self, inspected: &mut Inspected) -> Result<(), LedgerError> {
+        if inspected.evidence.inspection().is_none() {
+            self.keep(Kept {
+                name: inspected.character.name.as_str().to_owned(),
+                sha256: inspected.sha256.clone(),
+                signature: inspected.signature,
+            });
+            return Ok(());
+        }
+        self.read_before()?;
+        let (name, own) = (inspected.character.name.as_str(), inspected.character.name.key());
+        let (Some(inspection), Some(signature)) = (inspected.evidence.inspection_mut(), inspected.signature)
+        else {
+            return Ok(());
         };
         // A slightly changed image is not a duplicate of its own character.
         let twin = |accept: &dyn Fn(&String) -> bool| {
@@ -110,6 +165,7 @@ impl Duplicates {
         self.seen.push(signature, name.to_owned());
         let known = self.known.entry(inspected.sha256.clone());
         known.or_insert_with(|| name.to_owned());
+        Ok(())
     }
 
     /// What the user is told of a duplicate, and what to do about it.

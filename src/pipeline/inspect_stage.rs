@@ -13,6 +13,7 @@ use crate::inspect::{Inspection, Inspector, Prepared, Thumbnail, ThumbnailSize, 
 use crate::ledger::{Approval, LedgerError, Reader, Record, State};
 use crate::plan::{Image, Policy, Row, Standing, standing};
 use crate::publish::Fetcher;
+use crate::util::file_stamp::FileStamp;
 use crate::util::sha256::sha256_hex;
 
 /// The maximum size of a source file in bytes. Larger ones are refused unread.
@@ -93,22 +94,28 @@ impl InspectStage {
             return Ok(Vec::new());
         };
         let mut newcomers = self.policy.re_enroll_changed;
-        let mut not_inspected = Vec::new();
+        let mut all_paid = Vec::new();
         for character in characters {
             let record = ledger.get(&character.name.key())?;
-            let Some(paid) = record.as_ref().and_then(Record::paid_sha256) else {
-                newcomers = true;
-                continue;
-            };
-            let seen = match paid {
+            match record.as_ref().and_then(Record::paid_sha256) {
+                Some(paid) => all_paid.push((character, paid.map(str::to_owned))),
+                None => newcomers = true,
+            }
+        }
+        if !newcomers {
+            return Ok(Vec::new());
+        }
+        let mut not_inspected = Vec::new();
+        for (character, paid) in all_paid {
+            let seen = match &paid {
                 Some(sha256) => ledger.signature(sha256)?,
                 None => None,
             };
             if seen.is_none() {
-                not_inspected.push((character.clone(), paid.map(str::to_owned)));
+                not_inspected.push((character.clone(), paid));
             }
         }
-        if !newcomers || not_inspected.is_empty() {
+        if not_inspected.is_empty() {
             return Ok(Vec::new());
         }
         tracing::info!(
@@ -192,14 +199,31 @@ impl InspectStage {
         fetched: Option<Result<Vec<u8>, String>>,
         place: usize,
     ) -> Result<Inspected, LedgerError> {
-        let bytes = match (fetched, &character.source) {
-            (Some(fetched), _) => fetched,
-            (None, Source::File { path, .. }) => read(path),
+        let record = match &self.ledger {
+            Some(ledger) => ledger.get(&character.name.key())?,
+            None => None,
+        };
+        let (bytes, stamp) = match (fetched, &character.source) {
+            (Some(fetched), _) => (fetched, None),
+            (None, Source::File { path, .. }) => {
+                // Before it is read: what is written after that has another stamp.
+                let stamp = std::fs::metadata(path).ok().as_ref().and_then(FileStamp::of);
+                if let (Some(stamp), Some(record)) = (&stamp, &record)
+                    && self.thumbnails.is_none()
+                    && let Some(sha256) = record.sha256_of(stamp)
+                    && self.is_enrolled(record, &character, sha256)
+                {
+                    return Ok(self.unchanged(character, sha256, record, place));
+                }
+                (read(path), stamp)
+            }
             (None, Source::Url { .. }) => unreachable!("a URL is already fetched"),
         };
         match bytes {
             Ok(bytes) => {
-                let mut inspected = self.judge(character, &bytes, place)?;
+                let mut inspected = self.judge(character, &bytes, record.as_ref(), place)?;
+                let stored = record.and_then(|record| record.source_stamp);
+                inspected.stamp = stamp.filter(|stamp| stored.as_ref() != Some(stamp));
                 if let Some(size) = self.thumbnails {
                     let make = || self.inspector.thumbnail(&bytes, size);
                     inspected.thumbnail = self.cache.thumbnails.get(&inspected.sha256, make);
@@ -210,15 +234,43 @@ impl InspectStage {
         }
     }
 
-    fn judge(&self, character: Character, bytes: &[u8], place: usize) -> Result<Inspected, LedgerError> {
+    /// Whether nothing is left to do for a character with this image.
+    fn is_enrolled(&self, record: &Record, character: &Character, sha256: &str) -> bool {
+        let image = Image::Read {
+            sha256,
+            verdict: None,
+        };
+        let standing = standing(
+            Some(record),
+            Row::of(character),
+            Approval::None,
+            image,
+            self.policy,
+        );
+        standing == Some(Standing::Enrolled)
+    }
+
+    /// An enrolled character whose image file was not written since it was read: reading a large cast's images takes
+    /// far longer than everything else about it.
+    fn unchanged(&self, character: Character, sha256: &str, record: &Record, place: usize) -> Inspected {
+        self.cache.is_duplicate(sha256, place);
+        Inspected {
+            known: record.is_as_seen(&character, sha256),
+            ..Inspected::kept(character, sha256.to_owned(), Standing::Enrolled)
+        }
+    }
+
+    fn judge(
+        &self,
+        character: Character,
+        bytes: &[u8],
+        record: Option<&Record>,
+        place: usize,
+    ) -> Result<Inspected, LedgerError> {
         let sha256 = sha256_hex(bytes);
         let is_duplicate = self.cache.is_duplicate(&sha256, place);
-        let record = match &self.ledger {
-            Some(ledger) => ledger.get(&character.name.key())?,
-            None => None,
-        };
         // An image that was paid for before: its id comes back for nothing.
-        let may_return = record.as_ref().is_none_or(|record| {
+        let may_return = record.is_none_or(|record| {
             !matches!(record.state, State::Intent | State::InDoubt)
                 && record.asset_id.is_some()
                 && !record.is_enrolled_as(character.kind, &sha256)
@@ -240,15 +292,15 @@ impl InspectStage {
         let standing_for = |verdict: Option<Verdict>, approval: Approval| {
             let sha256 = &sha256;
             standing(
-                record.as_ref(),
+                record,
                 row,
                 approval,
                 Image::Read { sha256, verdict },
                 self.policy,
             )
         };
-        let known = record.as_ref().is_some_and(|r| r.is_as_seen(&character, &sha256));
-        let is_reenrollment = record.as_ref().is_some_and(|r| r.asset_id.is_some());
+        let known = record.is_some_and(|r| r.is_as_seen(&character, &sha256));
+        let is_reenrollment = record.is_some_and(|r| r.asset_id.is_some());
         let cached = |sha256: &str| match &self.ledger {
             Some(ledger) => ledger.cached_inspection(sha256, self.inspector.fingerprint()),
             None => Ok(None),
@@ -277,7 +329,6 @@ impl InspectStage {
             Some(inspection) => {
                 let standing = judged(&inspection);
                 let published = record
-                    .as_ref()
                     .filter(|r| known && r.state == State::Published)
                     .and_then(|r| r.object_key.clone());
                 let prepared = match standing.is_paid_next() && self.prepare && published.is_none() {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, InspectSettings, Verdict};
-use crate::ledger::{FoundCall, LedgerError};
+use crate::ledger::{FoundCall, LedgerError, Transition};
 
 /// A ledger that panics on one name, as a decoder might on an image, and has no other characters.
 struct Broken;
@@ -145,7 +145,7 @@ async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_m
         .into_iter()
         .map(|looked| {
             let mut looked = looked.unwrap();
-            twins.judge(&mut looked);
+            twins.judge(&mut looked).unwrap();
             (
                 looked.standing,
                 looked.evidence.prepared().is_some(),
@@ -159,4 +159,43 @@ async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_m
         (Standing::ToEnroll, true, 4321),
     ];
     assert_eq!(message, expected);
+}
+
+#[tokio::test]
+async fn an_enrolled_characters_image_is_read_again_when_its_file_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = crate::ledger::OpenOptions::new("https://api.example", false, "run");
+    let ledger = crate::ledger::Ledger::open(&folder.path().join("ledger.db"), options).unwrap();
+    let ada = character("Ada", queen());
+    let stamp = FileStamp::of(&std::fs::metadata(queen()).unwrap()).expect("an old file");
+    let (kind, source) = (ada.kind, ada.source.given().to_owned());
+    let import = Transition::Import {
+        kind,
+        source,
+        // Not the SHA-256 of the file: it shows whether that is read.
+        sha256: Some("aa".to_owned()),
+        asset_id: "ta_1".to_owned(),
+        price: None,
+        at: None,
+        url: None,
+        ids: Default::default(),
+        extra: Vec::new(),
+    };
+    let another: FileStamp = serde_json::from_str("\"1:2\"").unwrap();
+    for (stamp, standing, is_read) in [
+        (stamp, Standing::Enrolled, false),
+        (another, Standing::Changed, true),
+    ] {
+        let transitions = match ledger.view().get(&ada.name.key()).unwrap() {
+            None => vec![import.clone(), Transition::Stamp(stamp)],
+            Some(_) => vec![Transition::Stamp(stamp)],
+        };
+        ledger.write(&ada.name, transitions).await.unwrap();
+        let mut look = Arc::into_inner(look()).unwrap();
+        look.ledger = Some(Arc::new(ledger.clone()));
+        let mut seen: Vec<_> = Arc::new(look).all(vec![ada.clone()]).collect().await;
+        let seen = seen.pop().unwrap().unwrap();
+        assert_eq!((seen.standing, seen.sha256 != "aa"), (standing, is_read));
+        assert_eq!(seen.stamp.is_some(), is_read, "to be written to the ledger");
+    }
 }

@@ -4,6 +4,7 @@ use crate::cast::Character;
 use crate::inspect::{ImageSignature, Inspection, Prepared, ReasonCode, Thumbnail};
 use crate::ledger::{Approval, FoundCall};
 use crate::plan::Standing;
+use crate::util::file_stamp::FileStamp;
 
 /// A character whose image was inspected, or needs no inspection, and its standing.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Inspected {
     pub character: Character,
     /// SHA-256 of its image, in hex; empty when it could not be read.
     pub sha256: String,
+    /// The stamp of its file, if it was read now and may be trusted later.
+    pub stamp: Option<FileStamp>,
     /// Its standing.
     pub standing: Standing,
     /// What is known of the image, and its source.
@@ -117,6 +120,7 @@ impl Inspected {
         Self {
             character,
             sha256,
+            stamp: None,
             standing,
             evidence: Evidence::Kept,
             signature: None,

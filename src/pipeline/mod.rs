@@ -119,10 +119,9 @@ impl Pipeline {
         let inspected = Arc::clone(&self.inspect)
             .all(cast.characters)
             .map(move |inspected| {
-                inspected.map(|mut inspected| {
-                    duplicates.judge(&mut inspected);
-                    inspected
-                })
+                let mut inspected = inspected?;
+                duplicates.judge(&mut inspected)?;
+                Ok(inspected)
             });
         // Many records share one commit; they are reported in the order of the cast.
         let recorded = inspected

@@ -55,7 +55,7 @@ impl Planner {
         let mut all = std::pin::pin!(Arc::clone(&inspect).all(characters.to_vec()));
         while let Some(inspected) = all.next().await {
             let mut inspected = inspected?;
-            duplicates.judge(&mut inspected);
+            duplicates.judge(&mut inspected)?;
             emit_inspected(&reporters, &inspected, price);
             let upload = inspected.evidence.prepared().map(|prepared| prepared.bytes.len());
             let paid = inspected.standing.is_paid_next();

@@ -20,6 +20,7 @@ pub(super) async fn record(
         character,
         sha256,
         standing,
+        stamp,
         evidence,
         known,
         ..
@@ -30,8 +31,10 @@ pub(super) async fn record(
     let goes_on = standing.is_paid_next();
     let is_fresh = matches!(evidence, Evidence::Fresh { .. });
     let mut transitions = Vec::new();
-    if !known && *standing != Standing::InDoubt {
+    let newly_stamped = stamp.as_ref().filter(|_| *standing == Standing::Enrolled);
+    if (!known || newly_stamped.is_some()) && *standing != Standing::InDoubt {
         transitions.push(Transition::see(character, sha256));
+        transitions.extend(stamp.clone().map(Transition::Stamp));
     }
     if let Some(inspection) = evidence.inspection() {
         if goes_on || !known || is_fresh {

@@ -1,6 +1,7 @@
 //! General helpers: files, text, money, durations, HTML.
 
 pub(crate) mod duration;
+pub mod file_stamp;
 pub mod fs;
 pub(crate) mod html;
 pub mod money;

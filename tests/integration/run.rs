@@ -2,6 +2,7 @@
 
 mod looks;
 mod names;
+mod stamps;
 
 use crate::support::{Castline, sample_cast};
 
