@@ -63,9 +63,9 @@ def memory(pid):
     return total * 1024
 
 
-def timed(command, environment):
+def timed(command, environment, errors):
     start, peak = time.monotonic(), 0
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
     while True:
         done, status, usage = os.wait4(process.pid, os.WNOHANG)
         if done:
@@ -73,7 +73,8 @@ def timed(command, environment):
         peak = max(peak, memory(process.pid))
         time.sleep(0.1)
     if status:
-        sys.exit(process.stderr.read().decode())
+        errors.seek(0)
+        sys.exit(errors.read().decode())
     # The usage of a process includes that of the children for which it waited.
     return time.monotonic() - start, usage.ru_utime + usage.ru_stime, peak
 
@@ -97,9 +98,12 @@ def main(pictures, models, castline, count="500"):
                     + ["--rate", f"{RATE}/s", "--ledger", folder / "ledger.db", "--manifest", manifest],
                     "pipeline.py": [sys.executable, HERE / "pipeline.py", cast / "cast.csv", models, manifest, str(RATE)],
                 }[name]
-                values.append(timed(command, environment))
-                sandbox.send_signal(signal.SIGTERM)
-                sandbox.wait()
+                try:
+                    with tempfile.TemporaryFile() as errors:
+                        values.append(timed(command, environment, errors))
+                finally:
+                    sandbox.send_signal(signal.SIGTERM)
+                    sandbox.wait()
                 charged = len((folder / "charges.ndjson").read_text().splitlines())
                 print(f"{name}: {charged} charged", file=sys.stderr)
     medians = {name: [statistics.median(part) for part in zip(*values)] for name, values in results.items()}
