@@ -520,7 +520,8 @@ pub enum Command {
     },
     /// Evaluate face detection on labelled images
     #[command(after_help = "Examples:\n  castline eval labelled/ --errors\n  \
-        castline eval labelled/labels.csv --set inspect.accept_score=0.7 --json")]
+        castline eval labelled/labels.csv --set inspect.accept_score=0.7 --json\n  \
+        castline eval labelled/ --suggest 0.5")]
     Eval(EvalArgs),
     /// Trust the castline.toml beside a cast, as it is now
     ///
@@ -542,6 +543,15 @@ pub enum Command {
     },
 }
 
+/// A percentage, 0–100, with or without its sign.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
+    match number {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("a percentage such as 0.5 is expected".to_owned()),
+    }
+}
+
 /// Options of `eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
@@ -553,6 +563,9 @@ pub struct EvalArgs {
     /// Also apply the API's limits on size and aspect ratio
     #[arg(long)]
     pub check_size: bool,
+    /// Propose thresholds that accept at most PERCENT of the images without exactly one face
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub suggest: Option<f64>,
 }
 
 /// Options of `sandbox`.

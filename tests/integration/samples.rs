@@ -206,3 +206,37 @@ fn the_workflow_for_ci_treats_exit_3_as_the_other_samples_do() {
         );
     }
 }
+
+#[test]
+fn thresholds_are_suggested_from_labelled_images_and_what_was_judged_is_told() {
+    let Cast { folder, .. } = sample_cast();
+    let mut labels = "path,faces\nproblems/no_face.png,0\nproblems/two_faces.png,2\n".to_owned();
+    let samples = std::fs::read_dir(folder.path().join("cast")).expect("the samples");
+    let mut singles = 0;
+    for file in samples {
+        singles += 1;
+        let file = file.expect("a file").file_name().into_string().expect("text");
+        labels += &format!("cast/{file},1\n");
+    }
+    std::fs::write(folder.path().join("labels.csv"), labels).expect("labels");
+    let labels = Cast::new(folder, "labels.csv");
+    let eval = |args: &[&str]| Castline::on(&labels).run(&[&["eval"], args].concat());
+    let told = eval(&["--suggest", "0.5%"]);
+    told.exits_with(0);
+    let text = &told.stdout;
+    assert!(text.contains("[inspect]\naccept_score = 0."), "{text}");
+    assert!(text.contains("suggested accepted with one face"), "{text}");
+    let json = eval(&["--suggest", "0.5", "--json"]);
+    let suggestion = &json.events("suggestion")[0]["suggestion"];
+    assert!(suggestion["choice"]["sure"].as_f64().expect("a number") >= 0.3);
+    assert_eq!(suggestion["now"]["accepted"]["of"].as_u64(), Some(singles));
+    assert_eq!(suggestion["now"]["accepted_wrongly"]["part"], 0);
+
+    let wrong = eval(&["--suggest", "many"]);
+    wrong.exits_with(2);
+    assert!(
+        wrong.stderr.contains("a percentage such as 0.5"),
+        "{}",
+        wrong.stderr
+    );
+}

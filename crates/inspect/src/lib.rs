@@ -10,6 +10,7 @@ mod near_duplicate;
 mod prepare;
 mod quality;
 mod resize;
+pub mod suggest;
 mod thumbnail;
 mod truncated;
 mod verdict;
@@ -336,12 +337,18 @@ impl Inspector {
         (!same).then(|| prepare::fit(&crop::cut(pixels, area), long_side, settings.background))
     }
 
-    /// Judges only the faces, ignoring the image's size and proportions, to measure on small images.
-    pub fn inspect_faces(&self, bytes: &[u8]) -> Inspection {
-        match self.decode(bytes) {
-            Ok(pixels) => self.judge_faces(&self.fitted(&pixels), pixels.dimensions()),
-            Err(error) => unreadable(&error),
+    /// Judges an image to measure the inspection: only its faces unless `sizes`, so that small images will do. Also
+    /// returns the likelihoods of the clearest face, and of a comparable second one.
+    pub fn measure(&self, bytes: &[u8], sizes: bool) -> (Inspection, [f32; 2]) {
+        let pixels = match self.decode(bytes) {
+            Ok(pixels) => pixels,
+            Err(error) => return (unreadable(&error), [0.0; 2]),
+        };
+        let (mut inspection, seen) = self.judge_faces(&self.fitted(&pixels), pixels.dimensions());
+        if sizes {
+            size(&mut inspection);
         }
+        (inspection, seen)
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
@@ -372,20 +379,20 @@ impl Inspector {
 
     /// Judges a decoded image at its published size; `dimensions` are those of the source.
     pub fn judge(&self, picture: &RgbImage, dimensions: (u32, u32)) -> Inspection {
-        let mut inspection = self.judge_faces(picture, dimensions);
+        let (mut inspection, _) = self.judge_faces(picture, dimensions);
         size(&mut inspection);
         inspection
     }
 
-    fn judge_faces(&self, picture: &RgbImage, (width, height): (u32, u32)) -> Inspection {
+    /// Judges the faces; also returns the likelihoods of the clearest one, and of a comparable second one.
+    fn judge_faces(&self, picture: &RgbImage, (width, height): (u32, u32)) -> (Inspection, [f32; 2]) {
         let thresholds = &self.settings.thresholds;
         let found = Detector::shared().find(picture);
         let scale = width as f32 / picture.width() as f32;
-        let counted = found.iter().filter(|f| f.score >= thresholds.none);
         let mut inspection = Inspection {
             verdict: Verdict::Suitable,
             reasons: Vec::new(),
-            faces: counted.map(|f| face(*f, scale)).collect(),
+            faces: counted(&found, thresholds).map(|f| face(*f, scale)).collect(),
             width,
             height,
             signature: Some(ImageSignature::of(picture)),
@@ -396,7 +403,8 @@ impl Inspector {
         {
             quality::judge(&mut inspection, picture, face, thresholds);
         }
-        inspection
+        let best = found.first().map_or(0.0, |f| f.score);
+        (inspection, [best, second(&found)])
     }
 }
 
@@ -439,13 +447,25 @@ fn count(inspection: &mut Inspection, found: &[Found], thresholds: &Thresholds) 
 }
 
 /// The likelihood of a second face that is comparable to the first.
+/// The likelihood of the likeliest second face; smaller ones than the first count less.
 fn second(found: &[Found]) -> f32 {
-    let Some((first, others)) = found.split_first() else {
-        return 0.0;
-    };
+    let others = found.iter().skip(1);
+    others.map(|f| beside(found, f)).fold(0.0, f32::max)
+}
+
+/// The likelihood of another face than the first, lowered where it is smaller.
+fn beside(found: &[Found], other: &Found) -> f32 {
     let size = |f: &Found| f.area.longer_side();
-    let scores = others.iter().map(|f| f.score * comparable(size(first), size(f)));
-    scores.fold(0.0, f32::max)
+    found
+        .first()
+        .map_or(0.0, |first| other.score * comparable(size(first), size(other)))
+}
+
+/// The faces that the verdict speaks of: the clearest, and those that make a second.
+fn counted<'a>(found: &'a [Found], thresholds: &'a Thresholds) -> impl Iterator<Item = &'a Found> {
+    let first = found.iter().take(1).filter(|f| f.score >= thresholds.none);
+    let others = found.iter().skip(1);
+    first.chain(others.filter(|f| beside(found, f) >= thresholds.second))
 }
 
 fn face(found: Found, scale: f32) -> Face {
