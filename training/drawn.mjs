@@ -1,5 +1,5 @@
 // drawn.mjs OUT: pictures out of npm packages, 320 px PNG. OUT/avatars: DiceBear's, one face each, in fifteen styles, with
-// other seeds than the corpus; OUT/icons: animals, things and signs that show no face.
+// other seeds than the corpus; OUT/icons: things and signs that show no face.
 // npm i @dicebear/core@9.4.3 @dicebear/collection@9.4.3 @resvg/resvg-js@2 @iconify-json/{noto,fluent-emoji-flat,twemoji,game-icons}
 import { createRequire } from "node:module"; import { mkdirSync, writeFileSync } from "node:fs";
 import { createAvatar } from "@dicebear/core"; import * as styles from "@dicebear/collection"; import { Resvg } from "@resvg/resvg-js";
@@ -21,10 +21,9 @@ function icon(set, icons, name, tint) {
 for (const set of ["noto", "fluent-emoji-flat", "twemoji"]) {
   const icons = require(`@iconify-json/${set}/icons.json`), { categories } = require(`@iconify-json/${set}/metadata.json`);
   for (const [kind, names] of Object.entries(categories)) {
-    // The faces of animals are what these are for; the moon's and the sun's are faces.
-    const animals = /Animals/.test(kind), most = animals ? 400 : /Objects|Symbols|Food|Travel|Activities/.test(kind) ? 60 : 0;
-    const wanted = n => animals ? !/moon|sun|monkey|gorilla|orangutan|dragon|unicorn|snowman|teddy|-tone/.test(n) : !face.test(n);
-    for (const name of shuffled(names.filter(wanted)).slice(0, most)) icon(set, icons, name, "#000");
+    // A drawn animal's face may stand for a character: neither a face to learn nor the lack of one.
+    const most = /Objects|Symbols|Food|Travel|Activities/.test(kind) ? 60 : 0;
+    for (const name of shuffled(names.filter(n => !face.test(n))).slice(0, most)) icon(set, icons, name, "#000");
   }
 }
 const icons = require("@iconify-json/game-icons/icons.json");

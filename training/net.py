@@ -68,13 +68,13 @@ class Net(torch.nn.Module):
             values[i] = F.relu(value) if op == "relu" or step.get("relu") else value
         return [values[self.graph["outputs"][name]] for name in ("537", "538", "539")]
 
-    def save(self, path):
+    def save(self, path, weights):
         """Writes what castline embeds: fp16 weights, with the graph in the file's metadata."""
         out = {}
         for step in self.graph["steps"]:
             if "weights" in step:
                 key = step["weights"]
-                weight, bias = (self.weights[key + part].detach() for part in "wb")
+                weight, bias = (weights[f"weights.{key}{part}"].detach() for part in "wb")
                 order = (
                     weight[:, 0].permute(1, 2, 0) if step["op"] == "depthwise" else weight.permute(2, 3, 1, 0)
                 )

@@ -13,12 +13,15 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from draw import block, chibi
+from folds import boxes as boxes_in, kind
 from net import part
 
 SIDE, GRID = 160, 40
 GREY = 128
 # Of the labelled pictures, so often as others: what photo-trained networks see least.
 RARE = {"chibi": 3, "nonhuman": 3, "covered": 3}
+# The same for the second corpus, of which only one half may be there to train on. Closed helmets are for review: neither.
+RARE_TOO = {"nonhuman": 3, "profile": 4, "covered": 3, "chibi": 3, "plain": 2, "small": 2}
 
 
 def rgba(path, most=640):
@@ -32,12 +35,14 @@ def rgba(path, most=640):
 
 
 class Sources:
-    """What pictures are made of: faces with their boxes, avatars likewise, and pictures without a face."""
+    """What pictures are made of: faces with their boxes, avatars and groups likewise, and pictures without a face.
 
-    def __init__(self, corpus, extra, everything):
+    `rows` are those of the second corpus that are trained on, from `folds.rows`."""
+
+    def __init__(self, corpus, extra, rows, everything):
         here = os.path.dirname(os.path.abspath(__file__))
         boxes = json.load(open(f"{here}/boxes.json"))
-        self.faces, self.others, self.avatars = [], [], []
+        self.faces, self.others, self.avatars, self.groups = [], [], [], []
         for row in csv.DictReader(open(f"{corpus}/labels.csv")):
             if part(row["id"]) > 2 and not everything:
                 continue
@@ -46,6 +51,17 @@ class Sources:
                 self.faces += [(rgba(path), boxes[row["id"]])] * RARE.get(row["note"], 1)
             elif row["faces"] == "0" and row["note"] != "crop":
                 self.others += [rgba(path)] * 2
+        for row in rows:
+            what = kind(row)
+            if what == "closed" or (what == "several" and not row["box"]):
+                continue
+            boxes_of, picture = boxes_in(row), rgba(row["file"], 320)
+            if what == "none":
+                self.others.append(picture)
+            elif what == "several":
+                self.groups.append((picture, boxes_of))
+            else:
+                self.faces += [(picture, boxes_of[0])] * RARE_TOO[what]
         for file in extra:
             more = json.load(open(file))
             self.faces += [(rgba(path, 320), box) for path, box in more["pos"]]
@@ -233,6 +249,17 @@ def two_faces(on, sources, random):
     return None if shared > 0.15 * min((r - l) * (b - t), (v - x) * (w - y)) else found
 
 
+def group(on, sources, random):
+    """A picture that shows several faces as it is."""
+    source, boxes = random.choice(sources.groups)
+    if random.random() < 0.5:
+        source = recoloured(source, random)
+    x, y = random.uniform(72, 88), random.uniform(72, 88)
+    matrix = placed(source, random, x, y, random.uniform(120, 165))
+    lay(on, source, matrix)
+    return [laid_box(box, source, matrix) for box in boxes]
+
+
 def headless(on, sources, random):
     source, box = random.choice(sources.faces)
     source = source[int(min(0.9, box[3] + random.uniform(0.05, 0.15)) * source.shape[0]) :]
@@ -278,6 +305,8 @@ def sample(sources, random):
         chance = random.random()
         if chance < 0.46:
             found = one_face(on, sources, random)
+        elif chance < 0.51 and sources.groups:
+            found = group(on, sources, random)
         elif chance < 0.62:
             found = two_faces(on, sources, random)
         elif chance < 0.68:

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""train.py START.safetensors CORPUS OUT.safetensors MINUTES EXTRA.json...: trains CenterFace on drawn faces (torch, CPU).
+"""train.py START.safetensors CORPUS OUT.safetensors MINUTES [EXTRA.json | FOLDER]...: trains CenterFace on drawn faces.
 
 START is what models/make.sh makes of CenterFace, or an earlier OUT; CORPUS what corpus/build.py makes; EXTRA what extra.py
-and more.py make. Loss: CenterNet's focal loss on the heat map, L1 on sizes and offsets at the centres. Batch norms are
-folded in the file already and stay so. Runs in bfloat16 where the processor has it. Needs torch, numpy, opencv, pillow,
-safetensors.
-Environment: LR (8e-4), SEED (7), ALL (any value: no part of the corpus is kept from training).
+and more.py make; FOLDER what corpus/build2.py and build2_b.py make. Loss: CenterNet's focal loss on the heat map, L1 on
+sizes and offsets at the centres. Batch norms are folded in the file already and stay so. Runs on the CPU. Needs torch,
+numpy, opencv, pillow, safetensors.
+Environment: LR (8e-4), SEED (7), ALL (any value: no part of the corpus is kept from training), HALF (0 or 1: the packages
+of the second corpus that are trained on; both without it), THREADS (1), BF16 (any value: in bfloat16, where the processor
+has it). OUT is written every ten minutes: a run that was cut goes on from there.
 """
 
 import math
@@ -19,6 +21,7 @@ import cv2
 import numpy as np
 import torch
 
+from folds import rows
 from net import Net
 from pictures import Sources, sample
 
@@ -52,7 +55,11 @@ def main():
     start_file, corpus, target, minutes, *extra = sys.argv[1:]
     torch.manual_seed(7)
     torch.set_num_threads(int(os.environ.get("THREADS", 1)))
-    sources = Sources(corpus, extra, everything=bool(os.environ.get("ALL")))
+    half = os.environ.get("HALF")
+    second = rows([path for path in extra if os.path.isdir(path)])
+    second = [row for row in second if half in (None, str(row["half"]))]
+    extra = [path for path in extra if not os.path.isdir(path)]
+    sources = Sources(corpus, extra, second, everything=bool(os.environ.get("ALL")))
     print(
         len(sources.faces),
         "faces",
@@ -68,6 +75,7 @@ def main():
     optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], rate, weight_decay=1e-4)
     shadow = {name: p.detach().clone() for name, p in net.named_parameters()}
     start, step, mean, waited = time.time(), 0, None, 0.0
+    saved = start
     while (done := (time.time() - start) / 60 / float(minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = (
@@ -76,7 +84,7 @@ def main():
         before = time.time()
         x, heat, aim, mask = next(feed)
         waited += time.time() - before
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(os.environ.get("BF16"))):
             outputs = net(x.to(memory_format=torch.channels_last))
         loss = loss_of(outputs, heat, aim, mask)
         optimizer.zero_grad()
@@ -89,12 +97,12 @@ def main():
             for name, p in net.named_parameters():
                 shadow[name].mul_(keep).add_(p, alpha=1 - keep)
         mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
+        if time.time() - saved > 600:
+            saved = time.time()
+            net.save(target, shadow)
         if step % 50 == 0:
             print(step, f"{mean:.3f} {time.time() - start:.0f}s, waited {waited:.0f}s", flush=True)
-    with torch.no_grad():
-        for name, p in net.named_parameters():
-            p.copy_(shadow[name])
-    net.save(target)
+    net.save(target, shadow)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use self::decode::{Caps, DecodeError, Pixels};
+pub use self::faces::Evidence;
 use self::faces::calibration::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
@@ -39,7 +40,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -349,6 +350,18 @@ impl Inspector {
             size(&mut inspection);
         }
         (inspection, seen)
+    }
+
+    /// What the networks say of an image, box by box, before it is calibrated; with `art` in place of the art network.
+    ///
+    /// # Errors
+    /// A message, if the image can't be decoded.
+    ///
+    /// # Panics
+    /// When `art` was not written by `training/train.py`.
+    pub fn evidence(&self, bytes: &[u8], art: &[u8]) -> Result<Vec<Evidence>, String> {
+        let pixels = self.decode(bytes).map_err(|error| error.to_string())?;
+        Ok(Detector::with_art(art).evidence(&self.fitted(&pixels)))
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Pixels, DecodeError> {

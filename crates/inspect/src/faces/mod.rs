@@ -20,8 +20,8 @@ use std::sync::OnceLock;
 
 use image::RgbImage;
 
-use self::boxes::Candidate;
 pub(super) use self::boxes::Rect;
+use self::boxes::{Candidate, Merged};
 use self::network::Network;
 use self::tensor::Tensor;
 use super::resize::{Quality, resized};
@@ -57,7 +57,48 @@ pub(super) struct Detector {
     art: Network,
 }
 
+/// What both networks say of a box, before it is calibrated: what `training/calibrate.py` fits the calibration on.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Evidence {
+    /// Left, top, right and bottom, in parts of the image's width and height.
+    pub area: [f32; 4],
+    /// The scores of BlazeFace and of the art network on the whole image.
+    pub scores: [f32; 2],
+    /// The box's longer side, in parts of the image's.
+    pub size: f32,
+    /// The scores on a close-up.
+    pub close: [f32; 2],
+}
+
 impl Detector {
+    /// A detector with another art network: one that is being trained.
+    pub(super) fn with_art(network: &[u8]) -> Self {
+        Self {
+            blaze: Network::embedded(BLAZE),
+            art: Network::embedded(network),
+        }
+    }
+
+    /// What the networks say of the image, box by box.
+    pub(super) fn evidence(&self, picture: &RgbImage) -> Vec<Evidence> {
+        let (width, height) = (picture.width() as f32, picture.height() as f32);
+        let merged = boxes::merge([self.blaze(picture), self.art(picture)]).into_iter();
+        let large = merged.filter(|merged| merged.area.longer_side() >= SPECK * width.max(height));
+        large
+            .map(|Merged { area, scores }| Evidence {
+                area: [
+                    area.left / width,
+                    area.top / height,
+                    area.right / width,
+                    area.bottom / height,
+                ],
+                scores,
+                size: area.longer_side() / width.max(height),
+                close: self.closer(picture, area),
+            })
+            .collect()
+    }
+
     /// The detector of this process.
     pub(super) fn shared() -> &'static Self {
         static DETECTOR: OnceLock<Detector> = OnceLock::new();

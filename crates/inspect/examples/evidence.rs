@@ -1,0 +1,17 @@
+//! evidence ART.safetensors IMAGE...: what the networks say of each image, as a line of JSON; for `training/calibrate.py`.
+
+use std::io::Write as _;
+
+use castline_inspect::{InspectSettings, Inspector};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let art = std::fs::read(arguments.next().ok_or("ART.safetensors IMAGE... are needed")?)?;
+    let inspector = Inspector::new(InspectSettings::default());
+    let mut out = std::io::stdout().lock();
+    for path in arguments {
+        let seen = inspector.evidence(&std::fs::read(&path)?, &art)?;
+        writeln!(out, "{}", serde_json::to_string(&seen)?)?;
+    }
+    Ok(())
+}
