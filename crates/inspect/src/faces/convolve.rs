@@ -122,10 +122,10 @@ impl Convolution<'_> {
     ) -> [[[f32; LANES]; PANELS]; PIXELS] {
         let size = panels.len() / PANELS;
         let mut sums = [[[simd.splat_f32s(0.0); VECTORS]; PANELS]; PIXELS];
-        for pixel in 0..PIXELS {
-            for panel in 0..PANELS {
-                let (bias, _) = S::as_simd_f32s(&bias[panel]);
-                sums[pixel][panel] = *bias.first_chunk().expect("a panel is VECTORS wide");
+        for sums in &mut sums {
+            for (sums, bias) in sums.iter_mut().zip(bias) {
+                let (bias, _) = S::as_simd_f32s(bias);
+                *sums = *bias.first_chunk().expect("a panel is VECTORS wide");
             }
         }
         for dy in 0..self.lines {
@@ -153,12 +153,10 @@ impl Convolution<'_> {
         }
         let least = simd.splat_f32s(if self.relu { 0.0 } else { f32::NEG_INFINITY });
         let mut out = [[[0.0; LANES]; PANELS]; PIXELS];
-        for pixel in 0..PIXELS {
-            for panel in 0..PANELS {
-                let (vectors, _) = S::as_mut_simd_f32s(&mut out[pixel][panel]);
-                for at in 0..VECTORS {
-                    vectors[at] = simd.max_f32s(sums[pixel][panel][at], least);
-                }
+        for (out, sums) in out.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+            let (vectors, _) = S::as_mut_simd_f32s(out);
+            for at in 0..VECTORS {
+                vectors[at] = simd.max_f32s(sums[at], least);
             }
         }
         out

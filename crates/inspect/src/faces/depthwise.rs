@@ -89,12 +89,12 @@ impl Depthwise<'_> {
         }
         // The columns under the filter: the first of them are there before the first pixel.
         let mut columns = [[zero; 3]; 3];
-        for dx in 0..3 - STRIDE {
-            columns[dx] = self.column::<S, WHOLE>(simd, lines, dx, from, count);
+        for (dx, column) in columns.iter_mut().enumerate().take(3 - STRIDE) {
+            *column = self.column::<S, WHOLE>(simd, lines, dx, from, count);
         }
         for (x, pixel) in to.chunks_exact_mut(channels).enumerate() {
-            for dx in 3 - STRIDE..3 {
-                columns[dx] = self.column::<S, WHOLE>(simd, lines, x * STRIDE + dx, from, count);
+            for (dx, column) in columns.iter_mut().enumerate().skip(3 - STRIDE) {
+                *column = self.column::<S, WHOLE>(simd, lines, x * STRIDE + dx, from, count);
             }
             let mut sum = bias;
             for dx in 0..3 {

@@ -2,7 +2,7 @@
 //!
 //! Activations are `[height, width, channels]` in f32; weights are fp16 from a `safetensors` file that
 //! `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions are in
-//! [`convolve`](super::convolve), the depthwise ones in [`depthwise`](super::depthwise); `pulp` compiles both for the
+//! [`convolve`], the depthwise ones in [`depthwise`]; `pulp` compiles both for the
 //! current processor.
 
 use std::collections::HashMap;
