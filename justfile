@@ -22,9 +22,13 @@ faults:
 fuzz TARGET SECONDS="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ if TARGET == "inspect" { "" } else { "--features parsers" } }} {{TARGET}} -- -max_total_time={{SECONDS}} -rss_limit_mb=4096
 
-# Micro-benchmarks.
+# Micro-benchmarks, stage by stage.
 bench:
     cargo bench --locked
+
+# castline beside its peers, on files made of the pictures in ART (docs/performance.md).
+peers ART:
+    benches/peer/run.sh {{ART}}
 
 # Accept changed snapshots, after looking at them.
 snapshots:

@@ -18,6 +18,8 @@ use crate::util::sha256::sha256_hex;
 
 /// The maximum size of a source file in bytes. Larger ones are refused unread.
 const MAX_SOURCE_BYTES: u64 = 256 << 20;
+/// The number of characters that are looked up in the ledger together.
+const BATCH: usize = 32;
 
 /// The first stage: inspects and prepares images.
 pub struct InspectStage {
@@ -75,12 +77,60 @@ impl InspectStage {
         characters: Vec<Character>,
     ) -> impl Stream<Item = Result<Inspected, LedgerError>> {
         let ahead = self.jobs * 2;
-        stream::iter(characters.into_iter().enumerate())
-            .map(move |(place, character)| {
+        let looks_up = Arc::clone(&self);
+        let mut characters = characters.into_iter().enumerate();
+        let batches = std::iter::from_fn(move || {
+            let batch: Vec<_> = characters.by_ref().take(BATCH).collect();
+            (!batch.is_empty()).then_some(batch)
+        });
+        stream::iter(batches)
+            .map(move |batch| Arc::clone(&looks_up).look_up(batch))
+            .buffered(ahead)
+            .flat_map(stream::iter)
+            .map(move |(place, character, known)| {
                 let stage = Arc::clone(&self);
-                async move { stage.one(character, place).await }
+                async move {
+                    match known {
+                        Some(inspected) => Ok(inspected),
+                        None => stage.one(character, place).await,
+                    }
+                }
             })
             .buffered(ahead)
+    }
+
+    /// Finds the enrolled characters of a batch whose image files were not written since they were read: reading a large
+    /// cast's images takes far longer than everything else about it, and so do a thread's turns for each character.
+    async fn look_up(
+        self: Arc<Self>,
+        batch: Vec<(usize, Character)>,
+    ) -> Vec<(usize, Character, Option<Inspected>)> {
+        let open = |batch: Vec<(usize, Character)>| {
+            let open = batch.into_iter();
+            open.map(|(place, character)| (place, character, None)).collect()
+        };
+        // A report shows every image.
+        if self.ledger.is_none() || self.thumbnails.is_some() {
+            return open(batch);
+        }
+        let batch = Arc::new(batch);
+        let (stage, asked) = (Arc::clone(&self), Arc::clone(&batch));
+        let known = self.on_pool(move || -> Vec<Option<Inspected>> {
+            let each = asked.iter();
+            each.map(|(place, character)| stage.unchanged(character, *place))
+                .collect()
+        });
+        // Where castline panics, it is found out which character's image it was.
+        let known = known.await;
+        let batch = Arc::unwrap_or_clone(batch);
+        match known {
+            Err(_) => open(batch),
+            Ok(known) => {
+                let both = batch.into_iter().zip(known);
+                both.map(|((place, character), known)| (place, character, known))
+                    .collect()
+            }
+        }
     }
 
     /// Inspects the images of characters that were paid for, or perhaps were, but whose signature is not in the ledger:
@@ -207,14 +257,7 @@ impl InspectStage {
             (Some(fetched), _) => (fetched, None),
             (None, Source::File { path, .. }) => {
                 // Before it is read: what is written after that has another stamp.
-                let stamp = std::fs::metadata(path).ok().as_ref().and_then(FileStamp::of);
-                if let (Some(stamp), Some(record)) = (&stamp, &record)
-                    && self.thumbnails.is_none()
-                    && let Some(sha256) = record.sha256_of(stamp)
-                    && self.is_enrolled(record, &character, sha256)
-                {
-                    return Ok(self.unchanged(character, sha256, record, place));
-                }
+                let stamp = FileStamp::of_file(path);
                 (read(path), stamp)
             }
             (None, Source::Url { .. }) => unreachable!("a URL is already fetched"),
@@ -250,14 +293,22 @@ impl InspectStage {
         standing == Some(Standing::Enrolled)
     }
 
-    /// An enrolled character whose image file was not written since it was read: reading a large cast's images takes
-    /// far longer than everything else about it.
-    fn unchanged(&self, character: Character, sha256: &str, record: &Record, place: usize) -> Inspected {
-        self.cache.is_duplicate(sha256, place);
-        Inspected {
-            known: record.is_as_seen(&character, sha256),
-            ..Inspected::kept(character, sha256.to_owned(), Standing::Enrolled)
+    /// The character, if it is enrolled with the image that its file had when it was read last, and was not written
+    /// since. An error of the ledger is reported by the next query.
+    fn unchanged(&self, character: &Character, place: usize) -> Option<Inspected> {
+        let Source::File { path, .. } = &character.source else {
+            return None;
+        };
+        let record = self.ledger.as_ref()?.get(&character.name.key()).ok()??;
+        let sha256 = record.sha256_of(&FileStamp::of_file(path)?)?;
+        if !self.is_enrolled(&record, character, sha256) {
+            return None;
         }
+        self.cache.is_duplicate(sha256, place);
+        Some(Inspected {
+            known: record.is_as_seen(character, sha256),
+            ..Inspected::kept(character.clone(), sha256.to_owned(), Standing::Enrolled)
+        })
     }
 
     fn judge(

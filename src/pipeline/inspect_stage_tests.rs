@@ -167,7 +167,7 @@ async fn an_enrolled_characters_image_is_read_again_when_its_file_was_written() 
     let options = crate::ledger::OpenOptions::new("https://api.example", false, "run");
     let ledger = crate::ledger::Ledger::open(&folder.path().join("ledger.db"), options).unwrap();
     let ada = character("Ada", queen());
-    let stamp = FileStamp::of(&std::fs::metadata(queen()).unwrap()).expect("an old file");
+    let stamp = FileStamp::of_file(&queen()).expect("an old file");
     let (kind, source) = (ada.kind, ada.source.given().to_owned());
     let import = Transition::Import {
         kind,

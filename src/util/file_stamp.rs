@@ -1,6 +1,7 @@
 //! Tells whether a file was written since it was read, without reading it again.
 
 use std::fs::Metadata;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,13 @@ const SETTLED: Duration = Duration::from_secs(3);
 pub struct FileStamp(String);
 
 impl FileStamp {
-    /// The stamp of a file; `None` where the system has no such times, or the file was written only just now.
-    pub fn of(file: &Metadata) -> Option<Self> {
+    /// The stamp of the file at `path`; `None` where there is none, where the system has no such times, or if the file was
+    /// written only just now.
+    pub fn of_file(path: &Path) -> Option<Self> {
+        Self::of(&std::fs::metadata(path).ok()?)
+    }
+
+    fn of(file: &Metadata) -> Option<Self> {
         Self::at(file, SystemTime::now())
     }
 
