@@ -50,7 +50,7 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Brings the looks of each character together, where its first one stands; `character_of` names an item's character.
+/// Brings the looks of each character together, at the position of its first one; `character_of` names an item's character.
 pub fn together<T>(items: &mut [T], character_of: impl Fn(&T) -> Option<NameKey>) {
     let mut first: HashMap<NameKey, usize> = HashMap::new();
     let mut places = items

@@ -44,7 +44,7 @@ pub struct Cast {
     pub bad_rows: Vec<RowError>,
 }
 
-/// Reads `image=Portrait`: castline's column, and the header that stands for it.
+/// Reads `image=Portrait`: castline's column, and the header that is used for it.
 ///
 /// # Errors
 /// What is wrong, and what to write instead.

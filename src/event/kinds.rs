@@ -256,7 +256,7 @@ pub struct Images {
     pub unsuitable: u64,
 }
 
-/// What people are told of an image: the reasons of the inspection, or that a person rejected it.
+/// The messages about an image: the reasons of the inspection, or that a person rejected it.
 pub(crate) fn messages(inspection: &Inspection, approval: Approval) -> Vec<String> {
     match approval {
         Approval::Rejected => vec!["a person rejected this image: use another one".to_owned()],

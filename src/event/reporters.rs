@@ -8,7 +8,7 @@ pub trait Reporter: Send + Sync {
     /// Handles one event.
     fn event(&self, event: &Event);
 
-    /// Whether it writes for machines, which are told of errors in events too.
+    /// Whether it writes for machines, which get errors as events too.
     fn is_for_machines(&self) -> bool {
         false
     }

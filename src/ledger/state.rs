@@ -143,12 +143,6 @@ impl Record {
         }
     }
 
-    /// SHA-256 of its image, if this is the stamp of the file that was read.
-    pub fn sha256_of(&self, stamp: &FileStamp) -> Option<&str> {
-        let same = self.source_stamp.as_ref() == Some(stamp);
-        self.source_sha256.as_deref().filter(|_| same)
-    }
-
     /// Whether its id is for this image, enrolled in this way.
     pub fn is_enrolled_as(&self, kind: Kind, sha256: &str) -> bool {
         self.asset_id.is_some()
@@ -246,7 +240,7 @@ pub fn apply(
             record.source.clone_from(source);
             record.extra.clone_from(extra);
             record.source_sha256 = Some(sha256.clone());
-            record.source_stamp = None;
+            record.source_stamp = record.source_stamp.filter(|_| !changed);
             if record.asset_id.is_some() && record.enrolled_sha256.is_none() && state == Enrolled {
                 record.enrolled_sha256 = Some(sha256.clone());
             }

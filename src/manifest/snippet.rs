@@ -77,7 +77,7 @@ mod tests {
     use super::super::tests::manifest;
     use super::*;
 
-    /// What stands between two headings.
+    /// The text between two headings.
     fn part<'a>(text: &'a str, from: &str) -> &'a str {
         let start = text.find(from).unwrap() + from.len();
         let rest = &text[start..];

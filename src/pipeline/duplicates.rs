@@ -168,7 +168,7 @@ impl Duplicates {
         Ok(())
     }
 
-    /// What the user is told of a duplicate, and what to do about it.
+    /// The message about a duplicate, and what to do about it.
     fn message(&self, name: &str, other: &str) -> String {
         let shown = printable(other);
         if !self.is_gone(other) {

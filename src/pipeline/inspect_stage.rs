@@ -1,15 +1,14 @@
 //! The first stage: reads a character's image, consults the ledger, and inspects the image if necessary.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt, stream};
 
-use super::OnceMap;
+use super::InspectionCache;
 use super::inspected::{Evidence, Inspected, PaidNotInspected};
 use crate::cast::{Character, Source};
-use crate::inspect::{Inspection, Inspector, Prepared, Thumbnail, ThumbnailSize, Verdict};
+use crate::inspect::{Inspection, Inspector, Prepared, ThumbnailSize, Verdict};
 use crate::ledger::{Approval, LedgerError, Reader, Record, State};
 use crate::plan::{Image, Policy, Row, Standing, standing};
 use crate::publish::Fetcher;
@@ -47,26 +46,6 @@ pub struct InspectStage {
     pub jobs: usize,
     /// The inspections so far.
     pub cache: InspectionCache,
-}
-
-/// The inspections so far: an image used under many names is inspected once.
-#[derive(Debug, Default)]
-pub struct InspectionCache {
-    inspections: OnceMap<Inspection>,
-    thumbnails: OnceMap<Option<Thumbnail>>,
-    /// SHA-256 of an image → the position of its first character in the cast, as far as known.
-    first: Mutex<HashMap<String, usize>>,
-}
-
-impl InspectionCache {
-    /// Whether a character at an earlier position has the same image.
-    fn is_duplicate(&self, sha256: &str, place: usize) -> bool {
-        let mut all = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = all.entry(sha256.to_owned()).or_insert(place);
-        let is_later = *first < place;
-        *first = place.min(*first);
-        is_later
-    }
 }
 
 impl InspectStage {
@@ -300,8 +279,9 @@ impl InspectStage {
             return None;
         };
         let record = self.ledger.as_ref()?.get(&character.name.key()).ok()??;
-        let sha256 = record.sha256_of(&FileStamp::of_file(path)?)?;
-        if !self.is_enrolled(&record, character, sha256) {
+        let sha256 = record.source_sha256.as_deref()?;
+        let same = record.source_stamp.is_some() && record.source_stamp == FileStamp::of_file(path);
+        if !same || !self.is_enrolled(&record, character, sha256) {
             return None;
         }
         self.cache.is_duplicate(sha256, place);

@@ -43,8 +43,8 @@ impl Enroll {
         }
     }
 
-    /// Writes an outcome, and reports it, but for an id. `price` is the price of the call as far as known, and `valid` whether its
-    /// signed payment could still be charged.
+    /// Writes an outcome, and reports it, but for an id. `price` is the price of the call as far as known, and `valid`
+    /// whether its signed payment could still be charged.
     pub(super) async fn settle(&self, character: &Name, outcome: Outcome, price: Usd, valid: bool) -> Next {
         let name = character.as_str().to_owned();
         match outcome {

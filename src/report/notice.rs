@@ -37,7 +37,7 @@ pub struct Origin {
     pub pays: bool,
 }
 
-/// What is told of the end of a command.
+/// The message about the end of a command.
 #[derive(Debug, Serialize)]
 pub struct Notice<'a> {
     /// A sentence for people; chat services show it.

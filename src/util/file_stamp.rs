@@ -2,22 +2,25 @@
 
 use std::fs::Metadata;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+#[cfg(unix)]
+use std::time::Duration;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 /// A file that was written this short a time before it was read can be written again without a later time: file systems
 /// count in up to two seconds (FAT).
+#[cfg(unix)]
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// What changes whenever a file is written or replaced: its size, its times, and on Unix where it lies on the disk.
-/// Programs that keep a file's modification time don't deceive it there: the time of change is the system's.
+/// What changes whenever a file is written or replaced: its size, its times and its place on the disk. Only on Unix, where
+/// the time of change is the system's: elsewhere a program can write a file and keep all of its times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileStamp(String);
 
 impl FileStamp {
-    /// The stamp of the file at `path`; `None` where there is none, where the system has no such times, or if the file was
+    /// The stamp of the file at `path`; `None` where there is none, where the system is no Unix, or if the file was
     /// written only just now.
     pub fn of_file(path: &Path) -> Option<Self> {
         Self::of(&std::fs::metadata(path).ok()?)
@@ -27,38 +30,28 @@ impl FileStamp {
         Self::at(file, SystemTime::now())
     }
 
+    #[cfg(unix)]
     fn at(file: &Metadata, now: SystemTime) -> Option<Self> {
-        let nanos = |time: SystemTime| {
-            let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-            Some(since.as_nanos())
-        };
+        use std::os::unix::fs::MetadataExt;
+        let changed = Duration::new(file.ctime().try_into().ok()?, file.ctime_nsec().try_into().ok()?);
+        let changed = SystemTime::UNIX_EPOCH + changed;
         let modified = file.modified().ok()?;
-        let (changed, place) = changed(file);
-        let last = changed.map_or(modified, |changed| changed.max(modified));
-        if now.duration_since(last).ok()? < SETTLED {
+        if now.duration_since(changed.max(modified)).ok()? < SETTLED {
             return None;
         }
-        let (modified, changed) = (nanos(modified)?, changed.map_or(Some(0), nanos)?);
-        Some(Self(format!("{}:{modified}:{changed}:{place}", file.len())))
+        let nanos = |time: SystemTime| Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos());
+        let (modified, changed) = (nanos(modified)?, nanos(changed)?);
+        let (size, disk, place) = (file.len(), file.dev(), file.ino());
+        Some(Self(format!("{size}:{modified}:{changed}:{disk}:{place}")))
+    }
+
+    #[cfg(not(unix))]
+    fn at(_: &Metadata, _: SystemTime) -> Option<Self> {
+        None
     }
 }
 
-/// When a file was last changed in any way, its times included, and where it lies on the disk.
-#[cfg(unix)]
-fn changed(file: &Metadata) -> (Option<SystemTime>, String) {
-    use std::os::unix::fs::MetadataExt;
-    let seconds = Duration::from_secs(file.ctime().max(0).unsigned_abs());
-    let nanos = Duration::from_nanos(file.ctime_nsec().max(0).unsigned_abs());
-    let changed = SystemTime::UNIX_EPOCH.checked_add(seconds + nanos);
-    (changed, format!("{}:{}", file.dev(), file.ino()))
-}
-
-#[cfg(not(unix))]
-fn changed(_: &Metadata) -> (Option<SystemTime>, String) {
-    (None, String::new())
-}
-
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
@@ -86,6 +79,6 @@ mod tests {
             (first.len(), first.modified().unwrap())
         );
         let now = SystemTime::now() + SETTLED;
-        assert_eq!(FileStamp::at(&second, now) != Some(stamp), cfg!(unix));
+        assert_ne!(FileStamp::at(&second, now), Some(stamp));
     }
 }

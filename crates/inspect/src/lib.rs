@@ -6,6 +6,7 @@ mod crop;
 mod decode;
 mod faces;
 mod jpeg;
+mod measure;
 mod near_duplicate;
 mod prepare;
 mod quality;
@@ -23,10 +24,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use self::decode::{Caps, DecodeError, Pixels};
-pub use self::faces::Evidence;
 use self::faces::calibration::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
+pub use faces::Evidence;
 pub use near_duplicate::{ImageSignature, SignatureIndex, known_signature};
 pub use thumbnail::{Thumbnail, ThumbnailSize};
 pub use verdict::{Face, Inspection, Reason, ReasonCode, Verdict};
@@ -338,32 +339,6 @@ impl Inspector {
         (!same).then(|| prepare::fit(&crop::cut(pixels, area), long_side, settings.background))
     }
 
-    /// Judges an image to measure the inspection: only its faces unless `sizes`, so that small images will do. Also
-    /// returns the likelihoods of the clearest face, and of a comparable second one.
-    pub fn measure(&self, bytes: &[u8], sizes: bool) -> (Inspection, [f32; 2]) {
-        let pixels = match self.decode(bytes) {
-            Ok(pixels) => pixels,
-            Err(error) => return (unreadable(&error), [0.0; 2]),
-        };
-        let (mut inspection, seen) = self.judge_faces(&self.fitted(&pixels), pixels.dimensions());
-        if sizes {
-            size(&mut inspection);
-        }
-        (inspection, seen)
-    }
-
-    /// What the networks say of an image, box by box, before it is calibrated; with `art` in place of the art network.
-    ///
-    /// # Errors
-    /// A message, if the image can't be decoded.
-    ///
-    /// # Panics
-    /// When `art` was not written by `training/train.py`.
-    pub fn evidence(&self, bytes: &[u8], art: &[u8]) -> Result<Vec<Evidence>, String> {
-        let pixels = self.decode(bytes).map_err(|error| error.to_string())?;
-        Ok(Detector::with_art(art).evidence(&self.fitted(&pixels)))
-    }
-
     fn decode(&self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
         let caps = Caps {
             pixels: self.settings.max_pixels,
@@ -380,13 +355,7 @@ impl Inspector {
     /// As [`Inspector::judge`], with what only the file says.
     fn judge_file(&self, bytes: &[u8], picture: &RgbImage, dimensions: (u32, u32)) -> Inspection {
         let mut inspection = self.judge(picture, dimensions);
-        if let Some(curve) = decode::hdr(bytes) {
-            let message = format!(
-                "the image has a high dynamic range ({curve}), and would be published pale: export it as sRGB, or \
-                 approve it as it is"
-            );
-            inspection.add_reason(Verdict::Review, ReasonCode::Hdr, message);
-        }
+        hdr(&mut inspection, bytes);
         inspection
     }
 
@@ -418,6 +387,17 @@ impl Inspector {
         }
         let best = found.first().map_or(0.0, |f| f.score);
         (inspection, [best, second(&found)])
+    }
+}
+
+/// Checks that the image shows on every screen what its maker sees.
+fn hdr(inspection: &mut Inspection, bytes: &[u8]) {
+    if let Some(curve) = decode::hdr(bytes) {
+        let message = format!(
+            "the image has a high dynamic range ({curve}), and would be published pale: export it as sRGB, or \
+             approve it as it is"
+        );
+        inspection.add_reason(Verdict::Review, ReasonCode::Hdr, message);
     }
 }
 

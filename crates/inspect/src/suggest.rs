@@ -37,7 +37,7 @@ pub struct Share {
     pub of: u32,
 }
 
-/// How images fare with a choice of thresholds.
+/// The images that a choice of thresholds accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Accepted, of those with exactly one face.

@@ -175,16 +175,25 @@ fn put(to: &mut [f32], panels: &[[f32; LANES]]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// Values in −1…1 that repeat after 199.
-    fn values(length: usize) -> Vec<f32> {
+    pub(in super::super) fn values(length: usize) -> Vec<f32> {
         (0..length)
             .map(|at| (at * 73 % 199) as f32 / 99.0 - 1.0)
             .collect()
+    }
+
+    /// The kinds of processors that this one can be.
+    pub(in super::super) fn archs() -> Vec<pulp::Arch> {
+        let mut archs = vec![pulp::Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        archs.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
+        archs.push(pulp::Arch::new());
+        archs
     }
 
     proptest! {
@@ -214,11 +223,7 @@ mod tests {
                 }
             }
             let panels = panels(&weights, outside);
-            let mut archs = vec![pulp::Arch::Scalar];
-            #[cfg(target_arch = "x86_64")]
-            archs.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
-            archs.push(pulp::Arch::new());
-            for arch in archs {
+            for arch in archs() {
                 let convolution = Convolution {
                     pixels: &pixels, pitch: side * inside, corners: &corners,
                     lines: kernel, line: kernel * inside, panels: &panels, bias: &bias, relu,

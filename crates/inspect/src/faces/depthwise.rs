@@ -148,14 +148,8 @@ fn load<S: Simd, const WHOLE: bool>(simd: S, values: &[f32]) -> S::f32s {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::convolve::tests::{archs, values};
     use super::*;
-
-    /// Values in −1…1 that repeat after 199.
-    fn values(length: usize) -> Vec<f32> {
-        (0..length)
-            .map(|at| (at * 73 % 199) as f32 / 99.0 - 1.0)
-            .collect()
-    }
 
     proptest! {
         #[test]
@@ -181,11 +175,7 @@ mod tests {
                 }
                 expected.push(if relu { sum.max(0.0) } else { sum });
             }
-            let mut archs = vec![pulp::Arch::Scalar];
-            #[cfg(target_arch = "x86_64")]
-            archs.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
-            archs.push(pulp::Arch::new());
-            for arch in archs {
+            for arch in archs() {
                 let depthwise = Depthwise {
                     pixels: &pixels, height, width, top: before, left: before,
                     weights: &weights, bias: &bias, stride, relu, across,
