@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::ending::Ending;
+use crate::app::shard::ShardArgument;
 use crate::enroll::Rate;
 use crate::manifest::ManifestFormat;
 use crate::sandbox::Dialect;
@@ -24,7 +25,7 @@ use crate::util::money::Usd;
     after_help = "Try it without an account and without paying:\n  castline run samples/cast.csv --sandbox\n\n\
     Exit codes: 0 done · 1 internal error · 2 usage or configuration · 3 some characters need attention · \
     5 budget reached · 6 something is in doubt · 7 key or funds refused · 8 plan is stale · \
-    10 there is work (plan --detailed-exitcode) · 11 another run holds the ledger · 130 interrupted"
+    10 there is work (plan --detailed-exitcode) · 11 another run holds the ledger · 75 shard interrupted · 130 interrupted"
 )]
 pub struct Cli {
     /// The command to run.
@@ -278,6 +279,19 @@ pub enum LedgerCommand {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
+    /// Copy a ledger into a PostgreSQL database, or out of one: all of it or nothing, verified row by row
+    #[command(
+        after_help = "Examples:\n  castline ledger copy --from .castline/ledger.db --to postgres://castline@db/game\n  \
+        castline ledger copy --from postgres://castline@db/game --to ledger.db"
+    )]
+    Copy {
+        /// The ledger: a file, or postgres://user@host/database with ledger.schema
+        #[arg(long, value_name = "PLACE")]
+        from: String,
+        /// Where no ledger is yet
+        #[arg(long, value_name = "PLACE")]
+        to: String,
+    },
     /// Import the asset ids of a manifest, to rebuild a lost ledger or update an old one
     Import {
         /// The manifest in its full JSON form
@@ -316,6 +330,9 @@ pub enum Command {
         /// Also write what has to be fixed as a table: file, name, reason, what to do; opens in Excel
         #[arg(long, value_name = "FILE")]
         fixes: Option<PathBuf>,
+        /// Inspect part I of N into a ledger that machines share, without a key; auto for what the engine tells
+        #[arg(long, value_name = "I/N", conflicts_with_all = ["report", "fixes"])]
+        shard: Option<ShardArgument>,
     },
     /// Show what a run would do and cost; nothing is uploaded, nothing is paid
     #[command(

@@ -24,6 +24,8 @@ pub enum ExitCode {
     WorkToDo = 10,
     /// Another run holds the ledger.
     Locked = 11,
+    /// A shard was told to stop before its end; what it saw is kept, and the engine may start it again (`EX_TEMPFAIL`).
+    Preempted = 75,
     /// Interrupted by Ctrl-C or SIGTERM after draining.
     Interrupted = 130,
 }
@@ -47,7 +49,7 @@ impl ExitCode {
             Self::WorkToDo => 1,
             Self::Partial => 1,
             Self::LimitReached => 2,
-            Self::Interrupted => 3,
+            Self::Interrupted | Self::Preempted => 3,
             Self::AuthOrPayment => 4,
             Self::StalePlan => 5,
             Self::Locked => 6,
@@ -79,6 +81,7 @@ mod tests {
             ExitCode::Done,
             ExitCode::Partial,
             ExitCode::Internal,
+            ExitCode::Preempted,
             ExitCode::Interrupted,
         ] {
             assert_eq!(other.worst(ExitCode::InDoubt), ExitCode::InDoubt);

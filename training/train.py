@@ -74,9 +74,9 @@ def main():
     rate = float(os.environ.get("LR", "8e-4"))
     optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], rate, weight_decay=1e-4)
     shadow = {name: p.detach().clone() for name, p in net.named_parameters()}
-    start, step, mean, waited = time.time(), 0, None, 0.0
-    saved = start
-    while (done := (time.time() - start) / 60 / float(minutes)) < 1:
+    trained, step, mean, waited = 0.0, 0, None, 0.0
+    saved = began = time.time()
+    while (done := trained / 60 / float(minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = (
                 rate * min(1, step / 40 + 0.05) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
@@ -97,11 +97,14 @@ def main():
             for name, p in net.named_parameters():
                 shadow[name].mul_(keep).add_(p, alpha=1 - keep)
         mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
-        if time.time() - saved > 600:
-            saved = time.time()
+        # A step takes about a second: what is beyond was a pause (Ctrl-Z, a suspended machine), and is not counted.
+        began, before = time.time(), began
+        trained += min(began - before, 5)
+        if began - saved > 600:
+            saved = began
             net.save(target, shadow)
         if step % 50 == 0:
-            print(step, f"{mean:.3f} {time.time() - start:.0f}s, waited {waited:.0f}s", flush=True)
+            print(step, f"{mean:.3f} {trained:.0f}s, waited {waited:.0f}s", flush=True)
     net.save(target, shadow)
 
 

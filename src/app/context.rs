@@ -16,13 +16,17 @@ use crate::exit::{ExitCode, UsageError};
 use crate::inspect::Inspector;
 use crate::ledger::Reader;
 use crate::manifest::row_names;
-use crate::pipeline::{InspectStage, InspectionCache};
+use crate::pipeline::{InspectStage, InspectionCache, MemoryBudget};
 use crate::plan::Policy;
 use crate::publish::Fetcher;
 use crate::report::notice::{Notice, Origin};
 use crate::report::{Ndjson, Style, Terminal};
 use crate::settings::Settings;
 use crate::util::text::pluralize;
+
+/// The memory of the images in progress, per job, in bytes: eight times what a picture of 2048 × 2048 pixels takes. Larger
+/// ones are processed with fewer at once.
+const MEMORY_PER_JOB: u64 = 256 << 20;
 
 /// The settings, reporters and overwrite guard of one command.
 pub(crate) struct Context {
@@ -203,6 +207,7 @@ impl Context {
             thumbnails: None,
             pool,
             jobs: self.settings.jobs,
+            memory: MemoryBudget::new(self.settings.jobs as u64 * MEMORY_PER_JOB),
             cache: InspectionCache::default(),
         })
     }

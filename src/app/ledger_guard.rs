@@ -31,7 +31,7 @@ pub(crate) fn provider(settings: &Settings, sandbox: bool) -> String {
 /// # Errors
 /// It can't be read.
 pub(crate) fn open_view(settings: &Settings) -> Result<Option<LedgerView>, LedgerError> {
-    LedgerView::open_for(&settings.ledger, settings.cast_path.as_deref())
+    LedgerView::open_for(settings.place(), settings.cast_path.as_deref())
 }
 
 /// The path of the manifest to write. A sandbox manifest never replaces a real one, and two casts in one folder each have
@@ -101,7 +101,7 @@ pub(crate) fn own_ledger(settings: &Settings, sandbox: bool) -> anyhow::Result<(
     let empty = match &view {
         Some(view) => {
             view.check_owner(&provider(settings, sandbox), sandbox)?;
-            view.all()?.is_empty()
+            view.is_empty()?
         }
         None => true,
     };
@@ -114,7 +114,7 @@ pub(crate) fn own_ledger(settings: &Settings, sandbox: bool) -> anyhow::Result<(
 /// Warns when a new ledger is created while another one exists in the working folder, or one folder above the cast's:
 /// the same images given as a CSV and as a folder have two ledgers, and would be paid for twice.
 fn other_ledger(settings: &Settings) {
-    if !settings.is_default("ledger.path") {
+    if !settings.is_default("ledger.path") || settings.server.is_some() {
         return;
     }
     let ours = std::path::absolute(&settings.ledger).unwrap_or_default();
@@ -158,7 +158,7 @@ fn lost_ledger(settings: &Settings, manifest: &Path) -> anyhow::Result<()> {
     let message = format!(
         "the ledger {} is empty, but {} contains {} that were paid for: a run would pay for them again. {restore} with \
          `castline ledger import {}`",
-        settings.ledger.display(),
+        settings.place(),
         manifest.display(),
         pluralize(enrolled, "asset id"),
         manifest.display()

@@ -20,6 +20,7 @@ mod run_finalizer;
 pub(crate) mod sandbox;
 pub(crate) mod services;
 pub(crate) mod settings;
+pub(crate) mod shard;
 pub(crate) mod signals;
 mod user_folder;
 pub(crate) mod stdout;

@@ -19,6 +19,7 @@ use super::services::ServiceConfig;
 use super::signals::drain_on_signal;
 use super::wallet::ledger_options;
 use crate::enroll::{Client, KeyError};
+use crate::exit::UsageError;
 use crate::ledger::{Budget, Ledger, OpenOptions, doubtful_place};
 use crate::manifest::ManifestFormat;
 use crate::pipeline::{
@@ -92,6 +93,11 @@ impl PreparedRun {
                 .guard
                 .reserve_copy(&settings.said_by("ledger.backup"), copy)?;
         }
+        if settings.api.max_account_cost.is_some() && settings.server.is_none() {
+            let text = "api.max_account_cost_usd counts the ledgers of a database: set ledger.url, or use \
+                        api.max_total_cost_usd";
+            return Err(UsageError(text.to_owned()).into());
+        }
         let receipts = servers.as_ref().and_then(|servers| servers.receipts.as_ref());
         match receipts {
             // A lost ledger is restored from them.
@@ -99,12 +105,14 @@ impl PreparedRun {
             None => drop(ledger_to_read(settings, sandbox)?),
         }
         let options = OpenOptions::new(&provider(settings, sandbox), sandbox, command);
-        let is_first = !settings.ledger.exists();
-        let ledger = Ledger::open(&settings.ledger, ledger_options(options, settings))?;
+        let is_first = settings.server.is_none() && !settings.ledger.exists();
+        let ledger = Ledger::open(settings.place(), ledger_options(options, settings))?;
         if is_first {
-            context.tell(&format!("ledger: {} (new; keep it)", settings.ledger.display()));
+            context.tell(&format!("ledger: {} (new; keep it)", settings.place()));
         }
-        if let Some(problem) = doubtful_place(&settings.ledger) {
+        if settings.server.is_none()
+            && let Some(problem) = doubtful_place(&settings.ledger)
+        {
             tracing::warn!("{problem}");
         }
         let payer = servers
@@ -236,6 +244,7 @@ fn assemble(
         budget: Budget {
             run: settings.api.max_cost,
             life: settings.api.max_total_cost,
+            account: settings.api.max_account_cost,
         },
         concurrency: settings.api.concurrency,
         retries: settings.api.retries,

@@ -135,7 +135,7 @@ pub(crate) fn check_manifest(ledger: &LedgerView, manifest: &Path) -> anyhow::Re
          changed. Restore the ledger with `castline ledger restore`, or add the ids with `castline ledger import {}`",
         manifest.display(),
         pluralize(unknown.len(), "asset id"),
-        ledger.path().display(),
+        ledger.place(),
         printable(id),
         printable(name),
         manifest.display()

@@ -6,7 +6,7 @@ use super::{trust, user_folder};
 use crate::cast::{self, Cast, CastError, CastOptions};
 use crate::cli::{CastArgs, Common, PayArgs, SelectArgs};
 use crate::exit::UsageError;
-use crate::settings::{FILE_NAME, Origin, Settings, keys};
+use crate::settings::{FILE_NAME, Settings, keys};
 use crate::util::fs;
 
 /// Setting keys with their text and the flag that set them.
@@ -60,11 +60,14 @@ pub(crate) fn settings(common: &Common, cast: Option<&Path>, flags: Flags) -> an
 /// Loads the settings to look at them.
 pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> anyhow::Result<Settings> {
     if let Some(ledger) = &common.ledger {
-        flags.push((
-            "ledger.path".to_owned(),
-            ledger.display().to_string(),
-            "--ledger".to_owned(),
-        ));
+        let text = ledger.display().to_string();
+        let (path, url) = match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => (None, text),
+            // A file, whatever the settings say.
+            _ => (Some(text), String::new()),
+        };
+        flags.extend(path.map(|path| ("ledger.path".to_owned(), path, "--ledger".to_owned())));
+        flags.push(("ledger.url".to_owned(), url, "--ledger".to_owned()));
     }
     if let Some(file) = &common.log_file {
         let text = file.display().to_string();
@@ -113,7 +116,7 @@ pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> an
         .filter(|cast| *cast != Path::new(cast::STDIN))
         .map(Path::to_owned);
     if common.sandbox {
-        for_sandbox(&mut settings);
+        for_sandbox(&mut settings)?;
         // It has its own API, key and wallet.
         if let Some(untrusted) = &mut settings.untrusted {
             untrusted
@@ -126,13 +129,12 @@ pub(crate) fn load(common: &Common, cast: Option<&Path>, mut flags: Flags) -> an
 }
 
 /// Gives the sandbox its own ledger and, unless set, a higher rate.
-fn for_sandbox(settings: &mut Settings) {
-    if !matches!(settings.layers.value("ledger.path").origin, Origin::Flag(_)) {
-        settings.ledger.set_file_name("sandbox.db");
-    }
+fn for_sandbox(settings: &mut Settings) -> anyhow::Result<()> {
+    settings.use_sandbox_ledger()?;
     if settings.is_default("api.rate") {
         settings.api.rate = "20/s".parse().expect("a rate");
     }
+    Ok(())
 }
 
 /// The options for reading a cast, from the settings.

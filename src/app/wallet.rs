@@ -22,7 +22,9 @@ pub(crate) fn payment_method(
 /// Opens the ledger for the cast of the command, and keeps an interrupted wallet call open while its payment can be
 /// resent.
 pub(crate) fn ledger_options(options: OpenOptions, settings: &Settings) -> OpenOptions {
-    let options = options.for_cast(settings.cast_path.as_deref());
+    let options = options
+        .for_cast(settings.cast_path.as_deref())
+        .with_lease(settings.lease);
     match settings.payment.mode {
         PaymentMode::Key => options,
         PaymentMode::Wallet => options.with_resumable_payments(is_resendable, has_expired),

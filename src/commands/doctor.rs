@@ -17,7 +17,7 @@ use crate::cast::printable;
 use crate::cli::Common;
 use crate::enroll::{Client, KeyError, PingResult};
 use crate::exit::ExitCode;
-use crate::ledger::{Ledger, OpenOptions, doubtful_place};
+use crate::ledger::{Dangers, Ledger, OpenOptions, Place, doubtful_place};
 use crate::publish::{Fetcher, Publisher};
 use crate::receipts::Receipts;
 use crate::report::notice::{Notice, deliver};
@@ -90,7 +90,7 @@ pub(super) async fn doctor(common: &Common, cast: Option<&Path>) -> anyhow::Resu
         }),
     )?;
     doctor.report("ledger", ledger(&context, common.sandbox))?;
-    doctor.report("disk", disk(&settings.ledger, &settings.manifest))?;
+    doctor.report("disk", disk(&settings.place(), &settings.manifest))?;
 
     let sandbox = match common.sandbox {
         true => Some(start_sandbox(settings).await?),
@@ -190,25 +190,42 @@ async fn receipts_found(receipts: &Receipts) -> Found {
 
 /// Whether a run could open the ledger. Doesn't create one.
 fn ledger(context: &Context, sandbox: bool) -> Found {
-    let path = &context.settings.ledger;
-    let opened = || -> anyhow::Result<String> {
-        if let Some(problem) = doubtful_place(path) {
+    let settings = &context.settings;
+    let place = settings.place();
+    let opened = || -> anyhow::Result<Found> {
+        if let Place::File(path) = &place
+            && let Some(problem) = doubtful_place(path)
+        {
             anyhow::bail!(problem);
         }
-        if ledger_to_read(&context.settings, sandbox)?.is_none() {
-            return Ok(format!("{}: none yet; the first run creates it", path.display()));
+        let Some(view) = ledger_to_read(settings, sandbox)? else {
+            if let Place::Postgres(server) = &place {
+                server.reach()?;
+            }
+            return Ok(Good(format!("{place}: none yet; the first run creates it")));
+        };
+        let Dangers { bad, odd } = view.dangers()?;
+        if !bad.is_empty() {
+            anyhow::bail!("{place}: {}", bad.join("; "));
         }
-        let options = OpenOptions::new(&provider(&context.settings, sandbox), sandbox, "doctor");
-        let ledger = Ledger::open(path, wallet::ledger_options(options, &context.settings))?;
+        let options = OpenOptions::new(&provider(settings, sandbox), sandbox, "doctor");
+        let ledger = Ledger::open(&place, wallet::ledger_options(options, settings))?;
         let count = pluralize(ledger.view().all()?.len(), "character");
-        Ok(format!("{}: {count}, undamaged, not locked", path.display()))
+        Ok(match odd.is_empty() {
+            true => Good(format!("{place}: {count}, undamaged, not locked")),
+            false => Odd(format!("{place}: {count}; {}", odd.join("; "))),
+        })
     };
-    opened().map_or_else(|error| Bad(format!("{error:#}")), Good)
+    opened().unwrap_or_else(|error| Bad(format!("{error:#}")))
 }
 
 /// Whether the ledger and the manifest can be written.
-fn disk(ledger: &Path, manifest: &Path) -> Found {
-    for path in [ledger, manifest] {
+fn disk(ledger: &Place, manifest: &Path) -> Found {
+    let file = match ledger {
+        Place::File(path) => Some(path.as_path()),
+        Place::Postgres(_) => None,
+    };
+    for path in file.into_iter().chain([manifest]) {
         // A run creates the folder of a new ledger.
         let folder = path.ancestors().skip(1).find(|folder| folder.exists());
         let folder = folder.unwrap_or(Path::new("."));
@@ -226,7 +243,10 @@ fn disk(ledger: &Path, manifest: &Path) -> Found {
             _ => {}
         }
     }
-    Good("the ledger and the manifest can be written".to_owned())
+    Good(match file {
+        Some(_) => "the ledger and the manifest can be written".to_owned(),
+        None => "the manifest can be written".to_owned(),
+    })
 }
 
 fn api_found(ping: &PingResult, base_url: &str) -> Found {

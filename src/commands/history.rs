@@ -17,7 +17,7 @@ use crate::util::money::Usd;
 pub(super) fn history(common: &Common, cast: Option<&Path>, name: Option<&str>) -> anyhow::Result<ExitCode> {
     let settings = settings(common, cast, Vec::new())?;
     let view = open_view(&settings)?
-        .ok_or_else(|| UsageError(format!("no ledger at {}: no run yet", settings.ledger.display())))?;
+        .ok_or_else(|| UsageError(format!("no ledger at {}: no run yet", settings.place())))?;
     match name {
         None => runs(common, &view)?,
         Some(name) => character(common, &view, name)?,

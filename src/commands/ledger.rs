@@ -12,7 +12,7 @@ use crate::app::wallet::ledger_options;
 use crate::cli::{Common, LedgerCommand};
 use crate::enroll::KeyError;
 use crate::exit::{ExitCode, UsageError};
-use crate::ledger::{Ledger, LedgerView, OpenOptions, Reader, check_ids_free};
+use crate::ledger::{self, Copied, Ledger, LedgerView, OpenOptions, Place, Reader, check_ids_free};
 use crate::manifest::{Manifest, import_steps, names};
 use crate::net::hosts::is_stand_in;
 use crate::pipeline::write_receipts;
@@ -26,6 +26,7 @@ pub(super) async fn ledger(common: &Common, command: LedgerCommand) -> anyhow::R
         LedgerCommand::Restore { cast } => restore(common, &cast).await,
         LedgerCommand::Rebind { cast, new_series } => rebind(common, &cast, new_series).await,
         LedgerCommand::Decisions { cast, from } => decisions(common, &cast, from.as_deref()).await,
+        LedgerCommand::Copy { from, to } => copy(common, &from, &to),
         LedgerCommand::Import { manifest } => import(common, &manifest).await,
     }
 }
@@ -47,10 +48,10 @@ async fn decisions(common: &Common, cast: &Path, from: Option<&Path>) -> anyhow:
         common.sandbox,
         "ledger decisions",
     );
-    let ledger = Ledger::open(&settings.ledger, ledger_options(options, settings))?;
+    let ledger = Ledger::open(settings.place(), ledger_options(options, settings))?;
     let count = ledger.copy_decisions(&from).await?;
     if !common.quiet {
-        let (path, from) = (settings.ledger.display(), from.display());
+        let (path, from) = (settings.place(), from.display());
         eprintln!(
             "took over {} from {from} into {path}",
             pluralize(count, "decision")
@@ -62,12 +63,42 @@ async fn decisions(common: &Common, cast: &Path, from: Option<&Path>) -> anyhow:
 /// Copies the ledger, even while a run is in progress.
 fn backup(common: &Common, cast: Option<&Path>, out: &Path) -> anyhow::Result<ExitCode> {
     let settings = settings(common, cast, Vec::new())?;
-    let view = LedgerView::open(&settings.ledger)?
-        .ok_or_else(|| UsageError(format!("no ledger at {}", settings.ledger.display())))?;
+    let view = LedgerView::open(settings.place())?
+        .ok_or_else(|| UsageError(format!("no ledger at {}", settings.place())))?;
     OverwriteGuard::new(common, &settings, cast).reserve_copy("--out", out)?;
     view.backup(out)?;
     if !common.quiet {
-        eprintln!("copied {} to {}", settings.ledger.display(), out.display());
+        eprintln!("copied {} to {}", settings.place(), out.display());
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Copies a ledger from one place to another, where none may be yet.
+fn copy(common: &Common, from: &str, to: &str) -> anyhow::Result<ExitCode> {
+    let settings = settings(common, None, Vec::new())?;
+    let place = |text: &str| -> anyhow::Result<Place> {
+        Ok(match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Place::Postgres(settings.server_at(text)?),
+            _ => Place::File(text.into()),
+        })
+    };
+    let (from, to) = (place(from)?, place(to)?);
+    let view = LedgerView::open(&from)?.ok_or_else(|| UsageError(format!("no ledger at {from}")))?;
+    // Held: nothing is paid meanwhile.
+    let options = OpenOptions::new(view.provider(), view.is_sandbox(), "ledger copy");
+    let ledger = Ledger::open(&from, ledger_options(options, &settings))?;
+    let Copied {
+        characters,
+        calls,
+        rows,
+    } = ledger::copy(&ledger, &to)?;
+    if !common.quiet {
+        eprintln!(
+            "copied {} and {} from {from} to {to}, {rows} rows in all, each compared. Use one of them from now on: two \
+             ledgers pay twice",
+            pluralize(characters as usize, "character"),
+            pluralize(calls as usize, "paid call"),
+        );
     }
     Ok(ExitCode::Done)
 }
@@ -88,7 +119,7 @@ async fn restore(common: &Common, cast: &Path) -> anyhow::Result<ExitCode> {
         under_way,
     } = app::restore(&ledger, &receipts, &names).await?;
     if !common.quiet {
-        let path = context.settings.ledger.display();
+        let path = context.settings.place();
         eprintln!("restored {} into {path}", pluralize(ids, "id"));
         if doubts > 0 {
             eprintln!(
@@ -122,7 +153,7 @@ async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Resul
         .payer_fingerprint()
         .ok_or(KeyError::Missing)?;
     let ours = provider(&context.settings, false);
-    let before = match LedgerView::open(&context.settings.ledger)? {
+    let before = match LedgerView::open(context.settings.place())? {
         Some(view) if view.is_sandbox() => {
             // What a sandbox gave is never taken for real.
             view.check_owner(&ours, false)?;
@@ -161,7 +192,7 @@ async fn rebind(common: &Common, cast: &Path, new_series: bool) -> anyhow::Resul
     if !common.quiet {
         eprintln!(
             "{} now belongs to {ours}; {} carried over to your key",
-            context.settings.ledger.display(),
+            context.settings.place(),
             pluralize(carried, "receipt")
         );
     }
@@ -180,7 +211,7 @@ async fn connect(common: &Common, context: &Context, cast: &Path) -> anyhow::Res
 fn open(context: &Context, provider: &str, command: &str) -> anyhow::Result<Ledger> {
     let settings = &context.settings;
     let options = OpenOptions::new(provider, false, command);
-    Ok(Ledger::open(&settings.ledger, ledger_options(options, settings))?)
+    Ok(Ledger::open(settings.place(), ledger_options(options, settings))?)
 }
 
 /// Imports the ids of a manifest into the ledger beside it, all or none. Ids already in the ledger are kept; a name
@@ -201,7 +232,7 @@ async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
     let names = names(&manifest)?;
     // A call that the next run can resend stays open, unless the manifest has its outcome.
     let options = OpenOptions::new(&manifest.provider, manifest.sandbox, "ledger import");
-    let ledger = Ledger::open(&settings.ledger, ledger_options(options, &settings))?;
+    let ledger = Ledger::open(settings.place(), ledger_options(options, &settings))?;
     let mut new = Vec::new();
     for (name, entry) in names.iter().zip(&manifest.characters) {
         let record = ledger.get(&name.key())?;
@@ -232,7 +263,7 @@ async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
         eprintln!(
             "imported {imported} of {} into {}{known}",
             pluralize(all, "id"),
-            settings.ledger.display()
+            settings.place()
         );
     }
     Ok(ExitCode::Done)

@@ -28,7 +28,7 @@ pub(super) fn manifest(
     let view = open_view(&settings)?.ok_or_else(|| {
         UsageError(format!(
             "no ledger at {}: nothing has been enrolled yet",
-            settings.ledger.display()
+            settings.place()
         ))
     })?;
     if let Some(path) = out.as_deref().filter(|_| format == ManifestFormat::Json) {

@@ -16,6 +16,7 @@ mod resolve;
 mod review;
 mod run;
 mod sandbox;
+mod shard;
 mod status;
 mod trust;
 
@@ -128,9 +129,14 @@ pub fn refused(error: &clap::Error) -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = cli.common;
     match cli.command {
-        Command::Check { cast, report, fixes } => {
-            check::check(&common, cast, report.as_deref(), fixes.as_deref()).await
-        }
+        Command::Check {
+            cast,
+            shard: Some(shard),
+            ..
+        } => shard::shard(&common, cast, shard).await,
+        Command::Check {
+            cast, report, fixes, ..
+        } => check::check(&common, cast, report.as_deref(), fixes.as_deref()).await,
         Command::Plan {
             cast,
             pay,

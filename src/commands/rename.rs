@@ -65,11 +65,11 @@ pub(super) async fn archive(
 
 fn open(context: &Context, common: &Common, command: &str) -> anyhow::Result<Ledger> {
     let settings = &context.settings;
-    if LedgerView::open(&settings.ledger)?.is_none() {
-        return Err(UsageError(format!("no ledger at {}: no run yet", settings.ledger.display())).into());
+    if LedgerView::open(settings.place())?.is_none() {
+        return Err(UsageError(format!("no ledger at {}: no run yet", settings.place())).into());
     }
     let options = OpenOptions::new(&provider(settings, common.sandbox), common.sandbox, command);
-    Ok(Ledger::open(&settings.ledger, ledger_options(options, settings))?)
+    Ok(Ledger::open(settings.place(), ledger_options(options, settings))?)
 }
 
 fn named(name: &str) -> Result<Name, UsageError> {

@@ -33,7 +33,7 @@ pub(super) fn report(
     let view = open_view(&settings)?.ok_or_else(|| {
         UsageError(format!(
             "no ledger at {}: no run yet; to report on the images alone, run `castline check{} --report FILE`",
-            settings.ledger.display(),
+            settings.place(),
             same_arguments_or_cast(common, cast)
         ))
     })?;
@@ -117,7 +117,7 @@ fn of_ledger(
     let is_part = chosen.is_part();
     let mut sheet = match &cast {
         Some(cast) => Sheet::new(out, kind, cast),
-        None => Sheet::titled(out, kind, &settings.ledger.display().to_string()),
+        None => Sheet::titled(out, kind, &settings.place().to_string()),
     };
     let characters = cast.map(|cast| cast.characters).unwrap_or_default();
     sheet.fill(

@@ -17,6 +17,7 @@ use crate::ledger::{
     check_ids_free, in_doubt, now, settling,
 };
 use crate::pipeline::is_chargeable;
+use crate::util::duration::format_duration;
 use crate::util::shell::quote;
 
 /// The resolutions given on the command line.
@@ -38,13 +39,12 @@ pub(super) async fn resolve(
     asked: ResolveRequest,
 ) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "resolve", cast, Vec::new())?;
-    let path = &context.settings.ledger;
-    let Some(view) = LedgerView::open(path)? else {
+    let place = context.settings.place();
+    let Some(view) = LedgerView::open(&place)? else {
         let text = match cast {
-            Some(_) => format!("no ledger at {}: no run yet", path.display()),
+            Some(_) => format!("no ledger at {place}: no run yet"),
             None => format!(
-                "no ledger at {}: name the cast, as in `castline resolve cast.csv`, or the ledger with --ledger",
-                path.display()
+                "no ledger at {place}: name the cast, as in `castline resolve cast.csv`, or the ledger with --ledger"
             ),
         };
         return Err(UsageError(text).into());
@@ -54,11 +54,23 @@ pub(super) async fn resolve(
     // Opened for writing even to list: opening puts in doubt what an interrupted run left open, except what the
     // next run can resend.
     let options = OpenOptions::new(view.provider(), view.is_sandbox(), "resolve");
-    let ledger = Ledger::open(path, ledger_options(options, &context.settings))?;
+    let ledger = Ledger::open(&place, ledger_options(options, &context.settings))?;
     for (name, resolution) in &settled {
         if let Err(problem) = may_be_settled(ledger.get(&name.key())?.as_ref(), resolution) {
             let name = printable(name.as_str());
             return Err(UsageError(format!("{name} {problem}; nothing was changed")).into());
+        }
+    }
+    for (name, _) in &settled {
+        let timeout = context.settings.api.timeout;
+        if let Some(left) = ledger.view().may_be_answered(&name.key(), timeout)? {
+            let text = format!(
+                "the call for {} may still be answered, to the run that made it, which was taken over: wait {}; nothing was \
+                 changed",
+                printable(name.as_str()),
+                format_duration(left)
+            );
+            return Err(UsageError(text).into());
         }
     }
     let adopted = settled.iter().filter_map(|(name, resolution)| match resolution {

@@ -77,7 +77,7 @@ pub(super) async fn review(
         "review",
     );
     let options = ledger_options(options, &context.settings);
-    let ledger = Ledger::open(&context.settings.ledger, options)?;
+    let ledger = Ledger::open(context.settings.place(), options)?;
     let items: Vec<_> = (undecided.iter())
         .map(|item| (item.item(), item.decision()))
         .collect();

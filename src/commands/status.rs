@@ -116,7 +116,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
     if !common.quiet && !common.json {
         match &view {
             None => {
-                eprintln!("no ledger at {}: no run yet", settings.ledger.display());
+                eprintln!("no ledger at {}: no run yet", settings.place());
                 let ids = Manifest::read(&settings.manifest).map_or(0, |manifest| manifest.characters.len());
                 if ids > 0 && !common.sandbox {
                     eprintln!(

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::rate_limiter::Spacing;
+use super::rate_limiter::{SharedPace, Spacing};
 use super::retry_after::LONGEST_WAIT;
 
 /// How soon to ask again while another process writes the file; it takes microseconds.
@@ -40,27 +40,6 @@ impl Departures {
             .truncate(false)
             .open(folder.join(account))?;
         Ok(Self { file, spacing })
-    }
-
-    /// Takes the next turn if it is due, or returns how long to wait before asking again. Where the file fails, a call
-    /// goes: the process's own limiter holds.
-    pub(super) fn try_go(&self) -> Result<(), Duration> {
-        self.change(|times, now| {
-            times.due = self.next_due(*times, now)?;
-            Ok(())
-        })
-        .unwrap_or(Ok(()))
-    }
-
-    /// Lets no call of the account leave for `length`.
-    pub(super) fn pause(&self, length: Duration) {
-        let length = micros(length.min(LONGEST_WAIT));
-        while let Some(Err(wait)) = self.change(|times, now| {
-            times.paused_until = times.paused_until.max(now.saturating_add(length));
-            Ok(())
-        }) {
-            std::thread::sleep(wait);
-        }
     }
 
     fn interval(&self) -> u64 {
@@ -124,6 +103,26 @@ impl Departures {
         (&self.file).rewind()?;
         // Of one length, so that nothing of an earlier text remains.
         (&self.file).write_all(format!("{:020} {:020}\n", times.due, times.paused_until).as_bytes())
+    }
+}
+
+impl SharedPace for Departures {
+    fn try_go(&self) -> Result<(), Duration> {
+        self.change(|times, now| {
+            times.due = self.next_due(*times, now)?;
+            Ok(())
+        })
+        .unwrap_or(Ok(()))
+    }
+
+    fn pause(&self, length: Duration) {
+        let length = micros(length.min(LONGEST_WAIT));
+        while let Some(Err(wait)) = self.change(|times, now| {
+            times.paused_until = times.paused_until.max(now.saturating_add(length));
+            Ok(())
+        }) {
+            std::thread::sleep(wait);
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub use ping::PingResult;
 pub use portrait::EnrollRequest;
 pub use provider::{PaymentMode, Provider, ProviderError};
 pub use rate::{ParseRateError, Rate};
-pub use rate_limiter::{Permit, RateLimiter, Spacing};
+pub use rate_limiter::{Permit, RateLimiter, SharedPace, Spacing};
 pub use realface::{InitRequest, Liveness, LivenessSession, is_about_session};
 pub use retry_after::{LONGEST_WAIT, SHORTEST_WAIT};
 pub use transport::{CallResult, Reply};

@@ -12,7 +12,6 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter as Governor};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
-use super::departures::Departures;
 use super::rate::Rate;
 use super::rolling_window::RollingWindow;
 
@@ -52,15 +51,27 @@ impl Spacing {
     }
 }
 
+/// The pace that a payer shares with the others of its account. Its methods may wait for a file or a server.
+pub trait SharedPace: Send + Sync {
+    /// Takes the next turn if it is due, or returns how long to wait before asking again. Where the pace can't be kept, a
+    /// call goes: the process's own limiter holds.
+    ///
+    /// # Errors
+    /// How long to wait.
+    fn try_go(&self) -> Result<(), Duration>;
+
+    /// Lets no call of the account leave for `length`.
+    fn pause(&self, length: Duration);
+}
+
 /// Releases paid calls in order of arrival, at a limited rate and with a limited number in flight.
-#[derive(Debug)]
 pub struct RateLimiter {
     gate: Gate<SinceStart>,
     in_flight: Arc<Semaphore>,
     /// Only one call waits at the gate, in order of arrival: tokio's mutex is fair.
     line: Mutex<()>,
-    /// What other runs of the account on this machine do.
-    departures: Option<Departures>,
+    /// What the other runs of the account do.
+    shared: Option<Arc<dyn SharedPace>>,
     /// When calls were sent, which is some time after their turn.
     sent: Mutex<RollingWindow>,
     start: Instant,
@@ -81,16 +92,16 @@ impl RateLimiter {
             gate: Gate::new(rate, SinceStart(start)),
             in_flight: Arc::new(Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             line: Mutex::new(()),
-            departures: None,
+            shared: None,
             sent: Mutex::new(RollingWindow::new(rate)),
             start,
         }
     }
 
-    /// Shares the rate with the other runs of the account on this machine, earlier ones included.
+    /// Shares the rate with the other runs of the account, earlier ones included.
     #[must_use]
-    pub fn sharing(mut self, departures: Option<Departures>) -> Self {
-        self.departures = departures;
+    pub fn sharing(mut self, pace: Option<Arc<dyn SharedPace>>) -> Self {
+        self.shared = pace;
         self
     }
 
@@ -110,9 +121,14 @@ impl RateLimiter {
         while let Err(wait) = self.gate.try_go() {
             tokio::time::sleep(wait).await;
         }
-        if let Some(departures) = &self.departures {
-            while let Err(wait) = departures.try_go() {
-                tokio::time::sleep(wait).await;
+        if let Some(shared) = &self.shared {
+            loop {
+                let shared = Arc::clone(shared);
+                // A panic there must not stop the calls: this process's own limiter holds.
+                match tokio::task::spawn_blocking(move || shared.try_go()).await {
+                    Ok(Err(wait)) => tokio::time::sleep(wait).await,
+                    Ok(Ok(())) | Err(_) => break,
+                }
             }
         }
     }
@@ -129,8 +145,8 @@ impl RateLimiter {
     /// Releases no call for `length`, by the monotonic clock. Of several pauses the one that ends last applies.
     pub fn pause(&self, length: Duration) {
         self.gate.pause(length);
-        if let Some(departures) = &self.departures {
-            departures.pause(length);
+        if let Some(shared) = self.shared.clone() {
+            tokio::task::spawn_blocking(move || shared.pause(length));
         }
     }
 

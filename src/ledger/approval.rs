@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::database::{Row, values};
 use super::{Ledger, LedgerError, LedgerView};
 use crate::cast::NameKey;
 use crate::inspect::{Inspection, ReasonCode};
@@ -97,20 +98,17 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn decided(&self, key: &NameKey, sha256: &str) -> Result<Option<Decided>, LedgerError> {
-        use rusqlite::OptionalExtension as _;
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT approved, decided_by, decided_at FROM decisions WHERE key = ?1 AND source_sha256 = ?2",
-        )?;
-        let key = self.locate(&connection, key)?;
-        let decided = query.query_row((key.as_str(), sha256), |row| {
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let query =
+            "SELECT approved, decided_by, decided_at FROM decisions WHERE key = ?1 AND source_sha256 = ?2";
+        database.first(query, values![key.as_str(), sha256], |row| {
             Ok(Decided {
                 approval: Approval::from_stored(row.get(0)?),
                 by: row.get(1)?,
                 at: row.get(2)?,
             })
-        });
-        Ok(decided.optional()?)
+        })
     }
 }
 
@@ -128,16 +126,20 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let row = (sha256.to_owned(), approval, by.to_owned(), super::now());
         let (key, scope) = (key.clone(), self.view().scope().clone());
-        self.transact(move |connection| {
-            let key = scope.locate(connection, &key)?;
-            let (sha256, approval, by, at) = row;
+        self.transact(move |database| {
+            let key = scope.locate(database, &key)?;
+            let (sha256, approval, by, at) = &row;
             match approval.stored() {
-                None => connection
-                    .prepare_cached("DELETE FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?
-                    .execute((key.as_str(), sha256))?,
-                Some(approved) => connection
-                    .prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5)")?
-                    .execute((key.as_str(), sha256, approved, by, at))?,
+                None => database.execute(
+                    "DELETE FROM decisions WHERE key = ?1 AND source_sha256 = ?2",
+                    values![key.as_str(), sha256],
+                )?,
+                Some(approved) => database.execute(
+                    "INSERT INTO decisions (key, source_sha256, approved, decided_by, decided_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key, source_sha256)
+                     DO UPDATE SET approved = ?3, decided_by = ?4, decided_at = ?5",
+                    values![key.as_str(), sha256, approved, by, at],
+                )?,
             };
             Ok(())
         })
@@ -153,21 +155,16 @@ impl Ledger {
             path: from.to_owned(),
             error: std::io::ErrorKind::NotFound.into(),
         })?;
-        type Row = (String, String, i64, String, String);
-        let rows: Vec<Row> = {
-            let connection = other.connection();
-            let mut query = connection
-                .prepare("SELECT key, source_sha256, approved, decided_by, decided_at FROM decisions")?;
-            let rows = query.query_map([], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-            })?;
-            rows.collect::<Result<_, _>>()?
-        };
-        self.transact(move |connection| {
-            let mut put =
-                connection.prepare_cached("INSERT OR IGNORE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            rows.into_iter()
-                .try_fold(0, |count, row| Ok(count + put.execute(row)?))
+        type Decision = (String, String, i64, String, String);
+        let query = "SELECT key, source_sha256, approved, decided_by, decided_at FROM decisions";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+        let rows: Vec<Decision> = other.database().rows(query, values![], read)?;
+        self.transact(move |database| {
+            let put = "INSERT INTO decisions (key, source_sha256, approved, decided_by, decided_at)
+                       VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+            rows.iter().try_fold(0, |count, (key, sha256, approved, by, at)| {
+                Ok(count + database.execute(put, values![key, sha256, *approved, by, at])? as usize)
+            })
         })
         .await
     }

@@ -1,8 +1,8 @@
 //! What becomes of a paid call, and its receipt in the bucket: the ledger knows which receipts are not written yet.
 
-use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 
+use super::database::values;
 use super::records;
 use super::scope::LedgerKey;
 use super::{Ledger, LedgerError, LedgerView, Record};
@@ -115,47 +115,47 @@ const STATE: &str = "CASE WHEN outcome IS NULL THEN 'open'
     WHEN outcome IN ('set_aside', 'in_doubt', 'enrolled') THEN outcome
     ELSE 'not_charged' END";
 
+/// The number of a receipt, as it is stored.
+fn number(stored: i64) -> u32 {
+    u32::try_from(stored).unwrap_or_default()
+}
+
 impl LedgerView {
     /// The calls whose receipts don't say yet what became of them, of one character or of all.
     ///
     /// # Errors
     /// The ledger can't be read, or is damaged.
     pub fn unwritten_receipts(&self, of: Option<&NameKey>) -> Result<Vec<Call>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(&format!(
+        let database = self.database();
+        let query = format!(
             "SELECT c.record, c.digest, receipt_number, receipt_call, source_sha256, kind, price, started_at, ended_at,
-                    {STATE} AS call_state, code, asset_id, payment, signature
+                    {STATE}, code, attempts.asset_id, payment, signature
              FROM attempts JOIN characters c USING (key) LEFT JOIN signatures USING (source_sha256)
-             WHERE receipt_call IS NOT NULL AND (?1 IS NULL OR key = ?1) AND receipt_written IS NOT call_state
+             WHERE receipt_call IS NOT NULL AND (key = ?1 OR ?1 IS NULL) AND receipt_written IS DISTINCT FROM {STATE}
              ORDER BY id"
-        ))?;
-        let of = of.map(|name| self.locate(&connection, name)).transpose()?;
-        let mut rows = query.query([of.as_ref().map(LedgerKey::as_str)])?;
-        let mut calls = Vec::new();
-        while let Some(row) = rows.next()? {
+        );
+        let of = of.map(|name| self.locate(&database, name)).transpose()?;
+        database.rows(&query, values![of.as_ref().map(LedgerKey::as_str)], |row| {
             let kind: Option<String> = row.get(5)?;
             let price: i64 = row.get(6)?;
-            calls.push(Call {
-                record: records::checked(self.path(), records::raw(row)?)?,
+            Ok(Call {
+                record: records::checked(self.place(), records::raw(row)?)?,
                 receipt: ReceiptRef {
-                    number: row.get(2)?,
+                    number: number(row.get(2)?),
                     call: row.get(3)?,
                 },
-                source_sha256: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                source_sha256: row.get::<Option<String>>(4)?.unwrap_or_default(),
                 kind: kind.and_then(|kind| kind.parse().ok()).unwrap_or_default(),
                 price: Usd::from_micros(price.unsigned_abs()),
                 started_at: row.get(7)?,
                 ended_at: row.get(8)?,
-                state: CallState::of(&row.get::<_, String>(9)?),
+                state: CallState::of(&row.get::<String>(9)?),
                 code: row.get(10)?,
                 asset_id: row.get(11)?,
                 payment: row.get(12)?,
-                signature: row
-                    .get::<_, Option<String>>(13)?
-                    .and_then(|text| text.parse().ok()),
-            });
-        }
-        Ok(calls)
+                signature: row.get::<Option<String>>(13)?.and_then(|text| text.parse().ok()),
+            })
+        })
     }
 
     /// The last paid call for a character.
@@ -163,22 +163,25 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_attempt(&self, key: &NameKey) -> Result<Option<Attempt>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(&format!(
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let query = format!(
             "SELECT receipt_number, receipt_call, {STATE}, source_sha256, payment FROM attempts
              WHERE key = ?1 ORDER BY id DESC LIMIT 1"
-        ))?;
-        let key = self.locate(&connection, key)?;
-        let last = query.query_row([key.as_str()], |row| {
-            let (number, call): (Option<u32>, Option<String>) = (row.get(0)?, row.get(1)?);
+        );
+        database.first(&query, values![key.as_str()], |row| {
+            let (stored, call): (Option<i64>, Option<String>) = (row.get(0)?, row.get(1)?);
+            let receipt = |(stored, call)| ReceiptRef {
+                number: number(stored),
+                call,
+            };
             Ok(Attempt {
-                receipt: number.zip(call).map(|(number, call)| ReceiptRef { number, call }),
-                state: CallState::of(&row.get::<_, String>(2)?),
+                receipt: stored.zip(call).map(receipt),
+                state: CallState::of(&row.get::<String>(2)?),
                 source_sha256: row.get(3)?,
                 payment: row.get(4)?,
             })
-        });
-        Ok(last.optional()?)
+        })
     }
 
     /// What the ledger knows of the call with that id.
@@ -186,11 +189,8 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn call_state(&self, call: &str) -> Result<Option<CallState>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(&format!(
-            "SELECT {STATE} FROM attempts WHERE receipt_call = ?1 ORDER BY id DESC LIMIT 1"
-        ))?;
-        let word: Option<String> = query.query_row([call], |row| row.get(0)).optional()?;
+        let query = format!("SELECT {STATE} FROM attempts WHERE receipt_call = ?1 ORDER BY id DESC LIMIT 1");
+        let word: Option<String> = self.database().first(&query, values![call], |row| row.get(0))?;
         Ok(word.as_deref().map(CallState::of))
     }
 }
@@ -202,10 +202,9 @@ impl Ledger {
     /// The ledger can't be written.
     pub async fn receipt_written(&self, call: &str, state: CallState) -> Result<(), LedgerError> {
         let call = call.to_owned();
-        self.transact(move |connection| {
-            connection
-                .prepare_cached("UPDATE attempts SET receipt_written = ?2 WHERE receipt_call = ?1")?
-                .execute((call, state.as_str()))?;
+        self.transact(move |database| {
+            let written = "UPDATE attempts SET receipt_written = ?2 WHERE receipt_call = ?1";
+            database.execute(written, values![&call, state.as_str()])?;
             Ok(())
         })
         .await

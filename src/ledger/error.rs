@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::lock::Holder;
+use super::place::Place;
+use super::server::said;
 use super::state::IllegalTransition;
 use crate::util::money::Usd;
 
@@ -11,12 +13,12 @@ use crate::util::money::Usd;
 pub enum LedgerError {
     /// It was paid for by another key or wallet.
     #[error(
-        "{path} was paid for by another key or wallet ({theirs}) than yours ({ours}). If yours replaces that one, run \
-         `castline ledger rebind`; for another account, use another ledger with --ledger", path = .path.display()
+        "{place} was paid for by another key or wallet ({theirs}) than yours ({ours}). If yours replaces that one, run \
+         `castline ledger rebind`; for another account, use another ledger with --ledger"
     )]
     OtherPayer {
         /// The ledger.
-        path: PathBuf,
+        place: Place,
         /// The fingerprint of the other key or wallet.
         theirs: String,
         /// The fingerprint of the one that is configured.
@@ -31,40 +33,51 @@ pub enum LedgerError {
         casts: String,
     },
     /// Another process uses the ledger.
-    #[error("the ledger {path} is held by {holder}; wait for it, or stop it", path = .path.display())]
+    #[error("the ledger {place} is held by {holder}; wait for it, or stop it")]
     Locked {
         /// The ledger.
-        path: PathBuf,
+        place: Place,
         /// The process that holds it.
         holder: Holder,
     },
     /// The file is not a ledger, or is damaged.
     #[error(
-        "the ledger {path} is damaged ({problem}); nothing was changed. Restore a copy of it, or move it away and \
-         rebuild it from the manifest with `castline ledger import manifest.json`", path = .path.display()
+        "the ledger {place} is damaged ({problem}); nothing was changed. Restore a copy of it, or move it away and \
+         rebuild it from the manifest with `castline ledger import manifest.json`"
     )]
     Damaged {
         /// The ledger.
-        path: PathBuf,
+        place: Place,
         /// What is wrong.
         problem: String,
     },
     /// A newer castline wrote the ledger.
-    #[error("the ledger {path} was written by a newer castline (schema {schema}); update castline", path = .path.display())]
+    #[error("the ledger {place} was written by a newer castline (schema {schema}); update castline")]
     Newer {
         /// The ledger.
-        path: PathBuf,
+        place: Place,
+        /// The schema of the ledger.
+        schema: i64,
+    },
+    /// An older castline wrote the ledger, and this command may not change it.
+    #[error(
+        "the ledger {place} was written by an older castline (schema {schema}): a command that writes, such as `castline run`, \
+         brings it forward"
+    )]
+    Older {
+        /// The ledger.
+        place: Place,
         /// The schema of the ledger.
         schema: i64,
     },
     /// The ledger belongs to another provider, or to the sandbox.
     #[error(
-        "the ledger {path} belongs to {theirs}, not to {ours}: use another with --ledger; or, if it is the same account \
-         under another address, `castline ledger rebind`", path = .path.display()
+        "the ledger {place} belongs to {theirs}, not to {ours}: use another with --ledger; or, if it is the same account \
+         under another address, `castline ledger rebind`"
     )]
     Foreign {
         /// The ledger.
-        path: PathBuf,
+        place: Place,
         /// The owner of the ledger.
         theirs: String,
         /// The expected owner.
@@ -116,10 +129,32 @@ pub enum LedgerError {
     /// SQLite failed: disk full, read-only, I/O error.
     #[error("the ledger can't be written: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The PostgreSQL server of the ledger can't be reached, or refuses.
+    #[error("the ledger's {server}: {problem}")]
+    Unreachable {
+        /// The server.
+        server: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// PostgreSQL failed.
+    #[error("the ledger can't be read or written: PostgreSQL: {0}")]
+    Postgres(String),
+    /// Another command took the ledger over while this one was stopped or cut off.
+    #[error(
+        "another command took the ledger over, since nothing was heard of this one; nothing more is paid"
+    )]
+    Fenced,
     /// An earlier write failed; nothing is written after that, and so nothing paid.
     #[error("the ledger can't be written any more: {0}")]
     Poisoned(String),
     /// A bug in castline.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
+}
+
+impl From<tokio_postgres::Error> for LedgerError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(said(&error))
+    }
 }

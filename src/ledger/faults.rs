@@ -1,9 +1,8 @@
 //! Faults for tests: the process dies at a commit, its thread panics, or the disk is full. Only in builds with debug assertions; a release
 //! build ignores the variable.
 
-use rusqlite::Connection;
-
 use super::LedgerError;
+use super::database::{Database, values};
 
 /// The faults in `CASTLINE_TEST_LEDGER`: `before:N` or `after:N` aborts at the Nth commit of the process; `pages:N`
 /// lets SQLite grow the file by only N pages, after which the disk is full; `full:N` makes the disk full at the Nth
@@ -36,10 +35,11 @@ impl Faults {
     }
 
     /// Lets the file grow by only so many pages.
-    pub(super) fn limit(&self, connection: &Connection) -> Result<(), LedgerError> {
+    pub(super) fn limit(&self, database: &Database) -> Result<(), LedgerError> {
         if let Some(more) = self.pages {
-            let now: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-            connection.query_row(&format!("PRAGMA max_page_count = {}", now + more), [], |_| Ok(()))?;
+            let now: i64 = database.one("PRAGMA page_count", values![], |row| row.get(0))?;
+            let limit = format!("PRAGMA max_page_count = {}", now + more);
+            database.one(&limit, values![], |_| Ok(()))?;
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::database::values;
+use super::totals::dollars;
 use super::{LedgerError, LedgerView};
 use crate::cast::NameKey;
 use crate::util::money::Usd;
@@ -52,48 +54,35 @@ pub struct PastCall {
     pub message: Option<String>,
 }
 
-fn usd(micros: i64) -> Usd {
-    Usd::from_micros(micros.unsigned_abs())
-}
-
 impl LedgerView {
     /// All runs, the oldest first. Commands that neither paid nor ended a call are left out unless they are runs.
     ///
     /// # Errors
     /// The ledger can't be read.
     pub fn runs(&self) -> Result<Vec<Run>, LedgerError> {
-        let connection = self.connection();
-        // A ledger of an earlier schema has not noted who ran.
-        let has_user: bool = connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('runs') WHERE name = 'started_by')",
-            [],
-            |row| row.get(0),
-        )?;
-        let by = if has_user { "started_by" } else { "NULL" };
-        let mut query = connection.prepare(&format!(
-            "SELECT runs.id, command, runs.started_at, runs.ended_at, exit_code, {by},
+        let query = "SELECT runs.id, command, runs.started_at, runs.ended_at, exit_code, started_by,
                     count(CASE WHEN outcome = 'enrolled' THEN 1 END),
-                    CAST(total(CASE WHEN outcome = 'enrolled' THEN price END) AS INTEGER),
+                    sum(CASE WHEN outcome = 'enrolled' THEN CAST(price AS DOUBLE PRECISION) END),
                     count(CASE WHEN outcome = 'in_doubt' OR attempts.id IS NOT NULL AND outcome IS NULL THEN 1 END),
-                    CAST(total(CASE WHEN outcome = 'in_doubt' OR outcome IS NULL THEN price END) AS INTEGER)
+                    sum(CASE WHEN outcome = 'in_doubt' OR outcome IS NULL THEN CAST(price AS DOUBLE PRECISION) END)
              FROM runs LEFT JOIN attempts ON attempts.run = runs.id
-             GROUP BY runs.id HAVING command IN ('run', 'realface') OR count(attempts.id) > 0 ORDER BY runs.id",
-        ))?;
-        let rows = query.query_map([], |row| {
+             GROUP BY runs.id HAVING command IN ('run', 'realface') OR count(attempts.id) > 0 ORDER BY runs.id";
+        self.database().rows(query, values![], |row| {
             Ok(Run {
                 run: row.get(0)?,
                 command: row.get(1)?,
                 started_at: row.get(2)?,
                 ended_at: row.get(3)?,
-                exit_code: row.get(4)?,
+                exit_code: row
+                    .get::<Option<i64>>(4)?
+                    .and_then(|code| u8::try_from(code).ok()),
                 by: row.get(5)?,
-                enrolled: row.get::<_, i64>(6)?.unsigned_abs(),
-                cost_usd: usd(row.get(7)?),
-                in_doubt: row.get::<_, i64>(8)?.unsigned_abs(),
-                in_doubt_usd: usd(row.get(9)?),
+                enrolled: row.get::<i64>(6)?.unsigned_abs(),
+                cost_usd: dollars(row.get(7)?),
+                in_doubt: row.get::<i64>(8)?.unsigned_abs(),
+                in_doubt_usd: dollars(row.get(9)?),
             })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// All paid calls for a character, the oldest first.
@@ -101,25 +90,23 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn past_calls(&self, name: &NameKey) -> Result<Vec<PastCall>, LedgerError> {
-        let connection = self.connection();
-        let key = self.locate(&connection, name)?;
-        let mut query = connection.prepare_cached(
+        let database = self.database();
+        let key = self.locate(&database, name)?;
+        let query =
             "SELECT run, started_at, coalesce(outcome, 'open'), asset_id, price, source_sha256, code, message
-             FROM attempts WHERE key = ?1 ORDER BY id",
-        )?;
+             FROM attempts WHERE key = ?1 ORDER BY id";
         let text = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let rows = query.query_map([key.as_str()], |row| {
+        database.rows(query, values![key.as_str()], |row| {
             Ok(PastCall {
                 run: row.get(0)?,
                 started_at: row.get(1)?,
                 outcome: row.get(2)?,
                 asset_id: row.get(3)?,
-                price_usd: usd(row.get(4)?),
+                price_usd: Usd::from_micros(row.get::<i64>(4)?.unsigned_abs()),
                 source_sha256: row.get(5)?,
                 code: text(row.get(6)?),
                 message: text(row.get(7)?),
             })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 }

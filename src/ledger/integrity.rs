@@ -37,7 +37,7 @@ pub(super) fn pragma<T: rusqlite::types::FromSql>(
 /// The error of a damaged file.
 pub(super) fn damaged(path: &Path, problem: &str) -> LedgerError {
     LedgerError::Damaged {
-        path: path.to_owned(),
+        place: path.into(),
         problem: problem.to_owned(),
     }
 }

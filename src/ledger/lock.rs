@@ -14,7 +14,7 @@ const MOST_LINKS: u8 = 40;
 
 /// The process that holds a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Holder(String);
+pub struct Holder(pub(super) String);
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,11 +54,11 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(message)?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(LedgerError::Locked {
-                    path: named.to_owned(),
+                    place: named.into(),
                     holder: holder(&beside(ledger, "holder")),
                 });
             }
@@ -91,9 +91,9 @@ impl Lock {
         let Ok(file) = OpenOptions::new().read(true).write(true).open(ledger) else {
             return Ok(self);
         };
-        match file.try_lock() {
+        match try_lock(&file) {
             Err(TryLockError::WouldBlock) => Err(LedgerError::Locked {
-                path: ledger.to_owned(),
+                place: ledger.into(),
                 holder: holder(&self.holder),
             }),
             Ok(()) => {
@@ -103,6 +103,17 @@ impl Lock {
             Err(TryLockError::Error(_)) => Ok(self),
         }
     }
+}
+
+/// Locks a file. A process that is just being started by another thread has a copy of its parent's locks for a moment.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..10 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 /// The real path of a ledger, with links resolved; also of a ledger that doesn't exist yet.
@@ -192,7 +203,7 @@ mod tests {
             for path in &paths {
                 let message = Lock::take(path, "run").unwrap_err();
                 assert!(
-                    matches!(&message, LedgerError::Locked { path: named, .. } if named == path),
+                    matches!(&message, LedgerError::Locked { place: super::super::Place::File(named), .. } if named == path),
                     "{message}"
                 );
             }

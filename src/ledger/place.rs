@@ -1,8 +1,46 @@
-//! Places where a ledger's lock or its durability may not hold.
+//! Where a ledger is, and places where its lock or its durability may not hold.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
+use super::server::Server;
 use crate::util::fs::resolved;
+
+/// Where a ledger is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In a file of SQLite.
+    File(PathBuf),
+    /// In a schema of a PostgreSQL database.
+    Postgres(Server),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Postgres(server) => server.fmt(f),
+        }
+    }
+}
+
+impl From<&Path> for Place {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_owned())
+    }
+}
+
+impl From<&PathBuf> for Place {
+    fn from(path: &PathBuf) -> Self {
+        Self::File(path.clone())
+    }
+}
+
+impl From<&Self> for Place {
+    fn from(place: &Self) -> Self {
+        place.clone()
+    }
+}
 
 /// Network file systems by their magic number: `linux/magic.h`, and `fs/smb/client/cifs_fs_sb.h` of the kernel.
 #[cfg(target_os = "linux")]

@@ -1,34 +1,31 @@
 //! Reads the records of characters, and detects damaged rows.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OptionalExtension, Row};
-
+use super::database::{Database, Row, values};
 use super::scope::LedgerKey;
-use super::{LedgerError, Record};
+use super::{LedgerError, Place, Record};
 use crate::util::sha256::sha256;
 
 pub(super) type Raw = (String, Vec<u8>);
 
-pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+pub(super) fn raw(row: &Row<'_>) -> Result<Raw, LedgerError> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
 /// The record of a character.
 pub(super) fn get(
-    connection: &Connection,
-    path: &Path,
+    database: &Database,
+    place: &Place,
     key: &LedgerKey,
 ) -> Result<Option<Record>, LedgerError> {
-    let mut query = connection.prepare_cached("SELECT record, digest FROM characters WHERE key = ?1")?;
-    let row = query.query_row([key.as_str()], raw).optional()?;
-    row.map(|row| checked(path, row)).transpose()
+    let query = "SELECT record, digest FROM characters WHERE key = ?1";
+    let row = database.first(query, values![key.as_str()], raw)?;
+    row.map(|row| checked(place, row)).transpose()
 }
 
 /// The record in a row, if it matches its digest.
-pub(super) fn checked(path: &Path, (text, digest): Raw) -> Result<Record, LedgerError> {
+pub(super) fn checked(place: &Place, (text, digest): Raw) -> Result<Record, LedgerError> {
     let damaged = |problem: String| LedgerError::Damaged {
-        path: path.to_owned(),
+        place: place.clone(),
         problem,
     };
     if digest != self::digest(&text) {

@@ -3,9 +3,8 @@
 
 use std::path::{Component, Path};
 
-use rusqlite::Connection;
-
-use super::LedgerError;
+use super::database::{Database, values};
+use super::{LedgerError, Place};
 use crate::cast::NameKey;
 use crate::util::fs::resolved;
 
@@ -42,7 +41,7 @@ impl LedgerKey {
 /// The cast that a command works on, and what it takes over from casts that no longer exist.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    /// The path of the cast from the ledger's folder; `None` for a command on the whole ledger.
+    /// The path of the cast from the ledger's folder, or its name in a database; `None` for a command on the whole ledger.
     cast: Option<String>,
     /// The name of the cast's file or folder.
     name: Option<String>,
@@ -53,30 +52,29 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// The scope of `cast` in the ledger at `ledger`; without a cast, the whole ledger.
-    pub(super) fn new(
-        connection: &Connection,
-        ledger: &Path,
-        cast: Option<&Path>,
-    ) -> Result<Self, LedgerError> {
+    /// The scope of `cast` in the ledger at `place`; without a cast, the whole ledger.
+    pub(super) fn new(database: &Database, place: &Place, cast: Option<&Path>) -> Result<Self, LedgerError> {
         let Some(cast) = cast else {
             return Ok(Self::default());
         };
-        let folder = resolved(ledger).parent().map(Path::to_owned).unwrap_or_default();
-        let place = resolved(cast);
-        let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
-        let cast = from_folder(&folder, &place);
-        let stored: Vec<String> = connection
-            .prepare(
-                "SELECT DISTINCT substr(key, 1, instr(key, char(31)) - 1) FROM characters
-                 WHERE instr(key, char(31)) > 0",
-            )?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let file = resolved(cast);
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+        // The folder of a ledger that is a file. In a database, a cast has the same name on every machine, and nobody can
+        // tell whether one that isn't here is gone.
+        let folder = match place {
+            Place::File(ledger) => Some(resolved(ledger).parent().map(Path::to_owned).unwrap_or_default()),
+            Place::Postgres(_) => None,
+        };
+        let cast = match &folder {
+            Some(folder) => from_folder(folder, &file),
+            None => name.clone().unwrap_or_default(),
+        };
+        let query = "SELECT DISTINCT cast_path FROM characters WHERE cast_path IS NOT NULL";
+        let stored: Vec<String> = database.rows(query, values![], |row| row.get(0))?;
         let (others, gone) = stored
             .into_iter()
             .filter(|other| *other != cast)
-            .partition(|other| folder.join(other).exists());
+            .partition(|other| folder.as_ref().is_none_or(|folder| folder.join(other).exists()));
         Ok(Self {
             cast: Some(cast),
             name,
@@ -108,19 +106,22 @@ impl Scope {
     ///
     /// # Errors
     /// The ledger can't be read, or several casts have the name and none was given.
-    pub(super) fn locate(&self, connection: &Connection, name: &NameKey) -> Result<LedgerKey, LedgerError> {
+    pub(super) fn locate(&self, database: &Database, name: &NameKey) -> Result<LedgerKey, LedgerError> {
         let own = self.own(name);
-        let mut exists = connection.prepare_cached("SELECT 1 FROM characters WHERE key = ?1")?;
-        if exists.exists([own.as_str()])? {
+        let exists = |key: &LedgerKey| {
+            let query = "SELECT EXISTS (SELECT 1 FROM characters WHERE key = ?1)";
+            database.one(query, values![key.as_str()], |row| row.get::<bool>(0))
+        };
+        if exists(&own)? {
             return Ok(own);
         }
         if self.cast.is_none() {
-            return Ok(in_any_cast(connection, name)?.unwrap_or(own));
+            return Ok(in_any_cast(database, name)?.unwrap_or(own));
         }
         let earlier = std::iter::once(LedgerKey(name.as_str().to_owned()));
         let gone = self.gone.iter().map(|cast| LedgerKey::new(cast, name));
         for key in earlier.chain(gone) {
-            if exists.exists([key.as_str()])? {
+            if exists(&key)? {
                 return Ok(key);
             }
         }
@@ -142,25 +143,28 @@ impl Scope {
 }
 
 /// The key of a name in whatever cast has it.
-fn in_any_cast(connection: &Connection, name: &NameKey) -> Result<Option<LedgerKey>, LedgerError> {
-    let mut query = connection.prepare_cached(
-        "SELECT key FROM characters WHERE substr(key, instr(key, char(31)) + 1) = ?1 AND instr(key, char(31)) > 0",
-    )?;
-    let mut keys = query.query([name.as_str()])?;
-    let Some(row) = keys.next()? else { return Ok(None) };
-    let key = LedgerKey(row.get(0)?);
-    let casts = match keys.next()? {
-        None => return Ok(Some(key)),
-        Some(row) => [key, LedgerKey(row.get(0)?)].map(|key| key.cast().unwrap_or_default().to_owned()),
-    };
+fn in_any_cast(database: &Database, name: &NameKey) -> Result<Option<LedgerKey>, LedgerError> {
+    let query = "SELECT key FROM characters WHERE name_in_cast = ?1 ORDER BY seq LIMIT 2";
+    let mut keys = database.rows(query, values![name.as_str()], |row| Ok(LedgerKey(row.get(0)?)))?;
+    if keys.len() < 2 {
+        return Ok(keys.pop());
+    }
+    let casts: Vec<&str> = keys.iter().map(|key| key.cast().unwrap_or_default()).collect();
     Err(LedgerError::Ambiguous {
         name: name.as_str().to_owned(),
         casts: casts.join(" and "),
     })
 }
 
-/// Moves a character to another key, in all tables.
-pub(super) fn rename(connection: &Connection, from: &LedgerKey, to: &LedgerKey) -> Result<(), LedgerError> {
+/// Moves a character to another key, in all tables, over what that key has.
+pub(super) fn rename(database: &Database, from: &LedgerKey, to: &LedgerKey) -> Result<(), LedgerError> {
+    let both = values![from.as_str(), to.as_str()];
+    database.execute("DELETE FROM characters WHERE key = ?1", values![to.as_str()])?;
+    database.execute(
+        "DELETE FROM decisions WHERE key = ?2
+         AND source_sha256 IN (SELECT source_sha256 FROM decisions WHERE key = ?1)",
+        both,
+    )?;
     for table in [
         "characters",
         "attempts",
@@ -168,9 +172,7 @@ pub(super) fn rename(connection: &Connection, from: &LedgerKey, to: &LedgerKey) 
         "decisions",
         "realface_sessions",
     ] {
-        connection
-            .prepare_cached(&format!("UPDATE OR REPLACE {table} SET key = ?2 WHERE key = ?1"))?
-            .execute((from.as_str(), to.as_str()))?;
+        database.execute(&format!("UPDATE {table} SET key = ?2 WHERE key = ?1"), both)?;
     }
     Ok(())
 }

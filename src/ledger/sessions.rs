@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, Row};
 use serde::Serialize;
 
+use super::database::{Database, Row, values};
 use super::{Ledger, LedgerError, LedgerView, now};
 use crate::cast::NameKey;
 
@@ -86,24 +86,20 @@ impl Ledger {
     /// The ledger can't be written.
     pub async fn consent(&self, key: &NameKey, operator: &str) -> Result<Consent, LedgerError> {
         let mut random = [0u8; 16];
-        getrandom::fill(&mut random).map_err(|e| LedgerError::Io {
-            path: self.path().to_owned(),
-            error: std::io::Error::other(e.to_string()),
-        })?;
+        getrandom::fill(&mut random).map_err(|error| LedgerError::Poisoned(error.to_string()))?;
         let id = format!("consent:{}", hex::encode(random));
         let (row, key) = ((id.clone(), now(), operator.to_owned()), key.clone());
         let scope = self.view().scope().clone();
-        self.transact(move |connection| {
-            let (id, now, operator) = row;
-            let key = scope.locate(connection, &key)?;
-            connection
-                .prepare_cached(
-                    "INSERT INTO realface_sessions
-                       (group_id, key, state, started_at, expires_at, operator, consent_at)
-                     VALUES (?1, ?2, 'consented', ?3, ?3, ?4, ?3)",
-                )?
-                .execute((&id, key.as_str(), now, operator))?;
-            Ok(Consent(id))
+        self.transact(move |database| {
+            let (id, now, operator) = &row;
+            let key = scope.locate(database, &key)?;
+            database.execute(
+                "INSERT INTO realface_sessions
+                   (group_id, key, state, started_at, expires_at, operator, consent_at)
+                 VALUES (?1, ?2, 'consented', ?3, ?3, ?4, ?3)",
+                values![id, key.as_str(), now, operator],
+            )?;
+            Ok(Consent(id.clone()))
         })
         .await
     }
@@ -141,22 +137,23 @@ impl Ledger {
         let expires = Timestamp::now().checked_add(lives).unwrap_or(Timestamp::MAX);
         let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let group_id = group_id.to_owned();
-        self.transact(move |connection| {
+        self.transact(move |database| {
             if renewed {
-                connection.execute(
+                database.execute(
                     "UPDATE realface_sessions SET started_at = coalesce((SELECT started_at FROM realface_sessions
                        WHERE group_id = ?2), started_at) WHERE group_id = ?1",
-                    (&consent.0, &group_id),
+                    values![&consent.0, &group_id],
                 )?;
             }
             // A provider may give an actor the same group again without renewing it: the earlier session still counts.
-            connection.execute(
-                "UPDATE realface_sessions SET state = ?3, group_id = 'before:' || ?2 WHERE group_id = ?1",
-                (&group_id, &consent.0, if renewed { "consented" } else { "expired" }),
+            let before = format!("before:{}", consent.0);
+            database.execute(
+                "UPDATE realface_sessions SET state = ?3, group_id = ?2 WHERE group_id = ?1",
+                values![&group_id, &before, if renewed { "consented" } else { "expired" }],
             )?;
-            connection.execute(
+            database.execute(
                 "UPDATE realface_sessions SET state = 'pending', group_id = ?2, expires_at = ?3 WHERE group_id = ?1",
-                (&consent.0, &group_id, expires),
+                values![&consent.0, &group_id, &expires],
             )?;
             Ok(())
         })
@@ -172,13 +169,11 @@ impl Ledger {
     }
 
     async fn mark(&self, id: String, state: SessionState, starts: bool) -> Result<(), LedgerError> {
-        self.transact(move |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE realface_sessions SET state = ?2, started_at = CASE WHEN ?3 THEN ?4 ELSE started_at END
-                     WHERE group_id = ?1",
-                )?
-                .execute((id, state.as_str(), starts, now()))?;
+        self.transact(move |database| {
+            database.execute(
+                "UPDATE realface_sessions SET state = ?2, started_at = coalesce(?3, started_at) WHERE group_id = ?1",
+                values![&id, state.as_str(), starts.then(now).as_deref()],
+            )?;
             Ok(())
         })
         .await
@@ -191,14 +186,11 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn sessions(&self, key: &NameKey) -> Result<Vec<Session>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT group_id, state, started_at, expires_at, operator, consent_at
-             FROM realface_sessions WHERE key = ?1 ORDER BY started_at, rowid",
-        )?;
-        let key = self.locate(&connection, key)?;
-        let sessions = query.query_map([key.as_str()], read)?;
-        Ok(sessions.collect::<rusqlite::Result<_>>()?)
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let query = "SELECT group_id, state, started_at, expires_at, operator, consent_at
+             FROM realface_sessions WHERE key = ?1 ORDER BY started_at, rowid";
+        database.rows(query, values![key.as_str()], read)
     }
 
     /// The ages of the sessions that were requested within [`INIT_WINDOW`], the youngest first, by the machine's clock.
@@ -207,17 +199,15 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn recent_inits(&self) -> Result<Vec<Duration>, LedgerError> {
-        let times: Vec<String> = times(&self.connection())?;
+        let times: Vec<String> = times(&self.database())?;
         Ok(ages(&times, Timestamp::now()))
     }
 }
 
-fn times(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+fn times(database: &Database) -> Result<Vec<String>, LedgerError> {
     // An hour has ten inits; the limit leaves room for accounts with other limits.
-    let mut query = connection.prepare_cached(
-        "SELECT started_at FROM realface_sessions WHERE state <> 'consented' ORDER BY started_at DESC LIMIT 1000",
-    )?;
-    query.query_map([], |row| row.get(0))?.collect()
+    let query = "SELECT started_at FROM realface_sessions WHERE state <> 'consented' ORDER BY started_at DESC LIMIT 1000";
+    database.rows(query, values![], |row| row.get(0))
 }
 
 fn ages(times: &[String], now: Timestamp) -> Vec<Duration> {
@@ -231,7 +221,7 @@ fn ages(times: &[String], now: Timestamp) -> Vec<Duration> {
     ages
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
+fn read(row: &Row<'_>) -> Result<Session, LedgerError> {
     let state: String = row.get(1)?;
     // An unknown state can't be used any more.
     let known = SessionState::ALL.into_iter().find(|s| s.as_str() == state);
@@ -249,56 +239,60 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
 mod tests {
     use super::*;
     use crate::cast::Name;
-    use crate::ledger::OpenOptions;
+    use crate::ledger::test_places::places;
+    use crate::ledger::{OpenOptions, Place};
 
     fn key() -> NameKey {
         Name::new("Mia").unwrap().key()
     }
 
-    fn open(folder: &tempfile::TempDir) -> Ledger {
-        let options = OpenOptions::new("sandbox", true, "test");
-        Ledger::open(&folder.path().join("ledger.db"), options).unwrap()
+    fn open(place: &Place) -> Ledger {
+        Ledger::open(place, OpenOptions::new("sandbox", true, "test")).unwrap()
     }
 
     #[tokio::test]
     async fn what_was_asked_for_counts_also_when_castline_dies_before_the_answer() {
         let folder = tempfile::tempdir().unwrap();
-        let ledger = open(&folder);
-        let consent = ledger.consent(&key(), "Ora").await.unwrap();
-        assert!(
-            ledger.view().recent_inits().unwrap().is_empty(),
-            "a consent is not a session"
-        );
-        ledger.reserve_init(&consent).await.unwrap();
-        drop(ledger);
-        let ledger = open(&folder);
-        assert_eq!(ledger.view().recent_inits().unwrap().len(), 1);
-        ledger.release_init(&consent).await.unwrap();
-        assert!(ledger.view().recent_inits().unwrap().is_empty());
+        for place in places(&folder) {
+            let ledger = open(&place);
+            let consent = ledger.consent(&key(), "Ora").await.unwrap();
+            assert!(
+                ledger.view().recent_inits().unwrap().is_empty(),
+                "a consent is not a session"
+            );
+            ledger.reserve_init(&consent).await.unwrap();
+            drop(ledger);
+            let ledger = open(&place);
+            assert_eq!(ledger.view().recent_inits().unwrap().len(), 1);
+            ledger.release_init(&consent).await.unwrap();
+            assert!(ledger.view().recent_inits().unwrap().is_empty());
+        }
     }
 
     #[tokio::test]
     async fn a_session_keeps_its_states_and_whose_consent_it_has() {
         let folder = tempfile::tempdir().unwrap();
-        let ledger = open(&folder);
-        for round in 1..=2 {
-            let consent = ledger.consent(&key(), "Ora").await.unwrap();
-            ledger.reserve_init(&consent).await.unwrap();
-            let lives = Duration::from_secs(120);
-            // The second time the provider gives the same group: both count.
-            ledger
-                .begin_session(consent, "grp_1", lives, false)
-                .await
-                .unwrap();
-            ledger.set_session("grp_1", SessionState::Passed).await.unwrap();
-            let all = ledger.view().sessions(&key()).unwrap();
-            let last = all.iter().find(|s| s.group_id == "grp_1").unwrap();
-            assert_eq!(
-                (last.state, last.operator.as_str()),
-                (SessionState::Passed, "Ora")
-            );
-            assert!(last.expires_at > last.started_at && last.consent_at <= last.started_at);
-            assert_eq!(ledger.view().recent_inits().unwrap().len(), round);
+        for place in places(&folder) {
+            let ledger = open(&place);
+            for round in 1..=2 {
+                let consent = ledger.consent(&key(), "Ora").await.unwrap();
+                ledger.reserve_init(&consent).await.unwrap();
+                let lives = Duration::from_secs(120);
+                // The second time the provider gives the same group: both count.
+                ledger
+                    .begin_session(consent, "grp_1", lives, false)
+                    .await
+                    .unwrap();
+                ledger.set_session("grp_1", SessionState::Passed).await.unwrap();
+                let all = ledger.view().sessions(&key()).unwrap();
+                let last = all.iter().find(|s| s.group_id == "grp_1").unwrap();
+                assert_eq!(
+                    (last.state, last.operator.as_str()),
+                    (SessionState::Passed, "Ora")
+                );
+                assert!(last.expires_at > last.started_at && last.consent_at <= last.started_at);
+                assert_eq!(ledger.view().recent_inits().unwrap().len(), round);
+            }
         }
     }
 

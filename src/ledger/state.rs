@@ -319,6 +319,23 @@ pub fn apply(
             set_state(&mut record, Published, code, message);
         }
         (Intent, Transition::Doubt { code, message }) => set_state(&mut record, InDoubt, code, message),
+        // Not charged: as if a person had found that out. The cast may have another image meanwhile.
+        (InDoubt, Transition::Late(outcome))
+            if matches!(**outcome, Transition::Refuse { .. } | Transition::Release { .. }) =>
+        {
+            return apply(
+                name,
+                current,
+                &Transition::Resolve(Resolution::Forget { valid: false }),
+            );
+        }
+        (InDoubt, Transition::Late(outcome)) if outcome.is_outcome() => {
+            let open = Record {
+                state: Intent,
+                ..record
+            };
+            return apply(name, Some(&open), outcome);
+        }
         (InDoubt, Transition::Resolve(Resolution::Adopt { asset_id, at })) => {
             let price = record.attempted_price;
             enrolled(&mut record, asset_id, price, at);

@@ -78,6 +78,8 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     let set_aside = Just(why()).prop_map(|(code, message)| Transition::SetAside { code, message });
     let fail = Just(why()).prop_map(|(code, message)| Transition::Fail { code, message });
     let doubt = Just(why()).prop_map(|(code, message)| Transition::Doubt { code, message });
+    let late = prop_oneof![enrolled.clone(), refuse.clone(), release.clone()]
+        .prop_map(|outcome| Transition::Late(Box::new(outcome)));
     let resolve = prop_oneof![
         Just(Resolution::Retry),
         Just(Resolution::Unused),
@@ -126,7 +128,7 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     prop_oneof![
         4 => see, 2 => stamp, 6 => judge, 8 => publish, 8 => intend, 4 => enrolled, 2 => refuse, 3 => release,
         1 => set_aside, 3 => doubt,
-        2 => resolve, 1 => import, 1 => fail, 1 => found
+        2 => resolve, 1 => late, 1 => import, 1 => fail, 1 => found
     ]
 }
 
@@ -165,6 +167,15 @@ proptest! {
                 Transition::Doubt { .. } => {
                     account.open = false;
                     account.unconsented += 1;
+                }
+                Transition::Late(outcome) => {
+                    prop_assert_eq!(account.unconsented, 1, "a late reply to no call");
+                    account.unconsented = 0;
+                    if let Transition::Enrolled { asset_id, .. } = &**outcome {
+                        account.ids.push(asset_id.clone());
+                        account.enrolled = account.attempted.clone();
+                        account.adopted = false;
+                    }
                 }
                 Transition::Resolve(how) if account.unconsented == 1 => {
                     account.unconsented = 0;

@@ -1,14 +1,12 @@
 //! Writes a transition of a character to the database, and its effect on the attempts to pay for it.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OptionalExtension};
-
 use super::clock::now;
+use super::database::{Database, values};
 use super::scope::{self, LedgerKey, Scope};
+use super::totals::Total;
 use super::{
-    Budget, CallState, FoundCall, LedgerError, ReceiptRef, Record, Resolution, State, Transition, apply,
-    records, totals,
+    Budget, CallState, FoundCall, LedgerError, Place, ReceiptRef, Record, Resolution, State, Transition,
+    apply, records, totals,
 };
 use crate::cast::Name;
 use crate::inspect::ImageSignature;
@@ -26,33 +24,38 @@ pub struct Interrupted {
 /// Writes one transition of one character of the scope, and its effect on the attempts. A character of a cast that no
 /// longer exists, or of an earlier castline, becomes one of this cast.
 pub(super) fn step(
-    connection: &Connection,
-    path: &Path,
+    database: &Database,
+    place: &Place,
     run: i64,
     scope: &Scope,
     name: &Name,
     transition: &Transition,
 ) -> Result<Record, LedgerError> {
-    let mut key = scope.locate(connection, &name.key())?;
+    let mut key = scope.locate(database, &name.key())?;
     let own = scope.own(&name.key());
     if scope.is_of_a_cast() && key != own {
-        scope::rename(connection, &key, &own)?;
+        scope::rename(database, &key, &own)?;
         key = own;
     }
-    step_at(connection, path, run, (&key, name), transition)
+    step_at(database, place, run, (&key, name), transition)
 }
 
 fn step_at(
-    connection: &Connection,
-    path: &Path,
+    database: &Database,
+    place: &Place,
     run: i64,
     (key, name): (&LedgerKey, &Name),
     transition: &Transition,
 ) -> Result<Record, LedgerError> {
-    let before = records::get(connection, path, key)?;
+    let before = records::get(database, place, key)?;
     let taken = match transition {
-        Transition::Enrolled { asset_id, .. } => other_owner(connection, path, key, asset_id)?
+        Transition::Enrolled { asset_id, .. } => other_owner(database, place, key, asset_id)?
             .map(|owner| Transition::id_of_another(asset_id, &owner)),
+        Transition::Late(outcome) => match &**outcome {
+            Transition::Enrolled { asset_id, .. } => other_owner(database, place, key, asset_id)?
+                .map(|owner| Transition::Late(Box::new(Transition::id_of_another(asset_id, &owner)))),
+            _ => None,
+        },
         _ => None,
     };
     let transition = taken.as_ref().unwrap_or(transition);
@@ -61,57 +64,57 @@ fn step_at(
         && before.asset_id != record.asset_id
         && let Some(old) = &before.asset_id
     {
-        put_history(connection, key, old, before.enrolled_sha256.as_deref())?;
+        put_history(database, key, old, before.enrolled_sha256.as_deref())?;
     }
-    let row = attempt_row(connection, key, before.as_ref(), transition)?;
-    record_attempt(connection, run, (key, name), &record, row, transition)?;
+    let row = attempt_row(database, key, before.as_ref(), transition)?;
+    record_attempt(database, run, (key, name), &record, row, transition)?;
     if let Transition::Resolve(Resolution::Adopt { asset_id, .. }) = transition
         && record.asset_id.as_ref() != Some(asset_id)
     {
         // It has the id of a later call; this one is its own too.
-        put_history(connection, key, asset_id, None)?;
+        put_history(database, key, asset_id, None)?;
     }
-    put(connection, key, &record)?;
+    put(database, key, &record)?;
     Ok(record)
 }
 
 /// Writes an id that a character no longer has, or never had as its own.
 fn put_history(
-    connection: &Connection,
+    database: &Database,
     key: &LedgerKey,
     asset_id: &str,
     sha256: Option<&str>,
 ) -> Result<(), LedgerError> {
-    connection
-        .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
-        .execute((key.as_str(), asset_id, sha256, now()))?;
+    database.execute(
+        "INSERT INTO history (key, asset_id, source_sha256, replaced_at) VALUES (?1, ?2, ?3, ?4)",
+        values![key.as_str(), asset_id, sha256, &now()],
+    )?;
     Ok(())
 }
 
 /// The other character that has an asset id, or ever had it.
 fn other_owner(
-    connection: &Connection,
-    path: &Path,
+    database: &Database,
+    place: &Place,
     key: &LedgerKey,
     asset_id: &str,
 ) -> Result<Option<Name>, LedgerError> {
-    let owner: Option<String> = connection
-        .prepare_cached(
-            "SELECT key FROM characters WHERE json_extract(record, '$.asset_id') = ?1 AND key <> ?2
-             UNION ALL SELECT key FROM attempts WHERE asset_id = ?1 AND key <> ?2
-             UNION ALL SELECT key FROM history WHERE asset_id = ?1 AND key <> ?2 LIMIT 1",
-        )?
-        .query_row((asset_id, key.as_str()), |row| row.get(0))
-        .optional()?;
+    let owner: Option<String> = database.first(
+        "SELECT key FROM characters WHERE asset_id = ?1 AND key <> ?2
+         UNION ALL SELECT key FROM attempts WHERE asset_id = ?1 AND key <> ?2
+         UNION ALL SELECT key FROM history WHERE asset_id = ?1 AND key <> ?2 LIMIT 1",
+        values![asset_id, key.as_str()],
+        |row| row.get(0),
+    )?;
     let Some(owner) = owner else { return Ok(None) };
-    let record = records::get(connection, path, &LedgerKey::from_stored(owner))?;
+    let record = records::get(database, place, &LedgerKey::from_stored(owner))?;
     Ok(record.map(|record| record.name))
 }
 
 /// The attempt that a transition is about: the last one, except where a person settles an earlier call, or corrects the
 /// id that a person had entered. 0 where a doubt has none, since it was taken over from another cast's attempt.
 fn attempt_row(
-    connection: &Connection,
+    database: &Database,
     key: &LedgerKey,
     before: Option<&Record>,
     transition: &Transition,
@@ -122,45 +125,61 @@ fn attempt_row(
         Some(Record {
             state: State::InDoubt,
             ..
-        }) => "AND outcome = 'in_doubt' AND code IS NOT 'retried'",
+        }) => "AND outcome = 'in_doubt' AND code IS DISTINCT FROM 'retried'",
         Some(Record { retried: Some(_), .. }) => "AND outcome = 'in_doubt' AND code = 'retried'",
         Some(_) => "AND outcome = 'enrolled' AND code = 'adopted'",
     };
-    let row: Option<i64> = connection
-        .prepare_cached(&format!("SELECT max(id) FROM attempts WHERE key = ?1 {which}"))?
-        .query_row([key.as_str()], |row| row.get(0))?;
-    Ok(row.unwrap_or_default())
+    let query = format!("SELECT coalesce(max(id), 0) FROM attempts WHERE key = ?1 {which}");
+    database.one(&query, values![key.as_str()], |row| row.get(0))
 }
 
 /// Writes the signature of an image, if there is one.
 pub(super) fn put_signature(
-    connection: &Connection,
+    database: &Database,
     sha256: &str,
     signature: Option<&ImageSignature>,
 ) -> Result<(), LedgerError> {
     if let Some(signature) = signature {
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO signatures VALUES (?1, ?2)")?
-            .execute((sha256, signature.to_string()))?;
+        database.execute(
+            "INSERT INTO signatures (source_sha256, signature) VALUES (?1, ?2)
+             ON CONFLICT (source_sha256) DO UPDATE SET signature = excluded.signature",
+            values![sha256, &signature.to_string()],
+        )?;
     }
     Ok(())
 }
 
-pub(super) fn put(connection: &Connection, key: &LedgerKey, record: &Record) -> Result<(), LedgerError> {
+/// Writes an inspection, and the signature that it found.
+pub(super) fn put_inspection(
+    database: &Database,
+    sha256: &str,
+    fingerprint: &str,
+    text: &str,
+    signature: Option<&ImageSignature>,
+) -> Result<(), LedgerError> {
+    put_signature(database, sha256, signature)?;
+    database.execute(
+        "INSERT INTO inspections (source_sha256, fingerprint, inspection) VALUES (?1, ?2, ?3)
+         ON CONFLICT (source_sha256, fingerprint) DO UPDATE SET inspection = excluded.inspection",
+        values![sha256, fingerprint, text],
+    )?;
+    Ok(())
+}
+
+pub(super) fn put(database: &Database, key: &LedgerKey, record: &Record) -> Result<(), LedgerError> {
     let text = serde_json::to_string(record).expect("a record is plain data");
     let digest = records::digest(&text);
-    connection
-        .prepare_cached(
-            "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (key) DO UPDATE SET state = ?2, record = ?3, digest = ?4",
-        )?
-        .execute((key.as_str(), record.state.as_str(), text, digest))?;
+    database.execute(
+        "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (key) DO UPDATE SET state = ?2, record = ?3, digest = ?4",
+        values![key.as_str(), record.state.as_str(), &text, &digest[..]],
+    )?;
     Ok(())
 }
 
 /// Writes the effect of a transition on the attempts to pay.
 fn record_attempt(
-    connection: &Connection,
+    database: &Database,
     run: i64,
     (key, name): (&LedgerKey, &Name),
     record: &Record,
@@ -168,11 +187,10 @@ fn record_attempt(
     transition: &Transition,
 ) -> Result<(), LedgerError> {
     let end = |outcome: &str, code: &str, message: &str| {
-        connection
-            .prepare_cached(
-                "UPDATE attempts SET outcome = ?2, code = ?3, message = ?4, ended_at = ?5 WHERE id = ?1",
-            )?
-            .execute((row, outcome, code, message, now()))
+        database.execute(
+            "UPDATE attempts SET outcome = ?2, code = ?3, message = ?4, ended_at = ?5 WHERE id = ?1",
+            values![row, outcome, code, message, &now()],
+        )
     };
     match transition {
         Transition::Intend {
@@ -184,44 +202,43 @@ fn record_attempt(
         } => {
             // The payment that was set aside has expired since, or is the one of this call; and so is the payment of a
             // doubt, if it is resent.
-            connection
-                .prepare_cached(
-                    "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND (outcome = 'set_aside'
-                       OR outcome = 'in_doubt' AND code = 'retried' AND
-                          json_extract(payment, '$.payment.authorization.nonce') =
-                          json_extract(?2, '$.payment.authorization.nonce'))",
-                )?
-                .execute((key.as_str(), payment))?;
-            check_budget(connection, run, *price, *budget)?;
+            database.execute(
+                "UPDATE attempts SET outcome = 'released' WHERE key = ?1 AND outcome = 'set_aside'",
+                values![key.as_str()],
+            )?;
+            if let Some(payment) = payment {
+                release_resent(database, key, payment)?;
+            }
+            check_budget(database, run, *price, *budget)?;
             if let Some(ReceiptRef { call, .. }) = receipt {
                 // The same call again: its receipt tells what becomes of the last attempt.
-                connection
-                    .prepare_cached("UPDATE attempts SET receipt_call = NULL WHERE receipt_call = ?1")?
-                    .execute([call])?;
+                database.execute(
+                    "UPDATE attempts SET receipt_call = NULL WHERE receipt_call = ?1",
+                    values![call],
+                )?;
             }
             let (number, call) = receipt
                 .as_ref()
                 .map(|receipt| (receipt.number, &receipt.call))
                 .unzip();
-            connection
-                .prepare_cached(
-                    "INSERT INTO attempts (key, run, request_digest, price, started_at, payment,
-                        receipt_number, receipt_call, source_sha256, kind, name)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                )?
-                .execute(rusqlite::params![
+            database.execute(
+                "INSERT INTO attempts (key, run, request_digest, price, started_at, payment,
+                    receipt_number, receipt_call, source_sha256, kind, name)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                values![
                     key.as_str(),
                     run,
                     request_digest,
                     money(*price),
-                    now(),
+                    &now(),
                     payment,
                     number,
                     call,
-                    record.attempted_sha256,
+                    &record.attempted_sha256,
                     record.kind.as_str(),
-                    name.as_str()
-                ])?;
+                    name.as_str(),
+                ],
+            )?;
         }
         Transition::Enrolled {
             asset_id,
@@ -231,11 +248,10 @@ fn record_attempt(
             ..
         } => {
             end("enrolled", if *priced { "priced" } else { "" }, "")?;
-            connection
-                .prepare_cached(
-                    "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = ?1",
-                )?
-                .execute((row, asset_id, money(*price), settlement))?;
+            database.execute(
+                "UPDATE attempts SET asset_id = ?2, price = ?3, settlement = ?4 WHERE id = ?1",
+                values![row, asset_id, money(*price), settlement],
+            )?;
         }
         Transition::Refuse { code, message, valid } => {
             let outcome = if *valid { "set_aside" } else { "refused" };
@@ -247,9 +263,10 @@ fn record_attempt(
         Transition::Resolve(Resolution::Adopt { asset_id, .. }) => {
             end("enrolled", "adopted", "a person found the id")?;
             // Its receipt may have another id of that person.
-            connection
-                .prepare_cached("UPDATE attempts SET asset_id = ?2, receipt_written = NULL WHERE id = ?1")?
-                .execute((row, asset_id))?;
+            database.execute(
+                "UPDATE attempts SET asset_id = ?2, receipt_written = NULL WHERE id = ?1",
+                values![row, asset_id],
+            )?;
         }
         Transition::Resolve(Resolution::Forget { valid }) => {
             let outcome = if *valid { "set_aside" } else { "forgotten" };
@@ -268,13 +285,13 @@ fn record_attempt(
         }
         // The doubt is kept, counted as spent.
         Transition::Resolve(Resolution::Retry) => {
-            connection
-                .prepare_cached(
-                    "UPDATE attempts SET code = 'retried' WHERE id = ?1 AND outcome = 'in_doubt'",
-                )?
-                .execute([row])?;
+            database.execute(
+                "UPDATE attempts SET code = 'retried' WHERE id = ?1 AND outcome = 'in_doubt'",
+                values![row],
+            )?;
         }
-        Transition::Found { call, .. } => found(connection, key, call)?,
+        Transition::Late(outcome) => record_attempt(database, run, (key, name), record, row, outcome)?,
+        Transition::Found { call, .. } => found(database, key, call)?,
         Transition::See { .. }
         | Transition::Stamp(_)
         | Transition::Judge { .. }
@@ -289,12 +306,11 @@ fn record_attempt(
         } => {
             let now = now();
             let at = at.as_ref().unwrap_or(&now);
-            connection
-                .prepare_cached(
-                    "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message, asset_id)
-                     VALUES (?1, ?2, '', ?3, ?4, ?4, 'enrolled', 'imported', 'from a manifest', ?5)",
-                )?
-                .execute((key.as_str(), run, money(*price), at, asset_id))?;
+            database.execute(
+                "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message, asset_id)
+                 VALUES (?1, ?2, '', ?3, ?4, ?4, 'enrolled', 'imported', 'from a manifest', ?5)",
+                values![key.as_str(), run, money(*price), at, asset_id],
+            )?;
         }
         Transition::Import { price: None, .. } => {}
     }
@@ -303,8 +319,8 @@ fn record_attempt(
 
 /// Writes a call that a receipt tells of: over what is known of it, or as a new one, which counts as spent over the
 /// ledger's life, but not in this run.
-fn found(connection: &Connection, key: &LedgerKey, found: &FoundCall) -> Result<(), LedgerError> {
-    put_signature(connection, &found.source_sha256, found.signature.as_ref())?;
+fn found(database: &Database, key: &LedgerKey, found: &FoundCall) -> Result<(), LedgerError> {
+    put_signature(database, &found.source_sha256, found.signature.as_ref())?;
     // A call that this ledger knows.
     let Some(receipt) = &found.receipt else {
         return Ok(());
@@ -313,52 +329,51 @@ fn found(connection: &Connection, key: &LedgerKey, found: &FoundCall) -> Result<
         Some(_) => ("enrolled", CallState::Enrolled),
         None => ("in_doubt", CallState::InDoubt),
     };
-    let known = connection
-        .prepare_cached(
-            "UPDATE attempts SET outcome = ?2, code = 'receipt', message = 'found in the bucket', ended_at = ?3,
-                asset_id = ?4, price = ?5, receipt_written = ?6 WHERE receipt_call = ?1",
-        )?
-        .execute((
+    let known = database.execute(
+        "UPDATE attempts SET outcome = ?2, code = 'receipt', message = 'found in the bucket', ended_at = ?3,
+            asset_id = ?4, price = ?5, receipt_written = ?6 WHERE receipt_call = ?1",
+        values![
             &receipt.call,
             outcome,
             &found.at,
             &found.asset_id,
             money(found.price),
             word.as_str(),
-        ))?;
+        ],
+    )?;
     if known == 0 {
-        connection
-            .prepare_cached(
-                "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message,
-                    asset_id, receipt_number, receipt_call, receipt_written, source_sha256, kind)
-                 VALUES (?1, 0, '', ?2, ?3, ?3, ?4, 'receipt', 'found in the bucket', ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?
-            .execute(rusqlite::params![
+        database.execute(
+            "INSERT INTO attempts (key, run, request_digest, price, started_at, ended_at, outcome, code, message,
+                asset_id, receipt_number, receipt_call, receipt_written, source_sha256, kind)
+             VALUES (?1, 0, '', ?2, ?3, ?3, ?4, 'receipt', 'found in the bucket', ?5, ?6, ?7, ?8, ?9, ?10)",
+            values![
                 key.as_str(),
                 money(found.price),
-                found.at,
+                &found.at,
                 outcome,
-                found.asset_id,
+                &found.asset_id,
                 receipt.number,
-                receipt.call,
+                &receipt.call,
                 word.as_str(),
-                found.source_sha256,
-                found.kind.as_str()
-            ])?;
+                &found.source_sha256,
+                found.kind.as_str(),
+            ],
+        )?;
     }
     Ok(())
 }
 
 /// Checks that one more call at `price` stays within the budget; in the transaction that writes the intent, so that
 /// concurrent calls can't exceed it together.
-fn check_budget(connection: &Connection, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
+fn check_budget(database: &Database, run: i64, price: Usd, budget: Budget) -> Result<(), LedgerError> {
     let caps = [
-        (budget.run, Some(run), "--max-cost"),
-        (budget.life, None, "api.max_total_cost_usd"),
+        (budget.run, Total::Run(run), "--max-cost"),
+        (budget.life, Total::Ledger, "api.max_total_cost_usd"),
+        (budget.account, Total::Account, "api.max_account_cost_usd"),
     ];
-    for (cap, run, name) in caps {
+    for (cap, of, name) in caps {
         let Some(cap) = cap else { continue };
-        let spent = totals::spent(connection, run)?;
+        let spent = totals::spent(database, of)?;
         if spent + price > cap {
             let message = format!(
                 "the budget is reached: {spent} of {cap} is spent or in doubt, and the next call costs {price}; \
@@ -370,27 +385,60 @@ fn check_budget(connection: &Connection, run: i64, price: Usd, budget: Budget) -
     Ok(())
 }
 
+/// Releases the payment of a doubt that is resent by this call: it is charged once, whichever call reaches the chain.
+fn release_resent(database: &Database, key: &LedgerKey, payment: &str) -> Result<(), LedgerError> {
+    let retried: Vec<(i64, Option<String>)> = database.rows(
+        "SELECT id, payment FROM attempts WHERE key = ?1 AND outcome = 'in_doubt' AND code = 'retried'",
+        values![key.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let ours = nonce(payment);
+    for (id, theirs) in retried {
+        if ours.is_some() && theirs.as_deref().and_then(nonce) == ours {
+            database.execute(
+                "UPDATE attempts SET outcome = 'released' WHERE id = ?1",
+                values![id],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The nonce of a signed payment, by which the chain takes it once.
+fn nonce(payment: &str) -> Option<String> {
+    let payment: serde_json::Value = serde_json::from_str(payment).ok()?;
+    Some(
+        payment
+            .pointer("/payment/authorization/nonce")?
+            .as_str()?
+            .to_owned(),
+    )
+}
+
 /// Brings intents without outcome into doubt, except those that `keep` keeps open.
 pub(super) fn recover(
-    connection: &mut Connection,
-    path: &Path,
+    database: &Database,
+    place: &Place,
     scope: &Scope,
     keep: fn(&str) -> bool,
 ) -> Result<(usize, Vec<Interrupted>), LedgerError> {
-    let transaction = connection.transaction()?;
-    let keys: Vec<String> = transaction
-        .prepare("SELECT key FROM characters WHERE state = 'intent'")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    database.transaction(|database| recover_all(database, place, scope, keep))
+}
+
+fn recover_all(
+    database: &Database,
+    place: &Place,
+    scope: &Scope,
+    keep: fn(&str) -> bool,
+) -> Result<(usize, Vec<Interrupted>), LedgerError> {
+    let query = "SELECT key FROM characters WHERE state = 'intent'";
+    let keys: Vec<String> = database.rows(query, values![], |row| row.get(0))?;
     let (mut kept, mut recovered) = (Vec::new(), 0);
     for key in &keys {
-        let payment: Option<String> = transaction.query_row(
-            "SELECT payment FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1",
-            [key],
-            |row| row.get(0),
-        )?;
+        let query = "SELECT payment FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1";
+        let payment: Option<String> = database.one(query, values![key], |row| row.get(0))?;
         let key = LedgerKey::from_stored(key.clone());
-        let record = records::get(&transaction, path, &key)?.expect("it was just listed");
+        let record = records::get(database, place, &key)?.expect("it was just listed");
         if let Some(payment) = payment.filter(|payment| keep(payment)) {
             // The next run of its own cast resends it.
             if scope.includes(&key) {
@@ -400,27 +448,30 @@ pub(super) fn recover(
             continue;
         }
         step_at(
-            &transaction,
-            path,
+            database,
+            place,
             0,
             (&key, &record.name),
             &Transition::interrupted(),
         )?;
         recovered += 1;
     }
-    transaction.commit()?;
     Ok((recovered, kept))
 }
 
 /// Releases payments that were set aside, and so count as spent, once nobody can charge them any more, even if no later
 /// call is made for their character.
-pub(super) fn release_expired(connection: &Connection, expired: fn(&str) -> bool) -> Result<(), LedgerError> {
-    let set_aside: Vec<(i64, String)> = connection
-        .prepare("SELECT id, payment FROM attempts WHERE outcome = 'set_aside' AND payment IS NOT NULL")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
+pub(super) fn release_expired(database: &Database, expired: fn(&str) -> bool) -> Result<(), LedgerError> {
+    let set_aside: Vec<(i64, String)> = database.rows(
+        "SELECT id, payment FROM attempts WHERE outcome = 'set_aside' AND payment IS NOT NULL",
+        values![],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     for (id, _) in set_aside.iter().filter(|(_, payment)| expired(payment)) {
-        connection.execute("UPDATE attempts SET outcome = 'released' WHERE id = ?1", [id])?;
+        database.execute(
+            "UPDATE attempts SET outcome = 'released' WHERE id = ?1",
+            values![*id],
+        )?;
     }
     Ok(())
 }

@@ -4,9 +4,8 @@
 //! The sums are in a temporary table of the only writing connection. Triggers maintain them, so that they are rolled
 //! back together with the rows that they sum up.
 
-use rusqlite::Connection;
-
 use super::LedgerError;
+use super::database::{Database, values};
 use crate::util::money::Usd;
 
 /// Counts as [`view::spend`](super::view::spend) does: enrolled, in doubt, set aside, or without outcome.
@@ -32,17 +31,54 @@ const TOTALS: &str = "
 ";
 
 /// Starts the sums on this connection.
-pub(super) fn begin(connection: &Connection) -> Result<(), LedgerError> {
-    Ok(connection.execute_batch(TOTALS)?)
+pub(super) fn begin(database: &Database) -> Result<(), LedgerError> {
+    match database {
+        Database::Sqlite(_) => database.batch(TOTALS),
+        // PostgreSQL's schema maintains them.
+        Database::Postgres(_) => Ok(()),
+    }
 }
 
-/// The amount that counts against a budget: of one run, or over the ledger's life.
-pub(super) fn spent(connection: &Connection, run: Option<i64>) -> Result<Usd, LedgerError> {
-    let mut query = connection.prepare_cached(
-        "SELECT CAST(total(price) AS INTEGER) FROM temp.spent WHERE ?1 IS NULL OR run = ?1",
-    )?;
-    let micros: i64 = query.query_row([run], |row| row.get(0))?;
-    Ok(Usd::from_micros(micros.unsigned_abs()))
+/// What an amount is the sum of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Total {
+    /// One run.
+    Run(i64),
+    /// All runs of the ledger.
+    Ledger,
+    /// All ledgers of its account in the same database.
+    Account,
+}
+
+/// The amount that counts against a budget.
+pub(super) fn spent(database: &Database, of: Total) -> Result<Usd, LedgerError> {
+    let sum = match (of, database) {
+        (Total::Run(run), _) => database.one(
+            "SELECT sum(CAST(price AS DOUBLE PRECISION)) FROM spent WHERE run = ?1",
+            values![run],
+            |row| row.get(0),
+        )?,
+        // Locked, so that the payer of another ledger waits until this call counts.
+        (Total::Account, Database::Postgres(_)) => database
+            .first(
+                "SELECT CAST(price AS DOUBLE PRECISION) FROM castline_accounts.spent
+                 WHERE account = (SELECT payer FROM ledger) FOR UPDATE",
+                values![],
+                |row| row.get(0),
+            )?
+            .flatten(),
+        (Total::Ledger | Total::Account, _) => database.one(
+            "SELECT sum(CAST(price AS DOUBLE PRECISION)) FROM spent",
+            values![],
+            |row| row.get(0),
+        )?,
+    };
+    Ok(dollars(sum))
+}
+
+/// A sum of micro-dollars. It is in floating point, which no price overflows, and exact up to billions of dollars.
+pub(super) fn dollars(sum: Option<f64>) -> Usd {
+    Usd::from_micros(sum.unwrap_or_default().max(0.0) as u64)
 }
 
 #[cfg(test)]
@@ -61,20 +97,17 @@ mod tests {
         Some("forgotten"),
     ];
 
-    fn attempts() -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(include_str!("schema/001.sql")).unwrap();
-        connection.execute_batch(include_str!("schema/002.sql")).unwrap();
-        connection
+    fn attempts() -> Database {
+        let database = Database::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
+        database.batch(include_str!("schema/001.sql")).unwrap();
+        database.batch(include_str!("schema/002.sql")).unwrap();
+        database
     }
 
-    fn intend(connection: &Connection, run: i64, price: i64) {
-        connection
-            .execute(
-                "INSERT INTO attempts (key, run, request_digest, price, started_at) VALUES ('k', ?1, '', ?2, '')",
-                (run, price),
-            )
-            .unwrap();
+    fn intend(database: &Database, run: i64, price: i64) {
+        let insert =
+            "INSERT INTO attempts (key, run, request_digest, price, started_at) VALUES ('k', ?1, '', ?2, '')";
+        database.execute(insert, values![run, price]).unwrap();
     }
 
     proptest! {
@@ -82,24 +115,25 @@ mod tests {
         fn the_sums_are_those_of_the_attempts_whatever_happens_to_them(
             steps in prop::collection::vec((1..4i64, 0..40_000i64, 0..8usize, any::<bool>()), 1..60),
         ) {
-            let connection = attempts();
-            intend(&connection, 1, 7);
-            begin(&connection).unwrap();
+            let database = attempts();
+            intend(&database, 1, 7);
+            begin(&database).unwrap();
             for (run, price, outcome, stays) in steps {
-                connection.execute_batch("SAVEPOINT step").unwrap();
+                database.batch("SAVEPOINT step").unwrap();
                 match OUTCOMES.get(outcome) {
-                    None => intend(&connection, run, price),
+                    None => intend(&database, run, price),
                     Some(outcome) => {
                         let of = "id = (SELECT max(id) FROM attempts WHERE run = ?1)";
                         let change = format!("UPDATE attempts SET outcome = ?2, price = ?3 WHERE {of}");
-                        connection.execute(&change, (run, outcome, price)).unwrap();
+                        database.execute(&change, values![run, *outcome, price]).unwrap();
                     }
                 }
                 let end = if stays { "RELEASE step" } else { "ROLLBACK TO step; RELEASE step" };
-                connection.execute_batch(end).unwrap();
+                database.batch(end).unwrap();
                 for run in [None, Some(1), Some(2), Some(3)] {
-                    let counted = crate::ledger::view::spend(&connection, run).unwrap().total();
-                    prop_assert_eq!(spent(&connection, run).unwrap(), counted);
+                    let counted = crate::ledger::view::spend(&database, run).unwrap().total();
+                    let of = run.map_or(Total::Ledger, Total::Run);
+                    prop_assert_eq!(spent(&database, of).unwrap(), counted);
                 }
             }
         }
@@ -107,13 +141,13 @@ mod tests {
 
     #[test]
     fn no_price_makes_a_sum_fail() {
-        let connection = attempts();
-        begin(&connection).unwrap();
+        let database = attempts();
+        begin(&database).unwrap();
         for _ in 0..3 {
-            intend(&connection, 1, i64::MAX);
+            intend(&database, 1, i64::MAX);
         }
-        assert!(spent(&connection, None).unwrap() >= Usd::from_micros(i64::MAX as u64));
-        let message = crate::ledger::view::spend(&connection, None).unwrap().in_doubt;
+        assert!(spent(&database, Total::Ledger).unwrap() >= Usd::from_micros(i64::MAX as u64));
+        let message = crate::ledger::view::spend(&database, None).unwrap().in_doubt;
         assert!(message >= Usd::from_micros(i64::MAX as u64));
     }
 }

@@ -17,6 +17,8 @@ pub struct Budget {
     pub run: Option<Usd>,
     /// The limit of all runs of this ledger.
     pub life: Option<Usd>,
+    /// The limit of all ledgers of the account in one database.
+    pub account: Option<Usd>,
 }
 
 /// An event of a character.
@@ -119,6 +121,8 @@ pub enum Transition {
         /// The human-readable message.
         message: String,
     },
+    /// What became of a call that is in doubt since another process took the ledger over: its reply came late.
+    Late(Box<Self>),
     /// A person settles a doubt.
     Resolve(Resolution),
     /// A receipt in the bucket says that a call was made that this ledger does not know, or what became of one.
@@ -249,6 +253,14 @@ impl Transition {
         }
     }
 
+    /// Whether it tells what became of a paid call.
+    pub(super) fn is_outcome(&self) -> bool {
+        matches!(
+            self,
+            Self::Enrolled { .. } | Self::Refuse { .. } | Self::Release { .. } | Self::Doubt { .. }
+        )
+    }
+
     /// The name of the transition, for errors.
     pub(super) fn what(&self) -> &'static str {
         match self {
@@ -263,6 +275,7 @@ impl Transition {
             Self::Release { .. } => "be released",
             Self::SetAside { .. } => "be set aside",
             Self::Doubt { .. } => "come into doubt",
+            Self::Late(_) => "get a late reply",
             Self::Resolve(_) => "be resolved",
             Self::Found { .. } => "be found in the bucket",
             Self::Import { .. } => "be imported",

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use super::clock::now;
+use super::database::{Database, Row, values};
 use super::integrity::pragma;
 use super::scope::{LedgerKey, Scope};
-use super::{Approval, FoundCall, INTERRUPTED, LedgerError, Record, State, backup, records, schema};
+use super::totals::dollars;
+use super::{Approval, FoundCall, INTERRUPTED, LedgerError, Place, Record, State, backup, records, schema};
 use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, Inspection};
 use crate::util::money::Usd;
@@ -44,6 +47,11 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// The ledger can't be read.
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError>;
+    /// The names of characters that were paid for, or perhaps were, with an image whose signature is not known.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    fn paid_unseen(&self) -> Result<Vec<Name>, LedgerError>;
     /// The call that was paid, or perhaps was, for a character of that name with the same image: earlier, before another
     /// image took its place, or in another cast of this ledger. The same name and image are paid for once.
     ///
@@ -75,55 +83,47 @@ impl Spend {
 }
 
 /// A read-only ledger.
-#[derive(Debug)]
 pub struct LedgerView {
-    connection: Mutex<Connection>,
-    path: std::path::PathBuf,
+    database: Mutex<Database>,
+    place: Place,
     provider: String,
     sandbox: bool,
     scope: Arc<Scope>,
 }
 
 impl LedgerView {
-    /// Opens the whole ledger at `path`; `None` if there is none, or one whose creation was interrupted.
+    /// Opens the whole ledger at `place`; `None` if there is none, or one whose creation was interrupted.
     ///
     /// # Errors
     /// The ledger can't be read, is damaged, or was written by a newer castline.
-    pub fn open(path: &Path) -> Result<Option<Self>, LedgerError> {
-        Self::open_for(path, None)
+    pub fn open(place: impl Into<Place>) -> Result<Option<Self>, LedgerError> {
+        Self::open_for(place, None)
     }
 
-    /// Opens the ledger at `path` for one cast; without one, the whole ledger.
+    /// Opens the ledger at `place` for one cast; without one, the whole ledger.
     ///
     /// # Errors
     /// As [`LedgerView::open`].
-    pub fn open_for(path: &Path, cast: Option<&Path>) -> Result<Option<Self>, LedgerError> {
-        if !path.exists() {
-            return Ok(None);
-        }
-        undo_interrupted(path)?;
-        let connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        let pages: i64 = pragma(&connection, path, "page_count")?;
-        if pages == 0 {
-            return Ok(None);
-        }
-        let (provider, sandbox) = schema::identity(&connection, path)?;
-        let scope = Arc::new(Scope::new(&connection, path, cast)?);
+    pub fn open_for(place: impl Into<Place>, cast: Option<&Path>) -> Result<Option<Self>, LedgerError> {
+        let place = place.into();
+        let database = match &place {
+            Place::File(path) => open_file(path)?,
+            Place::Postgres(server) => schema::open_postgres(server)?,
+        };
+        let Some(database) = database else { return Ok(None) };
+        let (provider, sandbox) = schema::identity(&database, &place)?;
+        let scope = Arc::new(Scope::new(&database, &place, cast)?);
         Ok(Some(Self {
             scope,
-            connection: Mutex::new(connection),
-            path: path.to_owned(),
+            database: Mutex::new(database),
+            place,
             provider,
             sandbox,
         }))
     }
 
-    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn database(&self) -> MutexGuard<'_, Database> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The provider that the ledger belongs to.
@@ -143,7 +143,7 @@ impl LedgerView {
     /// [`LedgerError::Foreign`], or the ledger can't be read.
     pub fn check_owner(&self, provider: &str, sandbox: bool) -> Result<(), LedgerError> {
         let ours = schema::Identity { provider, sandbox };
-        schema::check_owner(&self.connection(), &self.path, &ours).map(drop)
+        schema::check_owner(&self.database(), &self.place, &ours).map(drop)
     }
 
     /// The name of the cast that it was opened for: of its file or folder.
@@ -151,9 +151,9 @@ impl LedgerView {
         self.scope.cast_name()
     }
 
-    /// The path of the ledger.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where the ledger is.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Every character of the cast, or of the whole ledger, in the order in which they were first seen.
@@ -166,23 +166,29 @@ impl LedgerView {
         Ok(all.map(|(_, record)| record).collect())
     }
 
+    /// Whether it has no character of the cast, or none at all.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn is_empty(&self) -> Result<bool, LedgerError> {
+        let query = "SELECT key FROM characters";
+        let key = |row: &Row<'_>| Ok(LedgerKey::from_stored(row.get(0)?));
+        let keys = self.database().rows(query, values![], key)?;
+        Ok(!keys.iter().any(|key| self.scope.includes(key)))
+    }
+
     /// Every character of all casts, with its key.
     fn whole(&self) -> Result<Vec<(LedgerKey, Record)>, LedgerError> {
-        let connection = self.connection();
-        let mut query =
-            connection.prepare_cached("SELECT record, digest, key FROM characters ORDER BY seq")?;
-        let mut rows = query.query([])?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            let record = records::checked(&self.path, records::raw(row)?)?;
-            all.push((LedgerKey::from_stored(row.get(2)?), record));
-        }
-        Ok(all)
+        let query = "SELECT record, digest, key FROM characters ORDER BY seq";
+        self.database().rows(query, values![], |row| {
+            let record = records::checked(&self.place, records::raw(row)?)?;
+            Ok((LedgerKey::from_stored(row.get(2)?), record))
+        })
     }
 
     /// Where a character is stored.
-    pub(super) fn locate(&self, connection: &Connection, name: &NameKey) -> Result<LedgerKey, LedgerError> {
-        self.scope.locate(connection, name)
+    pub(super) fn locate(&self, database: &Database, name: &NameKey) -> Result<LedgerKey, LedgerError> {
+        self.scope.locate(database, name)
     }
 
     /// The cast that the view is for.
@@ -203,12 +209,9 @@ impl LedgerView {
             }
             names.insert(key.as_str().to_owned(), record.name);
         }
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT asset_id, key FROM history UNION SELECT asset_id, key FROM attempts WHERE asset_id IS NOT NULL",
-        )?;
-        for row in query.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))? {
-            let (id, key) = row?;
+        let query = "SELECT asset_id, key FROM history UNION SELECT asset_id, key FROM attempts WHERE asset_id IS NOT NULL";
+        let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get::<String>(1)?));
+        for (id, key) in self.database().rows(query, values![], pair)? {
             if let Some(name) = names.get(&key) {
                 ids.entry(id).or_insert_with(|| name.clone());
             }
@@ -221,7 +224,7 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn spend(&self, run: Option<i64>) -> Result<Spend, LedgerError> {
-        spend(&self.connection(), run)
+        spend(&self.database(), run)
     }
 
     /// The highest price that the API reported in the last run in which it reported any.
@@ -229,10 +232,10 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn reply_price(&self) -> Result<Option<Usd>, LedgerError> {
-        let micros: Option<i64> = self.connection().query_row(
+        let micros: Option<i64> = self.database().one(
             "SELECT max(price) FROM attempts WHERE outcome = 'enrolled' AND code = 'priced' AND run =
              (SELECT run FROM attempts WHERE outcome = 'enrolled' AND code = 'priced' ORDER BY run DESC LIMIT 1)",
-            [],
+            values![],
             |row| row.get(0),
         )?;
         Ok(micros.map(|micros| Usd::from_micros(micros.unsigned_abs())))
@@ -244,14 +247,38 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn set_aside(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let payment: Option<Option<String>> = database.first(
             "SELECT payment FROM attempts WHERE key = ?1
              AND (outcome = 'set_aside' OR outcome = 'in_doubt' AND code = 'retried') ORDER BY id DESC LIMIT 1",
+            values![key.as_str()],
+            |row| row.get(0),
         )?;
-        let key = self.locate(&connection, key)?;
-        let payment = query.query_row([key.as_str()], |row| row.get(0)).optional()?;
         Ok(payment.flatten())
+    }
+
+    /// How long the reply to the call of a doubt may still come, where a worker made it that was taken over: it may wait for
+    /// as long as `timeout` after its lease. `None` where it can't come any more.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn may_be_answered(&self, key: &NameKey, timeout: Duration) -> Result<Option<Duration>, LedgerError> {
+        let database = self.database();
+        let Database::Postgres(_) = &*database else {
+            return Ok(None);
+        };
+        let key = self.locate(&database, key)?;
+        let seconds: Option<f64> = database.first(
+            "SELECT extract(epoch FROM workers.fenced_at - clock_timestamp())::float8
+             FROM attempts JOIN workers ON uid = worker
+             WHERE key = ?1 AND outcome = 'in_doubt' AND code = ?2 AND workers.ended_at IS NULL
+               AND workers.fenced_at IS NOT NULL ORDER BY attempts.id DESC LIMIT 1",
+            values![key.as_str(), INTERRUPTED],
+            |row| row.get(0),
+        )?;
+        let left = seconds.map(|seconds| seconds + timeout.as_secs_f64());
+        Ok(left.and_then(|left| Duration::try_from_secs_f64(left).ok()))
     }
 
     /// When the last paid call for a character began.
@@ -259,11 +286,10 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_call(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection
-            .prepare_cached("SELECT started_at FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1")?;
-        let key = self.locate(&connection, key)?;
-        Ok(query.query_row([key.as_str()], |row| row.get(0)).optional()?)
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let query = "SELECT started_at FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1";
+        database.first(query, values![key.as_str()], |row| row.get(0))
     }
 
     /// The number of paid calls that ended in doubt since one last showed the API at work, by an id or a refusal. Those
@@ -273,14 +299,14 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn consecutive_doubts(&self) -> Result<u32, LedgerError> {
-        let count = self.connection().query_row(
+        let count: i64 = self.database().one(
             "SELECT count(*) FROM attempts WHERE outcome = 'in_doubt' AND code NOT IN ('retried', 'receipt', ?1)
              AND id > (SELECT coalesce(max(id), 0) FROM attempts WHERE outcome = 'refused'
                        OR outcome = 'enrolled' AND code NOT IN ('adopted', 'imported', 'receipt'))",
-            [INTERRUPTED],
+            values![INTERRUPTED],
             |row| row.get(0),
         )?;
-        Ok(count)
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// The number of the last run; 0 before the first.
@@ -288,9 +314,8 @@ impl LedgerView {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_run(&self) -> Result<i64, LedgerError> {
-        Ok(self
-            .connection()
-            .query_row("SELECT coalesce(max(id), 0) FROM runs", [], |row| row.get(0))?)
+        let query = "SELECT coalesce(max(id), 0) FROM runs";
+        self.database().one(query, values![], |row| row.get(0))
     }
 
     /// Whether `copy` was copied from this ledger at any time.
@@ -299,19 +324,42 @@ impl LedgerView {
     /// One of them can't be read.
     pub fn is_copied_in(&self, copy: &Self) -> Result<bool, LedgerError> {
         let secret = |view: &Self| -> Result<Vec<u8>, LedgerError> {
-            let connection = view.connection();
-            Ok(connection.query_row("SELECT key_secret FROM ledger", [], |row| row.get(0))?)
+            let query = "SELECT key_secret FROM ledger";
+            view.database().one(query, values![], |row| row.get(0))
         };
         Ok(secret(self)? == secret(copy)?)
     }
 
-    /// Copies the ledger to `target`, complete and consistent, even during a run.
+    /// Copies a ledger of SQLite to `target`, complete and consistent, even during a run.
     ///
     /// # Errors
-    /// The ledger can't be read, or the copy can't be written or verified.
+    /// The ledger can't be read, is in PostgreSQL, or the copy can't be written or verified.
     pub fn backup(&self, target: &Path) -> Result<(), LedgerError> {
-        backup::copy(&self.connection(), target)
+        match &*self.database() {
+            Database::Sqlite(connection) => backup::copy(connection, target),
+            Database::Postgres(_) => Err(LedgerError::Postgres(
+                "it has backups of its own: pg_dump, or `castline ledger copy`".to_owned(),
+            )),
+        }
     }
+}
+
+/// Opens a file of SQLite to read it; `None` if there is no ledger in it.
+fn open_file(path: &Path) -> Result<Option<Database>, LedgerError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    undo_interrupted(path)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    let pages: i64 = pragma(&connection, path, "page_count")?;
+    if pages == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Database::Sqlite(schema::current(connection, path)?)))
 }
 
 /// Undoes a creation or migration that was interrupted, which only a connection that may write can do.
@@ -328,9 +376,16 @@ fn undo_interrupted(path: &Path) -> Result<(), LedgerError> {
 
 impl Reader for LedgerView {
     fn get(&self, key: &NameKey) -> Result<Option<Record>, LedgerError> {
-        let connection = self.connection();
-        let key = self.locate(&connection, key)?;
-        records::get(&connection, &self.path, &key)
+        let database = self.database();
+        // Nearly every character is stored under its own key: one query is enough for it.
+        let own = self.scope.own(key);
+        if let Some(record) = records::get(&database, &self.place, &own)? {
+            return Ok(Some(record));
+        }
+        match self.locate(&database, key)? {
+            elsewhere if elsewhere != own => records::get(&database, &self.place, &elsewhere),
+            _ => Ok(None),
+        }
     }
 
     fn paid_before(
@@ -339,13 +394,13 @@ impl Reader for LedgerView {
         kind: Kind,
         sha256: &str,
     ) -> Result<Option<FoundCall>, LedgerError> {
-        let connection = self.connection();
-        let own = self.locate(&connection, name)?;
-        if let Some(call) = earlier_call(&connection, &own, kind, sha256)? {
+        let database = self.database();
+        let own = self.locate(&database, name)?;
+        if let Some(call) = earlier_call(&database, &own, kind, sha256)? {
             return Ok(Some(call));
         }
         for key in self.scope.elsewhere(name) {
-            let found = records::get(&connection, &self.path, &key)?;
+            let found = records::get(&database, &self.place, &key)?;
             if let Some(call) = found.and_then(|record| paid_call_of(&record, kind, sha256)) {
                 return Ok(Some(call));
             }
@@ -354,78 +409,78 @@ impl Reader for LedgerView {
     }
 
     fn cached_inspection(&self, sha256: &str, fingerprint: &str) -> Result<Option<Inspection>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT inspection FROM inspections WHERE source_sha256 = ?1 AND fingerprint = ?2",
-        )?;
-        let text: Option<String> = query
-            .query_row((sha256, fingerprint), |row| row.get(0))
-            .optional()?;
+        let query = "SELECT inspection FROM inspections WHERE source_sha256 = ?1 AND fingerprint = ?2";
+        let text: Option<String> = self
+            .database()
+            .first(query, values![sha256, fingerprint], |row| row.get(0))?;
         // An unreadable cached inspection only means that the image is inspected anew.
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     fn signature(&self, sha256: &str) -> Result<Option<ImageSignature>, LedgerError> {
-        let connection = self.connection();
-        let mut query =
-            connection.prepare_cached("SELECT signature FROM signatures WHERE source_sha256 = ?1")?;
-        let text: Option<String> = query.query_row([sha256], |row| row.get(0)).optional()?;
+        let query = "SELECT signature FROM signatures WHERE source_sha256 = ?1";
+        let text: Option<String> = self.database().first(query, values![sha256], |row| row.get(0))?;
         // One of an older version counts as missing: the image is inspected anew.
         Ok(text.and_then(|text| text.parse().ok()))
     }
 
     fn paid_signatures(&self) -> Result<Vec<(String, ImageSignature)>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(&format!(
+        let query = format!(
             "SELECT paid.name, s.signature FROM ({PAID}) paid
              JOIN signatures s ON s.source_sha256 = paid.sha256 ORDER BY paid.seq"
-        ))?;
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        let mut paid = Vec::new();
-        for row in rows {
-            let (name, text) = row?;
-            paid.extend(text.parse().ok().map(|signature| (name, signature)));
-        }
-        Ok(paid)
+        );
+        let paid = self.database().rows(&query, values![], |row| {
+            let (name, text): (String, String) = (row.get(0)?, row.get(1)?);
+            Ok(text.parse().ok().map(|signature| (name, signature)))
+        })?;
+        Ok(paid.into_iter().flatten().collect())
     }
 
     fn paid_pictures(&self) -> Result<Vec<(String, String)>, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(&format!(
-            "SELECT name, sha256 FROM ({PAID}) WHERE sha256 IS NOT NULL ORDER BY seq"
-        ))?;
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let query = format!("SELECT name, sha256 FROM ({PAID}) paid WHERE sha256 IS NOT NULL ORDER BY seq");
+        self.database()
+            .rows(&query, values![], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn paid_unseen(&self) -> Result<Vec<Name>, LedgerError> {
+        // One of an older version counts as missing.
+        let query = format!(
+            "SELECT paid.name FROM ({PAID}) paid LEFT JOIN signatures s
+               ON s.source_sha256 = paid.sha256 AND (substr(s.signature, 1, 2) = ?1 OR length(s.signature) = ?2)
+             WHERE s.source_sha256 IS NULL"
+        );
+        let known = values![ImageSignature::VERSION, ImageSignature::UNVERSIONED];
+        let names = self
+            .database()
+            .rows(&query, known, |row| Ok(Name::new(&row.get::<String>(0)?).ok()))?;
+        Ok(names.into_iter().flatten().collect())
     }
 
     fn approval(&self, key: &NameKey, sha256: &str) -> Result<Approval, LedgerError> {
-        let connection = self.connection();
-        let mut query = connection
-            .prepare_cached("SELECT approved FROM decisions WHERE key = ?1 AND source_sha256 = ?2")?;
-        let key = self.locate(&connection, key)?;
-        let stored = query.query_row((key.as_str(), sha256), |row| row.get(0));
-        Ok(Approval::from_stored(stored.optional()?))
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let query = "SELECT approved FROM decisions WHERE key = ?1 AND source_sha256 = ?2";
+        let stored = database.first(query, values![key.as_str(), sha256], |row| row.get(0))?;
+        Ok(Approval::from_stored(stored))
     }
 }
 
 /// The last call of a character that has an id for that image.
 fn earlier_call(
-    connection: &Connection,
+    database: &Database,
     key: &LedgerKey,
     kind: Kind,
     sha256: &str,
 ) -> Result<Option<FoundCall>, LedgerError> {
-    let mut query = connection.prepare_cached(
-        "SELECT asset_id, price, coalesce(ended_at, started_at) FROM attempts
-         WHERE key = ?1 AND kind = ?2 AND source_sha256 = ?3 AND outcome = 'enrolled' ORDER BY id DESC LIMIT 1",
-    )?;
-    let call = query.query_row((key.as_str(), kind.as_str(), sha256), |row| {
+    let query = "SELECT asset_id, price, coalesce(ended_at, started_at) FROM attempts
+         WHERE key = ?1 AND kind = ?2 AND source_sha256 = ?3 AND outcome = 'enrolled' ORDER BY id DESC LIMIT 1";
+    database.first(query, values![key.as_str(), kind.as_str(), sha256], |row| {
         Ok(FoundCall {
             receipt: None,
             kind,
             source: String::new(),
             source_sha256: sha256.to_owned(),
-            price: Usd::from_micros(row.get::<_, i64>(1)?.unsigned_abs()),
+            price: Usd::from_micros(row.get::<i64>(1)?.unsigned_abs()),
             at: row.get(2)?,
             asset_id: row.get(0)?,
             url: None,
@@ -433,8 +488,7 @@ fn earlier_call(
             extra: Vec::new(),
             signature: None,
         })
-    });
-    Ok(call.optional()?)
+    })
 }
 
 /// The paid call that a record tells of, if it was for that image.
@@ -470,24 +524,20 @@ fn paid_call_of(record: &Record, kind: Kind, sha256: &str) -> Option<FoundCall> 
 
 /// The images that were paid for, and their characters; includes paid calls that are in flight or in doubt, since they
 /// may have been charged. A character that has an id and is paid for again has two rows.
-const PAID: &str = "SELECT seq, json_extract(record, '$.name') AS name,
-        json_extract(record, '$.enrolled_sha256') AS sha256
-    FROM characters WHERE json_extract(record, '$.asset_id') IS NOT NULL
-    UNION ALL SELECT seq, json_extract(record, '$.name'), json_extract(record, '$.attempted_sha256')
-    FROM characters WHERE state IN ('intent', 'in_doubt')";
+const PAID: &str = "SELECT seq, name, enrolled_sha256 AS sha256 FROM characters WHERE asset_id IS NOT NULL
+    UNION ALL SELECT seq, name, attempted_sha256 FROM characters WHERE state IN ('intent', 'in_doubt')";
 
-/// The sums are floating point, which no price overflows, and exact up to billions of dollars. A doubt that was retried
+/// What was spent, in all or in one run. A doubt that was retried
 /// remains counted, and so does a payment that was set aside; what a person forgot, or the API released, does not.
-pub(super) fn spend(connection: &Connection, run: Option<i64>) -> Result<Spend, LedgerError> {
-    let mut query = connection.prepare_cached(
-        "SELECT CAST(total(CASE WHEN outcome = 'enrolled' THEN price END) AS INTEGER),
-                CAST(total(CASE WHEN outcome IN ('in_doubt', 'set_aside') OR outcome IS NULL THEN price END) AS INTEGER)
-         FROM attempts WHERE ?1 IS NULL OR run = ?1",
-    )?;
-    let (enrolled, in_doubt): (i64, i64) = query.query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let usd = |micros: i64| Usd::from_micros(micros.unsigned_abs());
-    Ok(Spend {
-        enrolled: usd(enrolled),
-        in_doubt: usd(in_doubt),
+pub(super) fn spend(database: &Database, run: Option<i64>) -> Result<Spend, LedgerError> {
+    let query = "SELECT sum(CASE WHEN outcome = 'enrolled' THEN CAST(price AS DOUBLE PRECISION) END),
+                sum(CASE WHEN outcome IN ('in_doubt', 'set_aside') OR outcome IS NULL
+                    THEN CAST(price AS DOUBLE PRECISION) END)
+         FROM attempts WHERE run = ?1 OR ?1 IS NULL";
+    database.one(query, values![run], |row| {
+        Ok(Spend {
+            enrolled: dollars(row.get(0)?),
+            in_doubt: dollars(row.get(1)?),
+        })
     })
 }

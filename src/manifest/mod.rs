@@ -226,14 +226,18 @@ pub fn render(manifest: &Manifest, format: ManifestFormat) -> Result<Vec<u8>, Ma
         }
         ManifestFormat::Snippet => return Ok(snippet::render(manifest)),
         ManifestFormat::UnrealCsv => return engines::unreal_csv(manifest),
-        ManifestFormat::Json => serde_json::to_value(manifest).expect("a manifest is plain data"),
+        ManifestFormat::Json => return Ok(pretty(manifest)),
         ManifestFormat::Map => engines::map(manifest),
         ManifestFormat::UnrealJson => engines::unreal_json(manifest)?,
         ManifestFormat::UnityJson => engines::unity_json(manifest),
     };
-    let mut bytes = serde_json::to_vec_pretty(&json).expect("a value is plain data");
+    Ok(pretty(&json))
+}
+
+fn pretty(json: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(json).expect("plain data");
     bytes.push(b'\n');
-    Ok(bytes)
+    bytes
 }
 
 /// Whether these bytes are a manifest that castline wrote in this format.

@@ -39,7 +39,8 @@ struct Kept {
     name: String,
     /// In hex; empty when it could not be read.
     sha256: String,
-    signature: Option<ImageSignature>,
+    // A signature is large, and most of them have none.
+    signature: Option<Box<ImageSignature>>,
 }
 
 impl Duplicates {
@@ -112,7 +113,7 @@ impl Duplicates {
             signature,
         } = kept;
         if let Some(signature) = signature {
-            self.seen.push(signature, name.clone());
+            self.seen.push(*signature, name.clone());
         }
         if !sha256.is_empty() {
             self.known.entry(sha256).or_insert(name);
@@ -128,7 +129,7 @@ impl Duplicates {
             self.keep(Kept {
                 name: inspected.character.name.as_str().to_owned(),
                 sha256: inspected.sha256.clone(),
-                signature: inspected.signature,
+                signature: inspected.signature.map(Box::new),
             });
             return Ok(());
         }

@@ -1,14 +1,15 @@
 //! The first stage: reads a character's image, consults the ledger, and inspects the image if necessary.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt, stream};
 
-use super::InspectionCache;
 use super::inspected::{Evidence, Inspected, PaidNotInspected};
-use crate::cast::{Character, Source};
-use crate::inspect::{Inspection, Inspector, Prepared, ThumbnailSize, Verdict};
+use super::{InspectionCache, MemoryBudget};
+use crate::cast::{Character, Name, NameKey, Source};
+use crate::inspect::{Inspection, Inspector, Prepared, ThumbnailSize, Verdict, decoded_bytes};
 use crate::ledger::{Approval, LedgerError, Reader, Record, State};
 use crate::plan::{Image, Policy, Row, Standing, standing};
 use crate::publish::Fetcher;
@@ -29,9 +30,9 @@ pub struct InspectStage {
     /// Fetches images given by an `https://` URL.
     pub fetcher: Fetcher,
     /// The keys of names approved on the command line or in a file.
-    pub approved: std::collections::HashSet<crate::cast::NameKey>,
+    pub approved: HashSet<NameKey>,
     /// The keys of all names in the cast, even where a command processes a part of it.
-    pub cast: std::collections::HashSet<crate::cast::NameKey>,
+    pub cast: HashSet<NameKey>,
     /// The arguments that select the same cast, for commands in messages.
     pub same_arguments: String,
     /// The options of the run that affect standings.
@@ -44,6 +45,8 @@ pub struct InspectStage {
     pub pool: rayon::ThreadPool,
     /// The number of images processed concurrently.
     pub jobs: usize,
+    /// The memory that images in progress may take together.
+    pub memory: MemoryBudget,
     /// The inspections so far.
     pub cache: InspectionCache,
 }
@@ -51,10 +54,10 @@ pub struct InspectStage {
 impl InspectStage {
     /// Inspects all characters in parallel. The stream keeps the order of the cast, and holds no more than a few
     /// characters per core in memory.
-    pub fn all(
+    pub fn all<'a>(
         self: Arc<Self>,
-        characters: Vec<Character>,
-    ) -> impl Stream<Item = Result<Inspected, LedgerError>> {
+        characters: impl IntoIterator<Item = Character, IntoIter: 'a>,
+    ) -> impl Stream<Item = Result<Inspected, LedgerError>> + 'a {
         let ahead = self.jobs * 2;
         let looks_up = Arc::clone(&self);
         let mut characters = characters.into_iter().enumerate();
@@ -122,29 +125,26 @@ impl InspectStage {
         let Some(ledger) = &self.ledger else {
             return Ok(Vec::new());
         };
+        let unseen: HashSet<NameKey> = ledger.paid_unseen()?.iter().map(Name::key).collect();
+        if unseen.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut newcomers = self.policy.re_enroll_changed;
-        let mut all_paid = Vec::new();
+        let mut not_inspected = Vec::new();
         for character in characters {
-            let record = ledger.get(&character.name.key())?;
+            let key = character.name.key();
+            let is_unseen = unseen.contains(&key);
+            if newcomers && !is_unseen {
+                continue;
+            }
+            let record = ledger.get(&key)?;
             match record.as_ref().and_then(Record::paid_sha256) {
-                Some(paid) => all_paid.push((character, paid.map(str::to_owned))),
+                Some(paid) if is_unseen => not_inspected.push((character.clone(), paid.map(str::to_owned))),
+                Some(_) => {}
                 None => newcomers = true,
             }
         }
-        if !newcomers {
-            return Ok(Vec::new());
-        }
-        let mut not_inspected = Vec::new();
-        for (character, paid) in all_paid {
-            let seen = match &paid {
-                Some(sha256) => ledger.signature(sha256)?,
-                None => None,
-            };
-            if seen.is_none() {
-                not_inspected.push((character.clone(), paid));
-            }
-        }
-        if not_inspected.is_empty() {
+        if !newcomers || not_inspected.is_empty() {
             return Ok(Vec::new());
         }
         tracing::info!(
@@ -176,10 +176,13 @@ impl InspectStage {
             bytes.and_then(|bytes| {
                 let sha256 = sha256_hex(&bytes);
                 let same = paid.is_none_or(|paid| paid == sha256);
-                same.then(|| PaidNotInspected {
-                    name: character.name.as_str().to_owned(),
-                    inspection: stage.inspector.inspect(&bytes),
-                    sha256,
+                same.then(|| {
+                    let _memory = stage.memory.take(decoded_bytes(&bytes));
+                    PaidNotInspected {
+                        name: character.name.as_str().to_owned(),
+                        inspection: stage.inspector.inspect(&bytes),
+                        sha256,
+                    }
                 })
             })
         });
@@ -243,6 +246,7 @@ impl InspectStage {
         };
         match bytes {
             Ok(bytes) => {
+                let _memory = self.memory.take(decoded_bytes(&bytes));
                 let mut inspected = self.judge(character, &bytes, record.as_ref(), place)?;
                 let stored = record.and_then(|record| record.source_stamp);
                 inspected.stamp = stamp.filter(|stamp| stored.as_ref() != Some(stamp));

@@ -30,6 +30,10 @@ impl Reader for Broken {
         Ok(Vec::new())
     }
 
+    fn paid_unseen(&self) -> Result<Vec<Name>, LedgerError> {
+        Ok(Vec::new())
+    }
+
     fn paid_before(&self, _: &NameKey, _: Kind, _: &str) -> Result<Option<FoundCall>, LedgerError> {
         Ok(None)
     }
@@ -52,6 +56,7 @@ fn look() -> Arc<InspectStage> {
         thumbnails: None,
         pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap(),
         jobs: 1,
+        memory: MemoryBudget::new(1 << 30),
         cache: InspectionCache::default(),
     })
 }

@@ -149,6 +149,14 @@ impl Enroll {
             request, group_id, ..
         } = call;
         self.rate_limiter.send().await;
+        if !self.ledger.is_ours() {
+            return Outcome::Retry {
+                code: "ledger_turn".to_owned(),
+                message: "nothing was heard of this run for the time of ledger.lease; the call did not leave"
+                    .to_owned(),
+                after: None,
+            };
+        }
         match (authorized, group_id) {
             (Authorized::Wallet(signed), _) => {
                 self.client

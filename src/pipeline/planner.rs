@@ -52,7 +52,7 @@ impl Planner {
         } = self;
         let price = totals.price_usd;
         let mut duplicates = Duplicates::of(&inspect, characters).await?;
-        let mut all = std::pin::pin!(Arc::clone(&inspect).all(characters.to_vec()));
+        let mut all = std::pin::pin!(Arc::clone(&inspect).all(characters.iter().cloned()));
         while let Some(inspected) = all.next().await {
             let mut inspected = inspected?;
             duplicates.judge(&mut inspected)?;

@@ -70,6 +70,12 @@ pub const KEYS: &[Key] = &[
         "Maximum total cost of all runs of one ledger.",
     ),
     key(
+        "api.max_account_cost_usd",
+        Number,
+        "",
+        "Maximum total cost of all ledgers of the account in one database (ledger.url).",
+    ),
+    key(
         "api.max_consecutive_in_doubt",
         Number,
         "5",
@@ -343,6 +349,30 @@ pub const KEYS: &[Key] = &[
         Text,
         ".castline/ledger.db",
         "The ledger: what was seen, published, intended and paid. Keep it: it prevents paying twice. Relative to the cast's folder.",
+    ),
+    key(
+        "ledger.url",
+        Url,
+        "",
+        "A PostgreSQL database for the ledger instead of a file: postgres://user@host/database. The password: PGPASSWORD, PGPASSFILE or ledger.password_file.",
+    ),
+    key(
+        "ledger.schema",
+        Text,
+        "castline",
+        "The schema of the ledger in that database. Several ledgers can share a database; the sandbox's schema ends in _sandbox.",
+    ),
+    key(
+        "ledger.password_file",
+        Text,
+        "",
+        "File with the password of that database in its first line.",
+    ),
+    key(
+        "ledger.lease",
+        Text,
+        "30s",
+        "How long a command that is not heard of keeps a ledger in a database. After that another one may take over.",
     ),
     key(
         "ledger.backup",

@@ -19,6 +19,7 @@ pub use layers::{Layers, Origin, Value};
 
 use crate::enroll::{Network, PaymentMode, Provider, Rate};
 use crate::inspect::InspectSettings;
+use crate::ledger::{Place, Server};
 use crate::util::money::Usd;
 
 /// Name of the configuration file, looked up next to the cast and in the user's folder of configurations.
@@ -51,6 +52,10 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// `ledger.path`, absolute or relative to the working directory.
     pub ledger: PathBuf,
+    /// `ledger.url` and what belongs to it: the ledger is there, not in a file.
+    pub server: Option<Server>,
+    /// `ledger.lease`
+    pub lease: Duration,
     /// `ledger.backup`, likewise.
     pub ledger_backup: Option<PathBuf>,
     /// `receipts.enabled`
@@ -94,6 +99,8 @@ pub struct Api {
     pub accept_zero_price: bool,
     pub max_cost: Option<Usd>,
     pub max_total_cost: Option<Usd>,
+    /// `api.max_account_cost_usd`
+    pub max_account_cost: Option<Usd>,
     pub max_consecutive_in_doubt: u32,
     pub retries: u32,
 }
@@ -209,6 +216,43 @@ impl Settings {
         let mut settings = Self::read(layers, root)?;
         settings.untrusted = (!keys.is_empty()).then_some(Untrusted { file: beside, keys });
         Ok(settings)
+    }
+
+    /// Where the ledger is.
+    pub fn place(&self) -> Place {
+        match &self.server {
+            Some(server) => Place::Postgres(server.clone()),
+            None => Place::File(self.ledger.clone()),
+        }
+    }
+
+    /// The PostgreSQL server at `url`, with the other settings of `ledger.url`.
+    ///
+    /// # Errors
+    /// It can't be used.
+    pub(crate) fn server_at(&self, url: &str) -> Result<Server, SettingsError> {
+        let mut layers = self.layers.clone();
+        layers.set(
+            "ledger.url",
+            url.to_owned(),
+            Origin::Flag("--from, --to".to_owned()),
+        )?;
+        let server = read::server(&layers, &self.root, "")?;
+        server.ok_or_else(|| layers.wrong("ledger.url", "it is empty".to_owned()))
+    }
+
+    /// Makes the ledger one of the sandbox: another file, or another schema.
+    ///
+    /// # Errors
+    /// The schema can't be used.
+    pub(crate) fn use_sandbox_ledger(&mut self) -> Result<(), SettingsError> {
+        if !matches!(self.layers.value("ledger.path").origin, Origin::Flag(_)) {
+            self.ledger.set_file_name("sandbox.db");
+        }
+        if self.server.is_some() {
+            self.server = read::server(&self.layers, &self.root, "_sandbox")?;
+        }
+        Ok(())
     }
 
     /// What to call a setting in messages: the flag that set it, or its key.

@@ -9,6 +9,37 @@ use super::{Api, Cast, Layers, Origin, Payment, Publish, RealFace, S3, Settings,
 use crate::cast::column_mapping;
 use crate::enroll::{PaymentMode, Provider};
 use crate::inspect::{InspectSettings, OutputFormat, Thresholds};
+use crate::ledger::Server;
+
+/// A shorter lease would run out between two signs of life on a busy machine.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
+/// The PostgreSQL server of the ledger, if it is in one; its schema ends in `ending`.
+pub(super) fn server(layers: &Layers, root: &Path, ending: &str) -> Result<Option<Server>, SettingsError> {
+    let Some(url) = layers.optional::<String>("ledger.url")? else {
+        return Ok(None);
+    };
+    let schema = format!("{}{ending}", layers.value("ledger.schema").text);
+    let password_file = path(layers, "ledger.password_file", root)?;
+    let ca_pem = match path(layers, "tls.ca_file", root)? {
+        Some(file) => Some(
+            std::fs::read(&file)
+                .map_err(|error| layers.wrong("tls.ca_file", format!("{}: {error}", file.display())))?,
+        ),
+        None => None,
+    };
+    let variable = |name: &str| std::env::var(name).ok();
+    let server = Server::new(
+        &url,
+        &schema,
+        password_file.as_deref(),
+        ca_pem.as_deref(),
+        &variable,
+    );
+    server
+        .map(Some)
+        .map_err(|error| layers.wrong("ledger.url", error.to_string()))
+}
 
 impl Settings {
     pub(super) fn read(layers: Layers, root: &Path) -> Result<Self, SettingsError> {
@@ -26,6 +57,7 @@ impl Settings {
             accept_zero_price: layers.required("api.accept_zero_price")?,
             max_cost: layers.optional("api.max_cost_usd")?,
             max_total_cost: layers.optional("api.max_total_cost_usd")?,
+            max_account_cost: layers.optional("api.max_account_cost_usd")?,
             max_consecutive_in_doubt: at_least(&layers, "api.max_consecutive_in_doubt", 1)?,
             retries: layers.required("api.retries")?,
         };
@@ -91,6 +123,11 @@ impl Settings {
             realface,
             ca_file: path(&layers, "tls.ca_file", root)?,
             ledger: path(&layers, "ledger.path", root)?.ok_or_else(|| needed(&layers, "ledger.path"))?,
+            server: server(&layers, root, "")?,
+            lease: layers
+                .duration("ledger.lease")?
+                .filter(|lease| *lease >= SHORTEST_LEASE)
+                .ok_or_else(|| layers.wrong("ledger.lease", "use 1s or more".to_owned()))?,
             receipts: layers.required("receipts.enabled")?,
             ledger_backup: path(&layers, "ledger.backup", root)?,
             manifest: path(&layers, "manifest.path", root)?

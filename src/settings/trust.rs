@@ -31,12 +31,16 @@ const NEVER: &[&str] = &[
     "s3.public_base_url",
     "tls.ca_file",
     "notify.url",
+    "ledger.url",
+    "ledger.schema",
+    "ledger.password_file",
 ];
 
 /// Limits that it may lower.
 const LOWER: &[&str] = &[
     "api.max_cost_usd",
     "api.max_total_cost_usd",
+    "api.max_account_cost_usd",
     "api.max_consecutive_in_doubt",
     "payment.max_price_usd",
 ];

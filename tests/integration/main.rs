@@ -18,6 +18,7 @@ mod trust;
 mod liveness;
 mod pictures;
 mod sandbox;
+mod shared_ledger;
 mod transport;
 
 // What must hold whatever breaks.

@@ -96,6 +96,14 @@ impl DecodeError {
     }
 }
 
+/// The memory that an image takes while it is decoded and scaled, in bytes, by its header: its pixels as red, green, blue
+/// and alpha, and a copy of them, as by the conversion of their colours. 0 if there is no header.
+pub fn decoded_bytes(bytes: &[u8]) -> u64 {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let size = reader.ok().and_then(|reader| reader.into_dimensions().ok());
+    size.map_or(0, |(width, height)| u64::from(width) * u64::from(height) * 4 * 2)
+}
+
 /// Decodes an image.
 ///
 /// # Errors

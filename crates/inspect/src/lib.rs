@@ -27,6 +27,7 @@ use self::decode::{Caps, DecodeError, Pixels};
 use self::faces::calibration::comparable;
 use self::faces::{Detector, Found};
 pub use crop::Crop;
+pub use decode::decoded_bytes;
 pub use faces::Evidence;
 pub use near_duplicate::{ImageSignature, SignatureIndex, known_signature};
 pub use thumbnail::{Thumbnail, ThumbnailSize};
@@ -41,7 +42,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

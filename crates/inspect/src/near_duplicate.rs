@@ -13,8 +13,6 @@ use super::resize::{Quality, resized};
 
 /// Side of the thumbnails that are compared, in pixels.
 const SIDE: usize = 12;
-/// The version of signatures, apart from that of the inspection: it changes with [`SIDE`] or the way of resizing.
-const VERSION: &str = "1:";
 const VALUES: usize = SIDE * SIDE * 3;
 /// Largest mean difference per value, out of 255, between near-duplicates.
 const NEAR: u32 = 4;
@@ -41,6 +39,12 @@ pub struct ImageSignature([u8; VALUES]);
 pub struct ParseLikenessError;
 
 impl ImageSignature {
+    /// What the text of a signature begins with: its version, apart from that of the inspection. It changes with the
+    /// thumbnail's size or the way of resizing.
+    pub const VERSION: &str = "1:";
+    /// The length of a text of the first version, which was written without its number.
+    pub const UNVERSIONED: u32 = VALUES as u32 * 2;
+
     pub(super) fn of(picture: &RgbImage) -> Self {
         let small = resized(picture, SIDE as u32, SIDE as u32, Quality::Quick);
         Self(small.as_raw().as_slice().try_into().expect("12 × 12 colours"))
@@ -167,7 +171,6 @@ impl<T> Extend<(ImageSignature, T)> for SignatureIndex<T> {
     }
 }
 
-/// The version, a colon, and the values in hexadecimal.
 /// Deserializes a signature that was written down, perhaps by another version: one of an older version counts as missing,
 /// and the image is inspected anew.
 ///
@@ -178,9 +181,10 @@ pub fn known_signature<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Imag
     Ok(text.and_then(|text| text.parse().ok()))
 }
 
+/// The version, a colon, and the values in hexadecimal.
 impl fmt::Display for ImageSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{VERSION}{}", hex::encode(self.0))
+        write!(f, "{}{}", Self::VERSION, hex::encode(self.0))
     }
 }
 
@@ -195,7 +199,7 @@ impl FromStr for ImageSignature {
 
     fn from_str(text: &str) -> Result<Self, ParseLikenessError> {
         // The first version was written without its number.
-        let text = text.strip_prefix(VERSION).unwrap_or(text);
+        let text = text.strip_prefix(Self::VERSION).unwrap_or(text);
         let mut values = [0; VALUES];
         hex::decode_to_slice(text, &mut values).map_err(|_| ParseLikenessError)?;
         Ok(Self(values))

@@ -1,11 +1,16 @@
 //! The tables: creation, migration, and identification.
 
+mod postgres;
+
 use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::LedgerError;
+use super::database::{Database, values};
 use super::integrity::{damaged, pragma};
+use super::{LedgerError, Place};
+
+pub(super) use self::postgres::{open as open_postgres, prepare as prepare_postgres};
 
 /// `CAST` in ASCII: marks the file as a ledger of castline.
 const APPLICATION: i64 = 0x4341_5354;
@@ -16,6 +21,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("003.sql"),
     include_str!("004.sql"),
     include_str!("005.sql"),
+    include_str!("006.sql"),
 ];
 
 /// The identity of a new ledger.
@@ -61,11 +67,7 @@ fn migrate(
         transaction.execute_batch(script)?;
     }
     if fresh {
-        let mut secret = [0u8; 32];
-        getrandom::fill(&mut secret).map_err(|e| LedgerError::Io {
-            path: path.to_owned(),
-            error: std::io::Error::other(e.to_string()),
-        })?;
+        let secret = secret(&path.into())?;
         let now = jiff::Timestamp::now().to_string();
         transaction.execute(
             "INSERT INTO ledger (provider, sandbox, key_secret, created_at) VALUES (?1, ?2, ?3, ?4)",
@@ -78,35 +80,56 @@ fn migrate(
     Ok(())
 }
 
+/// The ledger as queries expect it: one of an older schema is read from a copy in memory that is brought forward, since
+/// only commands that write may change its file.
+pub(super) fn current(connection: Connection, path: &Path) -> Result<Connection, LedgerError> {
+    let version = version(&connection, path, SCRIPTS.len() as i64)?;
+    let scripts = SCRIPTS.get(version as usize..).unwrap_or_default();
+    if scripts.is_empty() {
+        return Ok(connection);
+    }
+    let mut copy = Connection::open_in_memory()?;
+    rusqlite::backup::Backup::new(&connection, &mut copy)?.run_to_completion(
+        1000,
+        std::time::Duration::ZERO,
+        None,
+    )?;
+    for script in scripts {
+        copy.execute_batch(script)?;
+    }
+    copy.pragma_update(None, "user_version", SCRIPTS.len() as i64)?;
+    Ok(copy)
+}
+
 /// The provider of the ledger, and whether it is the sandbox's.
-pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(String, bool), LedgerError> {
-    version(connection, path, SCRIPTS.len() as i64)?;
-    connection
-        .query_row("SELECT provider, sandbox FROM ledger", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .map_err(|e| damaged(path, &e.to_string()))
+pub(super) fn identity(database: &Database, place: &Place) -> Result<(String, bool), LedgerError> {
+    let query = "SELECT provider, sandbox FROM ledger";
+    let row = database.one(query, values![], |row| Ok((row.get(0)?, row.get(1)?)));
+    row.map_err(|error| match (error, place) {
+        (LedgerError::Sqlite(error), Place::File(path)) => damaged(path, &error.to_string()),
+        (error, _) => error,
+    })
 }
 
 /// Checks that the ledger belongs to `ours`, or holds nothing that binds it to its owner.
 pub(super) fn check_owner(
-    connection: &Connection,
-    path: &Path,
+    database: &Database,
+    place: &Place,
     ours: &Identity<'_>,
 ) -> Result<bool, LedgerError> {
-    let (provider, sandbox) = identity(connection, path)?;
+    let (provider, sandbox) = identity(database, place)?;
     // Earlier versions kept the address as it was written.
     let same = provider.trim_end_matches('/') == ours.provider.trim_end_matches('/');
     if same && sandbox == ours.sandbox {
         return Ok(true);
     }
     // Inspections alone are the same for every provider.
-    let bound: bool = connection.query_row(
+    let bound: bool = database.one(
         "SELECT EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM history)
              OR EXISTS (SELECT 1 FROM realface_sessions)
              OR EXISTS (SELECT 1 FROM characters WHERE state NOT IN ('seen', 'unsuitable', 'prepared')
-                        OR json_extract(record, '$.asset_id') IS NOT NULL)",
-        [],
+                        OR asset_id IS NOT NULL)",
+        values![],
         |row| row.get(0),
     )?;
     let named = |provider: &str, sandbox: bool| match sandbox {
@@ -116,7 +139,7 @@ pub(super) fn check_owner(
     match bound {
         false => Ok(false),
         true => Err(LedgerError::Foreign {
-            path: path.to_owned(),
+            place: place.clone(),
             theirs: named(&provider, sandbox),
             ours: named(ours.provider, ours.sandbox),
         }),
@@ -124,14 +147,24 @@ pub(super) fn check_owner(
 }
 
 /// Makes `ours` the owner of the ledger, unless something binds it to another one.
-pub(super) fn bind(connection: &Connection, path: &Path, ours: &Identity<'_>) -> Result<(), LedgerError> {
-    if !check_owner(connection, path, ours)? {
-        connection.execute(
+pub(super) fn bind(database: &Database, place: &Place, ours: &Identity<'_>) -> Result<(), LedgerError> {
+    if !check_owner(database, place, ours)? {
+        database.execute(
             "UPDATE ledger SET provider = ?1, sandbox = ?2",
-            (ours.provider, ours.sandbox),
+            values![ours.provider, ours.sandbox],
         )?;
     }
     Ok(())
+}
+
+/// 32 random bytes.
+fn secret(place: &Place) -> Result<[u8; 32], LedgerError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| LedgerError::Unreachable {
+        server: place.to_string(),
+        problem: error.to_string(),
+    })?;
+    Ok(secret)
 }
 
 /// The schema of a ledger; rejects other files, and newer schemas.
@@ -143,7 +176,7 @@ fn version(connection: &Connection, path: &Path, newest: i64) -> Result<i64, Led
     let schema: i64 = pragma(connection, path, "user_version")?;
     if schema > newest {
         return Err(LedgerError::Newer {
-            path: path.to_owned(),
+            place: path.into(),
             schema,
         });
     }
@@ -152,6 +185,7 @@ fn version(connection: &Connection, path: &Path, newest: i64) -> Result<i64, Led
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reader as _;
     use super::*;
 
     const OURS: Identity<'static> = Identity {
@@ -211,32 +245,52 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_of_any_older_schema_is_read_without_being_changed() {
+        for schema in 1..SCRIPTS.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("ledger.db");
+            let mut connection = Connection::open(&path).unwrap();
+            migrate(&mut connection, &path, &OURS, &SCRIPTS[..schema]).unwrap();
+            connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+            connection
+                .execute(
+                    "INSERT INTO attempts (key, run, request_digest, price, started_at, outcome)
+                     VALUES ('ada', 1, '', 10000, '', 'enrolled')",
+                    [],
+                )
+                .unwrap();
+            let view = super::super::LedgerView::open(&path).unwrap().unwrap();
+            assert_eq!(view.spend(None).unwrap().enrolled.micros(), 10_000);
+            assert!(view.runs().unwrap().is_empty() && view.paid_unseen().unwrap().is_empty());
+            drop(view);
+            assert_eq!(version(&connection, &path, 100).unwrap(), schema as i64);
+        }
+    }
+
+    #[test]
     fn a_ledger_is_bound_by_what_it_holds_of_a_provider_and_not_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.db");
         let mut connection = Connection::open(&path).unwrap();
         prepare(&mut connection, &path, &OURS).unwrap();
+        let (database, place) = (Database::Sqlite(connection), Place::from(&path));
         let theirs = Identity {
             provider: "https://other.example",
             sandbox: false,
         };
         let see = |key: &str, state: &str, record: &str| {
-            connection
-                .execute(
-                    "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, x'00')",
-                    (key, state, record),
-                )
-                .unwrap();
+            let insert = "INSERT INTO characters (key, state, record, digest) VALUES (?1, ?2, ?3, x'00')";
+            database.execute(insert, values![key, state, record]).unwrap();
         };
         see("ada", "prepared", "{}");
-        bind(&connection, &path, &theirs).unwrap();
-        assert_eq!(identity(&connection, &path).unwrap().0, theirs.provider);
+        bind(&database, &place, &theirs).unwrap();
+        assert_eq!(identity(&database, &place).unwrap().0, theirs.provider);
         see("bo", "seen", r#"{"asset_id": "ta_1"}"#);
         assert!(matches!(
-            bind(&connection, &path, &OURS),
+            bind(&database, &place, &OURS),
             Err(LedgerError::Foreign { .. })
         ));
-        bind(&connection, &path, &theirs).unwrap();
+        bind(&database, &place, &theirs).unwrap();
     }
 
     #[test]

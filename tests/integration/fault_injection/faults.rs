@@ -196,6 +196,7 @@ async fn a_budget_counts_what_is_in_doubt_and_holds_for_calls_under_way_at_once(
     let budget = Budget {
         run: Some(Usd::from_micros(250_000)),
         life: Some(Usd::from_micros(400_000)),
+        ..Budget::default()
     };
     let ended = stage
         .enroll(

@@ -13,7 +13,11 @@ async fn a_budget_holds_against_what_the_replies_tell() {
     let cents = |cents: u64| Some(Usd::from_micros(cents * 10_000));
     let names = names(20);
     let spend = |run: Option<Usd>, life: Option<Usd>| {
-        let budget = Budget { run, life };
+        let budget = Budget {
+            run,
+            life,
+            ..Budget::default()
+        };
         stage.enroll(
             &names,
             Run {
@@ -43,6 +47,7 @@ async fn a_price_of_zero_makes_no_budget_endless() {
     let budget = Budget {
         run: Some(Usd::from_micros(30_000)),
         life: None,
+        ..Budget::default()
     };
     let run = Run {
         budget,

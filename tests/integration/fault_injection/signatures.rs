@@ -91,6 +91,7 @@ async fn a_refused_payment_counts_as_spent_and_is_used_by_the_next_call() {
         let budget = Budget {
             run: None,
             life: Some(Usd::from_micros(10_000)),
+            ..Budget::default()
         };
         for round in 1..=3 {
             let run = Run {

@@ -228,6 +228,7 @@ async fn a_budget_holds_for_what_is_signed() {
     let budget = Budget {
         run: Some(Usd::from_micros(250_000)),
         life: None,
+        ..Budget::default()
     };
     let run = Run {
         budget,
@@ -424,6 +425,7 @@ async fn a_payment_that_was_turned_away_is_the_one_that_the_next_run_sends() {
             budget: Budget {
                 run: None,
                 life: Some(Usd::from_micros(PRICE)),
+                ..Budget::default()
             },
             ..Run::default()
         };

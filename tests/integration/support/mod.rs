@@ -3,6 +3,8 @@
 
 pub mod browser;
 pub mod certificate;
+#[allow(dead_code)]
+pub mod postgres;
 pub mod server;
 
 use std::path::{Path, PathBuf};

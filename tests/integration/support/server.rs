@@ -52,6 +52,20 @@ impl Server {
         command
     }
 
+    /// Has castline keep its ledger in a database, in a schema of its own.
+    pub fn keep_ledger_in(&mut self, postgres: &super::postgres::Postgres) -> String {
+        let schema = super::postgres::new_schema();
+        for (name, text) in [
+            ("URL", postgres.url()),
+            ("SCHEMA", schema.clone()),
+            // So that a run need not wait long for one that was killed.
+            ("LEASE", "1s".to_owned()),
+        ] {
+            self.env.push((format!("CASTLINE_LEDGER_{name}"), text));
+        }
+        schema
+    }
+
     /// Where the sandbox keeps everything.
     pub fn folder(&self) -> &std::path::Path {
         self.dir.path()
@@ -96,6 +110,8 @@ pub struct SmallCast {
     _folder: TempDir,
     pub csv: PathBuf,
     pub names: BTreeSet<String>,
+    /// Where its ledger is, if not beside it.
+    ledger: Vec<(String, String)>,
 }
 
 /// A face in few pixels: every row of a cast prepares it again, and these tests are not about pictures.
@@ -125,13 +141,22 @@ pub fn small_cast(count: usize, mark: &str) -> SmallCast {
         _folder: folder,
         csv,
         names,
+        ledger: Vec::new(),
     }
 }
 
 impl SmallCast {
+    /// A cast whose ledger is where the server's is.
+    pub fn kept_as(mut self, server: &Server) -> Self {
+        let ledger = |(name, _): &&(String, String)| name.starts_with("CASTLINE_LEDGER_");
+        self.ledger = server.settings().iter().filter(ledger).cloned().collect();
+        self
+    }
+
     /// What `status` tells.
     pub fn records(&self) -> Vec<Value> {
         let output = Command::new(BINARY)
+            .envs(self.ledger.iter().map(|(name, text)| (name, text)))
             .args(["status", "--json"])
             .arg(&self.csv)
             .output()

@@ -36,7 +36,7 @@ const ART_LEAST: f32 = 0.05;
 /// Boxes smaller than this fraction of the longer side are ignored.
 const SPECK: f32 = 0.03;
 /// Range of likelihoods after the first pass in which a face is uncertain and gets a close-up pass.
-const DOUBT: std::ops::Range<f32> = 0.05..0.95;
+const DOUBT: std::ops::Range<f32> = 0.12..0.95;
 /// Maximum number of close-up passes per image, the most likely faces first.
 const MAX_CLOSER_LOOKS: usize = 3;
 /// Side of a close-up, in multiples of the face's longer side.
