@@ -105,12 +105,42 @@ impl Ledger {
     }
 
     /// Records that a session is about to be requested: before the request, so that the hourly count survives whatever
-    /// happens then.
+    /// happens then. With `most`, only if fewer were requested within [`INIT_WINDOW`], by all ledgers of the account in the
+    /// same database; else it returns how long to wait, and records nothing.
     ///
     /// # Errors
     /// The ledger can't be written.
-    pub async fn reserve_init(&self, consent: &Consent) -> Result<(), LedgerError> {
-        self.mark(consent.0.clone(), SessionState::Asked, true).await
+    pub async fn reserve_init(
+        &self,
+        consent: &Consent,
+        most: Option<usize>,
+    ) -> Result<Result<(), Duration>, LedgerError> {
+        let id = consent.0.clone();
+        self.transact(move |database| {
+            if let Database::Postgres(_) = database {
+                // One payer after another.
+                let lock =
+                    "SELECT true FROM (SELECT pg_advisory_xact_lock(hashtext('castline checks ' || payer))
+                            FROM ledger WHERE payer IS NOT NULL) locked";
+                database.rows(lock, values![], |_| Ok(()))?;
+            }
+            let ages = ages(&times(database)?, Timestamp::now());
+            // Times are truncated to seconds.
+            let wait = |oldest: &Duration| INIT_WINDOW.saturating_sub(*oldest) + Duration::from_secs(1);
+            let full = most.and_then(|most| ages.get(most.saturating_sub(1)));
+            if let Some(wait) = full.map(wait) {
+                return Ok(Err(wait));
+            }
+            mark(database, &id, SessionState::Asked, true)?;
+            if let Database::Postgres(_) = database {
+                let counts = "INSERT INTO castline_accounts.checks (id, account, started_at)
+                              SELECT ?1, payer, ?2 FROM ledger WHERE payer IS NOT NULL
+                              ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at";
+                database.execute(counts, values![&id, &now()])?;
+            }
+            Ok(Ok(()))
+        })
+        .await
     }
 
     /// Records that the API gave no session: it doesn't count.
@@ -118,7 +148,12 @@ impl Ledger {
     /// # Errors
     /// The ledger can't be written.
     pub async fn release_init(&self, consent: &Consent) -> Result<(), LedgerError> {
-        self.mark(consent.0.clone(), SessionState::Consented, false).await
+        let id = consent.0.clone();
+        self.transact(move |database| {
+            no_check(database, &id)?;
+            mark(database, &id, SessionState::Consented, false)
+        })
+        .await
     }
 
     /// Records the API's session and when its link expires. `renewed` says that it is an earlier session with a new link:
@@ -139,6 +174,7 @@ impl Ledger {
         let group_id = group_id.to_owned();
         self.transact(move |database| {
             if renewed {
+                no_check(database, &consent.0)?;
                 database.execute(
                     "UPDATE realface_sessions SET started_at = coalesce((SELECT started_at FROM realface_sessions
                        WHERE group_id = ?2), started_at) WHERE group_id = ?1",
@@ -165,19 +201,27 @@ impl Ledger {
     /// # Errors
     /// The ledger can't be written.
     pub async fn set_session(&self, group_id: &str, state: SessionState) -> Result<(), LedgerError> {
-        self.mark(group_id.to_owned(), state, false).await
+        let group_id = group_id.to_owned();
+        self.transact(move |database| mark(database, &group_id, state, false))
+            .await
     }
+}
 
-    async fn mark(&self, id: String, state: SessionState, starts: bool) -> Result<(), LedgerError> {
-        self.transact(move |database| {
-            database.execute(
-                "UPDATE realface_sessions SET state = ?2, started_at = coalesce(?3, started_at) WHERE group_id = ?1",
-                values![&id, state.as_str(), starts.then(now).as_deref()],
-            )?;
-            Ok(())
-        })
-        .await
+/// Writes the state of a session, and that it starts now.
+fn mark(database: &Database, id: &str, state: SessionState, starts: bool) -> Result<(), LedgerError> {
+    database.execute(
+        "UPDATE realface_sessions SET state = ?2, started_at = coalesce(?3, started_at) WHERE group_id = ?1",
+        values![id, state.as_str(), starts.then(now).as_deref()],
+    )?;
+    Ok(())
+}
+
+/// A session that was reserved does not count for the account.
+fn no_check(database: &Database, id: &str) -> Result<(), LedgerError> {
+    if let Database::Postgres(_) = database {
+        database.execute("DELETE FROM castline_accounts.checks WHERE id = ?1", values![id])?;
     }
+    Ok(())
 }
 
 impl LedgerView {
@@ -206,7 +250,18 @@ impl LedgerView {
 
 fn times(database: &Database) -> Result<Vec<String>, LedgerError> {
     // An hour has ten inits; the limit leaves room for accounts with other limits.
-    let query = "SELECT started_at FROM realface_sessions WHERE state <> 'consented' ORDER BY started_at DESC LIMIT 1000";
+    let own = "SELECT started_at FROM realface_sessions WHERE state <> 'consented' ORDER BY started_at DESC LIMIT 1000";
+    let of_account =
+        "SELECT started_at FROM castline_accounts.checks WHERE account = (SELECT payer FROM ledger)
+         ORDER BY started_at DESC LIMIT 1000";
+    let is_bound = match database {
+        Database::Sqlite(_) => false,
+        Database::Postgres(_) => {
+            let query = "SELECT payer IS NOT NULL FROM ledger";
+            database.one(query, values![], |row| row.get(0))?
+        }
+    };
+    let query = if is_bound { of_account } else { own };
     database.rows(query, values![], |row| row.get(0))
 }
 
@@ -239,7 +294,7 @@ fn read(row: &Row<'_>) -> Result<Session, LedgerError> {
 mod tests {
     use super::*;
     use crate::cast::Name;
-    use crate::ledger::test_places::places;
+    use crate::ledger::test_places::{in_postgres, places};
     use crate::ledger::{OpenOptions, Place};
 
     fn key() -> NameKey {
@@ -260,7 +315,7 @@ mod tests {
                 ledger.view().recent_inits().unwrap().is_empty(),
                 "a consent is not a session"
             );
-            ledger.reserve_init(&consent).await.unwrap();
+            assert_eq!(ledger.reserve_init(&consent, Some(10)).await.unwrap(), Ok(()));
             drop(ledger);
             let ledger = open(&place);
             assert_eq!(ledger.view().recent_inits().unwrap().len(), 1);
@@ -276,7 +331,7 @@ mod tests {
             let ledger = open(&place);
             for round in 1..=2 {
                 let consent = ledger.consent(&key(), "Ora").await.unwrap();
-                ledger.reserve_init(&consent).await.unwrap();
+                assert_eq!(ledger.reserve_init(&consent, Some(10)).await.unwrap(), Ok(()));
                 let lives = Duration::from_secs(120);
                 // The second time the provider gives the same group: both count.
                 ledger
@@ -294,6 +349,37 @@ mod tests {
                 assert_eq!(ledger.view().recent_inits().unwrap().len(), round);
             }
         }
+    }
+
+    /// Ledgers of one account share its hourly checks, where they are in one database.
+    #[tokio::test]
+    async fn checks_count_for_the_account() {
+        let folder = tempfile::tempdir().unwrap();
+        for place in places(&folder) {
+            let ledger = open(&place);
+            ledger.bind_payer("an account of this test").await.unwrap();
+            let consents = [
+                ledger.consent(&key(), "Ora").await.unwrap(),
+                ledger.consent(&key(), "Ora").await.unwrap(),
+            ];
+            assert_eq!(ledger.reserve_init(&consents[0], Some(1)).await.unwrap(), Ok(()));
+            let wait = ledger.reserve_init(&consents[1], Some(1)).await.unwrap();
+            assert!(wait.unwrap_err() > Duration::from_secs(3500));
+            ledger.release_init(&consents[0]).await.unwrap();
+            assert_eq!(ledger.reserve_init(&consents[1], Some(1)).await.unwrap(), Ok(()));
+        }
+        let Some((first, second)) = in_postgres().zip(in_postgres()) else {
+            return;
+        };
+        let (first, second) = (open(&first), open(&second));
+        for ledger in [&first, &second] {
+            ledger.bind_payer("another account of this test").await.unwrap();
+        }
+        let consent = first.consent(&key(), "Ora").await.unwrap();
+        first.reserve_init(&consent, Some(1)).await.unwrap().unwrap();
+        assert_eq!(second.view().recent_inits().unwrap().len(), 1);
+        let consent = second.consent(&key(), "Ora").await.unwrap();
+        assert!(second.reserve_init(&consent, Some(1)).await.unwrap().is_err());
     }
 
     #[test]

@@ -357,7 +357,16 @@ impl LivenessFlow {
             if self.shutdown().is_requested() {
                 return Err(ActorFinished);
             }
-            ledger.reserve_init(&consent).await.map_err(|e| self.broke(&e))?;
+            // A renewal counts already. Another payer of the account may have taken what was free.
+            let most = request
+                .group_id
+                .is_none()
+                .then_some(self.options.max_checks_per_hour);
+            let reserved = ledger.reserve_init(&consent, most).await;
+            if let Err(wait) = reserved.map_err(|e| self.broke(&e))? {
+                self.wait(wait, "checks_per_hour").await?;
+                continue;
+            }
             let outcome = match self.enroll.client.realface_init(&request).await {
                 Ok(session) => break session,
                 Err(outcome) => outcome,

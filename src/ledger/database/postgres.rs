@@ -146,10 +146,8 @@ impl Postgres {
         self.in_transaction.set(false);
         match link.said().first() {
             None => Ok(()),
-            Some(warning) => {
-                link.lost.set(true);
-                Err(LedgerError::Postgres(format!("at a commit: {warning}")))
-            }
+            // It may be in this server alone, which a failover would lose: nothing goes on from there.
+            Some(warning) => Err(LedgerError::Postgres(format!("at a commit: {warning}"))),
         }
     }
 }

@@ -222,3 +222,176 @@ fn a_server_that_can_not_be_reached_is_named_without_its_password() {
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("PGPASSFILE") && !text.contains("hush"), "{text}");
 }
+
+/// The server dies with calls under way, and its synchronous standby takes its place.
+#[test]
+fn a_failover_to_a_synchronous_standby_loses_no_id() {
+    let Some(mut first) = Postgres::start(&[]) else {
+        return;
+    };
+    let second = first.standby();
+    let mut server = Server::start(&["--fault", "latency_ms=100"]);
+    server.keep_ledger_in(&first);
+    let both = format!(
+        "postgres://castline@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        first.port(),
+        second.port()
+    );
+    server.set("CASTLINE_LEDGER_URL", &both);
+    let cast = small_cast(60, "failover").kept_as(&server);
+    let mut run = server.castline();
+    run.args(["run", "--yes", "--rate", "20/s"]).arg(&cast.csv);
+    let mut run = run.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_charges(&server, 20, &mut run);
+    first.kill();
+    second.promote();
+    let output = run.wait_with_output().unwrap();
+    println!("{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("connecting again"),
+        "the server was lost"
+    );
+    assert_eq!(output.status.code(), Some(0));
+    cast.assert_promises(&server, Some(0));
+    assert_eq!(server.charges().len(), 60);
+}
+
+#[test]
+fn a_server_must_show_a_certificate_that_is_trusted() {
+    let certified = crate::support::certificate::certified();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(at("ca.pem"), &certified.ca_pem).unwrap();
+    std::fs::write(at("server.pem"), certified.leaf.pem()).unwrap();
+    std::fs::write(at("server.key"), certified.key.serialize_pem()).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(at("server.key"), mode).unwrap();
+    crate::support::postgres::give_to_server(&at("server.key"));
+    let settings = [
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", at("server.pem").display()),
+        format!("ssl_key_file={}", at("server.key").display()),
+    ];
+    let Some(postgres) = Postgres::start(&settings.each_ref().map(String::as_str)) else {
+        return;
+    };
+    let mut server = Server::start(&[]);
+    server.keep_ledger_in(&postgres);
+    let cast = small_cast(2, "tls").kept_as(&server);
+    let address = format!(
+        "postgres://castline@localhost:{}/postgres?sslmode=verify-full",
+        postgres.port()
+    );
+    server.set("CASTLINE_LEDGER_URL", &address);
+    let run = |server: &Server| {
+        server
+            .castline()
+            .args(["run", "--yes"])
+            .arg(&cast.csv)
+            .output()
+            .unwrap()
+    };
+    let stranger = run(&server);
+    assert_eq!(stranger.status.code(), Some(1), "{}", stderr(&stranger));
+    assert!(
+        stderr(&stranger).to_lowercase().contains("certificate"),
+        "{}",
+        stderr(&stranger)
+    );
+    server.set("PGSSLROOTCERT", &at("ca.pem").display().to_string());
+    let known = run(&server);
+    assert_eq!(known.status.code(), Some(0), "{}", stderr(&known));
+    assert_eq!(server.charges().len(), 2);
+}
+
+/// Two ledgers of an account share its budget and its pace, whichever machines they are used on.
+#[test]
+fn ledgers_of_one_account_share_a_budget_and_a_pace() {
+    let Some(postgres) = Postgres::start(&[]) else {
+        return;
+    };
+    let mut server = Server::start(&[]);
+    server.keep_ledger_in(&postgres);
+    let run = |server: &Server, cast: &SmallCast, cap: &str| {
+        let mut run = server.castline();
+        run.args(["run", "--yes", "--quiet", "--rate", "20/s", "--set"]);
+        run.arg(format!("api.max_account_cost_usd={cap}")).arg(&cast.csv);
+        // Each on a machine of its own.
+        run.env("XDG_STATE_HOME", cast.csv.with_file_name("state"));
+        run.stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let first = small_cast(3, "first").kept_as(&server);
+    assert!(run(&server, &first, "0.05").wait().unwrap().success());
+    server.keep_ledger_in(&postgres);
+    let second = small_cast(4, "second").kept_as(&server);
+    let stopped = run(&server, &second, "0.05").wait_with_output().unwrap();
+    assert_eq!(stopped.status.code(), Some(5), "{}", stderr(&stopped));
+    assert_eq!(server.charges().len(), 5);
+
+    // Both at once, at one pace.
+    let before = server.requests().len();
+    let casts = [40, 41].map(|count| {
+        server.keep_ledger_in(&postgres);
+        let cast = small_cast(count, &format!("pace{count}")).kept_as(&server);
+        let child = run(&server, &cast, "5");
+        (cast, child)
+    });
+    for (_, mut child) in casts {
+        assert!(child.wait().unwrap().success());
+    }
+    let requests = server.requests();
+    let paid = requests[before..].iter().filter(|request| {
+        request["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("portrait/enroll"))
+    });
+    let arrivals: Vec<f64> = paid.map(|request| request["at_ms"].as_f64().unwrap()).collect();
+    assert_eq!(arrivals.len(), 81);
+    let most = arrivals
+        .iter()
+        .map(|from| {
+            arrivals
+                .iter()
+                .filter(|at| (*from..*from + 1000.0).contains(*at))
+                .count()
+        })
+        .max()
+        .unwrap();
+    // Arrivals jitter by what the loopback and the scheduler add.
+    assert!(most <= 21, "{most} calls within a second at 20/s");
+}
+
+/// A commit that a standby does not confirm is none: what waits for it is not sent, even where the server gives up waiting and
+/// says so in a warning.
+#[test]
+fn what_a_standby_has_not_confirmed_is_not_sent() {
+    let Some(first) = Postgres::start(&[]) else { return };
+    let mut second = first.standby();
+    let mut server = Server::start(&[]);
+    server.keep_ledger_in(&first);
+    let cast = small_cast(40, "standby").kept_as(&server);
+    let mut run = start(&server, &cast, "20/s");
+    wait_for_charges(&server, 5, &mut run);
+    second.kill();
+    let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'castline'";
+    let begin = Instant::now();
+    while first.sql(&format!("SELECT count(*) {waiting}")) == "0" {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it does not wait");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let charged = server.charges().len();
+    first.sql(&format!("SELECT pg_cancel_backend(pid) {waiting}"));
+    let output = run.wait_with_output().unwrap();
+    println!("{}", stderr(&output));
+    assert!(
+        !output.status.success() && stderr(&output).contains("at a commit"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(server.charges().len(), charged, "nothing was sent after that");
+    first.sql("ALTER SYSTEM RESET synchronous_standby_names");
+    first.sql("SELECT pg_reload_conf()");
+    cast.assert_promises(&server, run_when_free(&server, &cast).status.code());
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::support::postgres::shared;
 
 /// A cast with pictures of its own: each row has another file.
-fn looked_at(server: &Server, count: usize) -> SmallCast {
+pub(super) fn looked_at(server: &Server, count: usize) -> SmallCast {
     let cast = small_cast(count, "shard").kept_as(server);
     let rows: Vec<String> = std::fs::read_to_string(&cast.csv)
         .unwrap()

@@ -38,14 +38,8 @@ impl Postgres {
             );
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
-        // The user of the server must get there.
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let folder = data_folder();
         let data = folder.path().join("data");
-        std::fs::create_dir(&data).unwrap();
-        if let Some((uid, gid)) = other_user() {
-            chown(&data, Some(uid), Some(gid)).unwrap();
-        }
         let mut initdb = as_user("initdb", folder.path());
         initdb.arg("-D").arg(&data);
         initdb.args([
@@ -71,6 +65,57 @@ impl Postgres {
         };
         server.wait();
         Some(server)
+    }
+
+    /// A second server that follows this one, synchronously from now on.
+    pub fn standby(&self) -> Self {
+        let folder = data_folder();
+        let data = folder.path().join("data");
+        let mut backup = as_user("pg_basebackup", folder.path());
+        backup.args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "castline",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-R",
+            "-p",
+        ]);
+        let made = backup
+            .arg(self.port.to_string())
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let process = run(&data, port, &[]);
+        let standby = Self {
+            folder,
+            process,
+            port,
+        };
+        standby.wait();
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        let start = Instant::now();
+        while self.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != "1" {
+            assert!(start.elapsed() < Duration::from_secs(30), "it does not follow");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        standby
+    }
+
+    /// Makes a standby the server.
+    pub fn promote(&self) {
+        self.sql("SELECT pg_promote()");
     }
 
     /// The address of its database.
@@ -138,6 +183,19 @@ impl Drop for Postgres {
     }
 }
 
+/// A folder that the server's user gets to, with one for its data in it.
+fn data_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
+    if let Some((uid, gid)) = other_user() {
+        chown(&data, Some(uid), Some(gid)).unwrap();
+    }
+    folder
+}
+
 /// Runs the server until the standard input of its shell ends, with the process that holds it.
 fn run(data: &Path, port: u16, settings: &[&str]) -> Child {
     let folder = data.parent().unwrap();
@@ -194,6 +252,13 @@ fn other_user() -> Option<(u32, u32)> {
         .map(|n| n.parse().unwrap())
         .collect();
     Some((numbers[0], numbers[1]))
+}
+
+/// Makes a file the server's, where that runs as another user.
+pub fn give_to_server(file: &Path) {
+    if let Some((uid, gid)) = other_user() {
+        chown(file, Some(uid), Some(gid)).unwrap();
+    }
 }
 
 /// A program of the newest installed PostgreSQL, where Debian has it.

@@ -61,9 +61,15 @@ impl Server {
             // So that a run need not wait long for one that was killed.
             ("LEASE", "1s".to_owned()),
         ] {
-            self.env.push((format!("CASTLINE_LEDGER_{name}"), text));
+            self.set(&format!("CASTLINE_LEDGER_{name}"), &text);
         }
         schema
+    }
+
+    /// Sets a variable for castline, over an earlier one.
+    pub fn set(&mut self, name: &str, text: &str) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), text.to_owned()));
     }
 
     /// Where the sandbox keeps everything.

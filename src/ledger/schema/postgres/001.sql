@@ -139,6 +139,12 @@ CREATE TABLE IF NOT EXISTS castline_accounts.spent (
     account TEXT COLLATE "C" PRIMARY KEY,
     price   BIGINT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS castline_accounts.checks (
+    id         TEXT COLLATE "C" PRIMARY KEY,  -- of the consent that it was asked for with
+    account    TEXT COLLATE "C" NOT NULL,
+    started_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS checks_by_account ON castline_accounts.checks (account, started_at);
 CREATE OR REPLACE FUNCTION castline_accounts.now() RETURNS BIGINT LANGUAGE SQL VOLATILE AS
 $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
 
