@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use castline::cast::{Character, Kind, Name, Source};
-use castline::ledger::{Ledger, OpenOptions, Transition};
+use castline::ledger::{Ledger, OpenOptions, Place, Server, Transition};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const WRITES: usize = 256;
@@ -88,6 +88,18 @@ fn ledger(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("ledger, at once", at_once), |b| {
             b.iter(|| runtime.block_on(ours(&ours_at, at_once, &mut round)));
         });
+    }
+    // A server that is there already, such as `postgres://castline@localhost/bench`.
+    if let Ok(url) = std::env::var("CASTLINE_BENCH_POSTGRES") {
+        let variable = |name: &str| std::env::var(name).ok();
+        let server = Server::new(&url, "castline_bench", None, None, &variable).expect("an address");
+        let options = OpenOptions::new("bench", true, "bench");
+        let shared = Ledger::open(Place::Postgres(server), options).expect("a ledger");
+        for at_once in [1, 8, 64, 256] {
+            group.bench_function(BenchmarkId::new("PostgreSQL, at once", at_once), |b| {
+                b.iter(|| runtime.block_on(ours(&shared, at_once, &mut round)));
+            });
+        }
     }
     let mut round = 0;
     group.bench_function("SQLite, a transaction each", |b| {

@@ -66,7 +66,7 @@ impl Undecided {
             size: [self.inspection.width, self.inspection.height],
             faces: faces.map(|f| [f.x, f.y, f.width, f.height]).collect(),
             reasons: reasons.collect(),
-            confidence: self.inspection.faces.first().map(|face| face.score),
+            seen: self.inspection.seen(),
             unsuitable: self.is_unsuitable(),
             earlier: self.decided.as_ref().map(|decided| {
                 let what = match decided.approval {

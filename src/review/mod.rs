@@ -44,8 +44,8 @@ pub struct Item {
     pub faces: Vec<[f32; 4]>,
     /// Why it needs review, in sentences.
     pub reasons: Vec<String>,
-    /// How certain the clearest face is, 0–1; `None` without a face.
-    pub confidence: Option<f32>,
+    /// What was seen of a face, in words.
+    pub seen: String,
     /// Whether it was judged unsuitable: approving it overrides the verdict.
     pub unsuitable: bool,
     /// Who decided before, what and when, in words.

@@ -90,8 +90,7 @@
       return line;
     }));
     $("source").textContent = item.source;
-    const sure = item.confidence === null ? "no face" : `clearest face ${Math.round(item.confidence * 100)} % sure`;
-    $("size").textContent = `· ${item.size[0]} × ${item.size[1]} px · ${sure}`;
+    $("size").textContent = `· ${item.size[0]} × ${item.size[1]} px${item.seen && ` · ${item.seen}`}`;
     const decision = decisions[at];
     const yes = item.unsuitable ? "✓ Overridden" : words.approved;
     $("said").textContent = decision === "approved" ? yes : decision ? words[decision] : item.unsuitable ? "Judged unsuitable" : "";

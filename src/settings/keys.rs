@@ -265,7 +265,7 @@ pub const KEYS: &[Key] = &[
     key(
         "inspect.min_score",
         Number,
-        "0.15",
+        "0.12",
         "If the best face scores below this, the image has no face. Higher: fewer reviews, more faces missed.",
     ),
     key(

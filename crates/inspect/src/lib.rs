@@ -42,7 +42,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            none: 0.15,
+            none: 0.12,
             sure: 0.85,
             second: 0.25,
             several: 0.65,

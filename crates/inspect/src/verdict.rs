@@ -143,6 +143,27 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// What was seen of a face, in words that agree with the verdict: `one face, 97 % sure`; empty for an image that can't
+    /// be read.
+    pub fn seen(&self) -> String {
+        let has = |code: &ReasonCode| self.reasons.iter().any(|reason| reason.code == *code);
+        let Some(best) = self.faces.first() else {
+            return match self.width {
+                0 => String::new(),
+                _ => "no face found".to_owned(),
+            };
+        };
+        let sure = format!("{:.0}\u{a0}%", best.score * 100.0);
+        match (has(&ReasonCode::NoFace), has(&ReasonCode::SeveralFaces)) {
+            (true, _) => format!("perhaps a face, {sure}"),
+            (false, false) => format!("one face, {sure} sure"),
+            (false, true) if self.verdict == Verdict::Unsuitable => {
+                format!("{} faces", self.faces.len().max(2))
+            }
+            (false, true) => "one face, perhaps a second".to_owned(),
+        }
+    }
+
     /// The inspection of a file that can't be read as an image.
     pub fn unreadable(code: ReasonCode, message: String) -> Self {
         let reasons = vec![Reason { code, message }];

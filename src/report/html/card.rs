@@ -56,7 +56,7 @@ impl Card {
         self.verdict = Some(inspection.verdict);
         self.size = [inspection.width, inspection.height];
         self.faces = counted(inspection);
-        self.seen = seen(inspection);
+        self.seen = inspection.seen();
         self.reasons = inspection
             .reasons
             .iter()
@@ -74,27 +74,6 @@ fn counted(inspection: &Inspection) -> Vec<Face> {
         .any(|r| r.code == ReasonCode::SeveralFaces);
     let count = if several { inspection.faces.len() } else { 1 };
     inspection.faces.iter().take(count).copied().collect()
-}
-
-/// What was seen of a face: `one face, 97 % sure`.
-fn seen(inspection: &Inspection) -> String {
-    let has = |code: &ReasonCode| inspection.reasons.iter().any(|reason| reason.code == *code);
-    let Some(best) = inspection.faces.first() else {
-        return match inspection.width {
-            0 => String::new(),
-            _ => "no face found".to_owned(),
-        };
-    };
-    let sure = format!("{:.0}\u{a0}%", best.score * 100.0);
-    let no_face = has(&ReasonCode::NoFace);
-    match (no_face, has(&ReasonCode::SeveralFaces)) {
-        (true, _) => format!("perhaps a face, {sure}"),
-        (false, false) => format!("one face, {sure} sure"),
-        (false, true) if inspection.verdict == Verdict::Unsuitable => {
-            format!("{} faces", inspection.faces.len().max(2))
-        }
-        (false, true) => "one face, perhaps a second".to_owned(),
-    }
 }
 
 fn data_uri<S: Serializer>(thumbnail: &Option<Thumbnail>, serializer: S) -> Result<S::Ok, S::Error> {
