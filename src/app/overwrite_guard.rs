@@ -6,7 +6,7 @@ use super::output_kind::OutputKind;
 use crate::cast::PICTURE_EXTENSIONS;
 use crate::cli::Common;
 use crate::exit::UsageError;
-use crate::ledger::LedgerView;
+use crate::ledger::{LedgerView, Place};
 use crate::manifest::ManifestFormat;
 use crate::settings::{FILE_NAME, Settings};
 use crate::util::fs::{self, resolved};
@@ -21,7 +21,7 @@ const BESIDE_A_LEDGER: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".h
 pub(crate) struct OverwriteGuard {
     /// Files that must not be overwritten: the path, and its description for messages.
     protected: Vec<(PathBuf, String)>,
-    ledger: PathBuf,
+    ledger: Place,
     sandbox: bool,
 }
 
@@ -60,7 +60,7 @@ impl OverwriteGuard {
         }
         Self {
             protected,
-            ledger: settings.ledger.clone(),
+            ledger: settings.place(),
             sandbox: common.sandbox,
         }
     }
@@ -113,8 +113,8 @@ impl OverwriteGuard {
     /// As [`OverwriteGuard::reserve`].
     pub(crate) fn reserve_copy(&mut self, by: &str, path: &Path) -> Result<(), UsageError> {
         self.not_taken(by, path)?;
-        let open = |path: &Path| LedgerView::open(path).ok().flatten();
-        let earlier_copy = || match (open(&self.ledger), open(path)) {
+        let open = |place: Place| LedgerView::open(place).ok().flatten();
+        let earlier_copy = || match (open(self.ledger.clone()), open(path.into())) {
             (Some(ledger), Some(copy)) => ledger.is_copied_in(&copy).unwrap_or(false),
             _ => false,
         };
@@ -122,7 +122,7 @@ impl OverwriteGuard {
         if path.is_file() && !empty() && !earlier_copy() {
             let message = format!(
                 "not an earlier copy of {}{}",
-                self.ledger.display(),
+                self.ledger,
                 if starts_like_a_ledger(path) {
                     ", and may be a newer one"
                 } else {

@@ -91,7 +91,7 @@ fn copy(common: &Common, from: &str, to: &str) -> anyhow::Result<ExitCode> {
         characters,
         calls,
         rows,
-    } = ledger::copy(&ledger, &to)?;
+    } = ledger::copy(ledger.view(), &to)?;
     if !common.quiet {
         eprintln!(
             "copied {} and {} from {from} to {to}, {rows} rows in all, each compared. Use one of them from now on: two \

@@ -273,6 +273,7 @@ fn end_of(error: &anyhow::Error) -> (ExitCode, &'static str) {
             Some(
                 LedgerError::Foreign { .. }
                 | LedgerError::IdTaken { .. }
+                | LedgerError::NotCopied(_)
                 | LedgerError::SecondName { .. }
                 | LedgerError::OtherPayer { .. }
                 | LedgerError::Ambiguous { .. },

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::database::{Cell, Database, Value, values};
-use super::{Ledger, LedgerError, Place, schema, store};
+use super::{LedgerError, LedgerView, Place, schema, store};
 
 /// A table: its columns, those by which its rows are ordered first, and whether its first column is numbered by itself.
 struct Table {
@@ -82,13 +82,17 @@ pub struct Copied {
     pub rows: u64,
 }
 
-/// Copies the ledger `from`, which this process holds, to `to`, where none may be yet.
+/// Copies a ledger, as it is at one moment, to `to`, where none may be yet.
 ///
 /// # Errors
 /// There is a ledger, one of them can't be read or written, or the copy differs; nothing is at `to` then.
-pub fn copy(from: &Ledger, to: &Place) -> Result<Copied, LedgerError> {
-    let source = from.view().database();
-    let (provider, sandbox) = schema::identity(&source, from.place())?;
+pub fn copy(from: &LedgerView, to: &Place) -> Result<Copied, LedgerError> {
+    let source = from.database();
+    source.snapshot(|source| copy_all(source, from.place(), to))
+}
+
+fn copy_all(source: &Database, from: &Place, to: &Place) -> Result<Copied, LedgerError> {
+    let (provider, sandbox) = schema::identity(source, from)?;
     let identity = schema::Identity {
         provider: &provider,
         sandbox,
@@ -98,11 +102,11 @@ pub fn copy(from: &Ledger, to: &Place) -> Result<Copied, LedgerError> {
         let there: i64 = target.one("SELECT count(*) FROM characters", values![], |row| row.get(0))?;
         let runs: i64 = target.one("SELECT count(*) FROM runs", values![], |row| row.get(0))?;
         if there > 0 || runs > 0 {
-            return Err(LedgerError::Postgres(format!("{to} holds a ledger already")));
+            return Err(LedgerError::NotCopied(format!("{to} holds a ledger already")));
         }
         let mut copied = Copied::default();
         for table in &TABLES {
-            let rows = copy_table(&source, target, table)?;
+            let rows = copy_table(source, target, table)?;
             copied.rows += rows;
             match table.name {
                 "characters" => copied.characters = rows,
@@ -155,9 +159,7 @@ fn copy_table(source: &Database, target: &Database, table: &Table) -> Result<u64
         Ok(())
     })?;
     if copied.len() != rows.len() || of_copy.finalize() != checksum.finalize() {
-        return Err(LedgerError::Postgres(format!(
-            "the copy of {name} differs; nothing was copied"
-        )));
+        return Err(LedgerError::NotCopied(format!("the copy of {name} differs")));
     }
     if matches!(target, Database::Postgres(_)) && *numbered {
         let first = columns.split(',').next().unwrap_or_default();
@@ -188,7 +190,7 @@ fn add(checksum: &mut Sha256, cells: &[Cell]) {
 #[cfg(test)]
 mod tests {
     use super::super::test_places::in_postgres;
-    use super::super::{Approval, OpenOptions, Reader, Transition};
+    use super::super::{Approval, Ledger, OpenOptions, Reader, Transition};
     use super::*;
     use crate::cast::{Kind, Name};
 
@@ -220,9 +222,9 @@ mod tests {
         ledger.bind_payer("me").await.unwrap();
         let (all, spent) = (ledger.view().all().unwrap(), ledger.view().spend(None).unwrap());
 
-        let copied = copy(&ledger, &middle).unwrap();
+        let copied = copy(ledger.view(), &middle).unwrap();
         assert_eq!((copied.characters, copied.calls), (30, 30));
-        assert!(copy(&ledger, &middle).is_err(), "there is one already");
+        assert!(copy(ledger.view(), &middle).is_err(), "there is one already");
         let shared = Ledger::open(&middle, options()).unwrap();
         assert_eq!(shared.view().all().unwrap(), all);
         assert_eq!(shared.view().spend(None).unwrap(), spent);
@@ -231,10 +233,21 @@ mod tests {
         // It goes on where the first one ended.
         assert_eq!(shared.run(), ledger.run() + 1);
 
-        copy(&shared, &last).unwrap();
+        copy(shared.view(), &last).unwrap();
         let back = Ledger::open(&last, options()).unwrap();
         assert_eq!(back.view().all().unwrap(), all);
         assert_eq!(back.view().spend(None).unwrap(), spent);
+        // A backup is such a copy, over the one before.
+        let backup = folder.path().join("backup.db");
+        std::fs::write(&backup, "an earlier one").unwrap();
+        shared.view().backup(&backup).unwrap();
+        assert_eq!(LedgerView::open(&backup).unwrap().unwrap().all().unwrap(), all);
+        #[cfg(unix)]
+        for copied in [&backup, &folder.path().join("last.db")] {
+            let mode = std::fs::metadata(copied).unwrap().permissions();
+            let mode = std::os::unix::fs::PermissionsExt::mode(&mode);
+            assert_eq!(mode & 0o077, 0, "{} is its owner's alone", copied.display());
+        }
         let name = Name::new("zoë 7").unwrap().key();
         assert_eq!(back.approval(&name, "aa").unwrap(), Approval::Approved);
     }

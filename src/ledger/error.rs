@@ -140,6 +140,9 @@ pub enum LedgerError {
     /// PostgreSQL failed.
     #[error("the ledger can't be read or written: PostgreSQL: {0}")]
     Postgres(String),
+    /// A ledger can't be copied; nothing was.
+    #[error("nothing was copied: {0}")]
+    NotCopied(String),
     /// Another command took the ledger over while this one was stopped or cut off.
     #[error(
         "another command took the ledger over, since nothing was heard of this one; nothing more is paid"

@@ -330,17 +330,17 @@ impl LedgerView {
         Ok(secret(self)? == secret(copy)?)
     }
 
-    /// Copies a ledger of SQLite to `target`, complete and consistent, even during a run.
+    /// Copies the ledger into a file of SQLite at `target`, complete and consistent, even during a run.
     ///
     /// # Errors
-    /// The ledger can't be read, is in PostgreSQL, or the copy can't be written or verified.
+    /// The ledger can't be read, or the copy can't be written or verified.
     pub fn backup(&self, target: &Path) -> Result<(), LedgerError> {
-        match &*self.database() {
-            Database::Sqlite(connection) => backup::copy(connection, target),
-            Database::Postgres(_) => Err(LedgerError::Postgres(
-                "it has backups of its own: pg_dump, or `castline ledger copy`".to_owned(),
-            )),
+        if let Database::Sqlite(connection) = &*self.database() {
+            return backup::copy(connection, target);
         }
+        backup::replace(target, |beside| {
+            super::copy(self, &Place::File(beside.to_owned())).map(drop)
+        })
     }
 }
 

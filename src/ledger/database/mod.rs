@@ -125,6 +125,23 @@ impl Database {
         }
     }
 
+    /// Reads with `work` what is there at one moment.
+    ///
+    /// # Errors
+    /// Those of `work`, or the database can't be read.
+    pub(super) fn snapshot<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.batch(match self {
+            Self::Sqlite(_) => "BEGIN",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })?;
+        let done = work(self);
+        self.batch("ROLLBACK")?;
+        done
+    }
+
     /// Does `work` in one transaction: all of it, or nothing.
     ///
     /// # Errors

@@ -130,8 +130,8 @@ impl Postgres {
     }
 
     pub(in super::super) fn batch(&self, sql: &str) -> Result<(), LedgerError> {
-        if matches!(sql, "BEGIN" | "ROLLBACK") {
-            self.in_transaction.set(sql == "BEGIN");
+        if sql.starts_with("BEGIN") || sql == "ROLLBACK" {
+            self.in_transaction.set(sql != "ROLLBACK");
         }
         self.link.borrow().batch(sql)
     }
