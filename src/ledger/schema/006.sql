@@ -9,3 +9,4 @@ ALTER TABLE characters ADD COLUMN name_in_cast TEXT
     AS (CASE WHEN instr(key, char(31)) > 0 THEN substr(key, instr(key, char(31)) + 1) END) VIRTUAL;
 DROP INDEX characters_by_asset;
 CREATE INDEX characters_by_asset ON characters (asset_id) WHERE asset_id IS NOT NULL;
+CREATE INDEX characters_by_name ON characters (name_in_cast) WHERE name_in_cast IS NOT NULL;

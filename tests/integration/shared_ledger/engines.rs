@@ -355,6 +355,7 @@ fn slurm_looks_in_parts_through_a_preemption_and_a_dead_node_and_pays_once() {
         "--parsable",
         "--partition=high",
         "--output=/dev/null",
+        "--nodes=4",
         "--wrap",
         "sleep 1",
     ];

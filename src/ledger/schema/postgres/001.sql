@@ -33,6 +33,7 @@ CREATE TABLE characters (
 CREATE INDEX characters_by_state ON characters (state);
 CREATE INDEX characters_by_asset ON characters (asset_id) WHERE asset_id IS NOT NULL;
 CREATE INDEX characters_by_cast ON characters (cast_path);
+CREATE INDEX characters_by_name ON characters (name_in_cast) WHERE name_in_cast IS NOT NULL;
 
 CREATE TABLE attempts (
     id              BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
