@@ -358,8 +358,8 @@ fn ledgers_of_one_account_share_a_budget_and_a_pace() {
         })
         .max()
         .unwrap();
-    // Arrivals jitter by what the loopback and the scheduler add.
-    assert!(most <= 21, "{most} calls within a second at 20/s");
+    // Two paces would make it 40; arrivals jitter by what a busy scheduler adds.
+    assert!(most <= 28, "{most} calls within a second at 20/s");
 }
 
 /// A commit that a standby does not confirm is none: what waits for it is not sent, even where the server gives up waiting and
