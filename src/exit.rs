@@ -24,7 +24,7 @@ pub enum ExitCode {
     WorkToDo = 10,
     /// Another run holds the ledger.
     Locked = 11,
-    /// A shard was told to stop before its end; what it saw is kept, and the engine may start it again (`EX_TEMPFAIL`).
+    /// A shard was stopped before its end; what it saw is kept, and the engine may start it again (`EX_TEMPFAIL`).
     Preempted = 75,
     /// Interrupted by Ctrl-C or SIGTERM after draining.
     Interrupted = 130,

@@ -72,16 +72,16 @@ impl ShardArgument {
     pub(crate) fn resolve(self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Shard, String> {
         let number = |name: &str| variable(name).and_then(|text| text.parse::<u64>().ok());
         let engine = ENGINES.iter().find(|(index, ..)| number(index).is_some());
-        let told = engine.map(|(index, count, least)| {
+        let known = engine.map(|(index, count, least)| {
             let least = least.and_then(number).unwrap_or_default();
             let index = number(index).unwrap_or_default();
             (index.saturating_sub(least), count.and_then(number))
         });
-        let index = self.index.or(told.map(|(index, _)| index)).ok_or(
+        let index = self.index.or(known.map(|(index, _)| index)).ok_or(
             "--shard auto: no engine tells the index of this task (JOB_COMPLETION_INDEX, AWS_BATCH_JOB_ARRAY_INDEX or \
              SLURM_ARRAY_TASK_ID); write it, as in --shard 0/8",
         )?;
-        let count = self.count.or(told.and_then(|(_, count)| count)).ok_or(
+        let count = self.count.or(known.and_then(|(_, count)| count)).ok_or(
             "--shard auto: the engine does not tell how many tasks there are; write it, as in --shard auto/8",
         )?;
         match index < count {

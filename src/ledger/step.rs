@@ -4,6 +4,7 @@ use super::clock::now;
 use super::database::{Database, values};
 use super::scope::{self, LedgerKey, Scope};
 use super::totals::Total;
+use super::worker::Worker;
 use super::{
     Budget, CallState, FoundCall, LedgerError, Place, ReceiptRef, Record, Resolution, State, Transition,
     apply, records, totals,
@@ -418,11 +419,16 @@ fn nonce(payment: &str) -> Option<String> {
 /// Brings intents without outcome into doubt, except those that `keep` keeps open.
 pub(super) fn recover(
     database: &Database,
+    worker: Option<&Worker>,
     place: &Place,
     scope: &Scope,
     keep: fn(&str) -> bool,
 ) -> Result<(usize, Vec<Interrupted>), LedgerError> {
-    database.transaction(|database| recover_all(database, place, scope, keep))
+    database.transaction(|database| {
+        // Who was taken over meanwhile would bring the calls of its successor into doubt.
+        worker.map_or(Ok(()), |worker| worker.is_alive(database))?;
+        recover_all(database, place, scope, keep)
+    })
 }
 
 fn recover_all(

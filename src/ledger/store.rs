@@ -142,7 +142,8 @@ impl Ledger {
             problem: "its key_secret has not 32 bytes".to_owned(),
         })?;
         let view = LedgerView::open_for(&place, options.cast.as_deref())?.expect("it was just created");
-        let (recovered, interrupted) = recover(&database, &place, view.scope(), options.keep)?;
+        let (recovered, interrupted) =
+            recover(&database, worker.as_ref(), &place, view.scope(), options.keep)?;
         release_expired(&database, options.expired)?;
         totals::begin(&database)?;
         let run = database.one(

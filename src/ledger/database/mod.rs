@@ -135,7 +135,10 @@ impl Database {
     ) -> Result<T, LedgerError> {
         self.batch(match self {
             Self::Sqlite(_) => "BEGIN",
-            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            // What is read may take long to be written elsewhere.
+            Self::Postgres(_) => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
+            }
         })?;
         let done = work(self);
         self.batch("ROLLBACK")?;
