@@ -1,11 +1,13 @@
 //! What becomes of a paid call, and its receipt in the bucket: the ledger knows which receipts are not written yet.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::database::values;
+use super::database::{Database, values};
 use super::records;
 use super::scope::LedgerKey;
-use super::{Ledger, LedgerError, LedgerView, Record};
+use super::{INTERRUPTED, Ledger, LedgerError, LedgerView, Record};
 use crate::cast::{Kind, NameKey};
 use crate::inspect::ImageSignature;
 use crate::util::money::Usd;
@@ -182,6 +184,74 @@ impl LedgerView {
                 payment: row.get(4)?,
             })
         })
+    }
+
+    /// The signed payment of a character's last call, which was rejected, or is in doubt and is to be resent, if that
+    /// may still be valid.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn set_aside(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let payment: Option<Option<String>> = database.first(
+            "SELECT payment FROM attempts WHERE key = ?1
+             AND (outcome = 'set_aside' OR outcome = 'in_doubt' AND code = 'retried') ORDER BY id DESC LIMIT 1",
+            values![key.as_str()],
+            |row| row.get(0),
+        )?;
+        Ok(payment.flatten())
+    }
+
+    /// How long the reply to the call of a doubt may still come, where a worker made it that was taken over: it may wait for
+    /// as long as `timeout` after its lease. `None` where it can't come any more.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn may_be_answered(&self, key: &NameKey, timeout: Duration) -> Result<Option<Duration>, LedgerError> {
+        let database = self.database();
+        let Database::Postgres(_) = &*database else {
+            return Ok(None);
+        };
+        let key = self.locate(&database, key)?;
+        let seconds: Option<f64> = database.first(
+            "SELECT extract(epoch FROM workers.fenced_at - clock_timestamp())::float8
+             FROM attempts JOIN workers ON uid = worker
+             WHERE key = ?1 AND outcome = 'in_doubt' AND code = ?2 AND workers.ended_at IS NULL
+               AND workers.fenced_at IS NOT NULL ORDER BY attempts.id DESC LIMIT 1",
+            values![key.as_str(), INTERRUPTED],
+            |row| row.get(0),
+        )?;
+        let left = seconds.map(|seconds| seconds + timeout.as_secs_f64());
+        Ok(left.and_then(|left| Duration::try_from_secs_f64(left).ok()))
+    }
+
+    /// When the last paid call for a character began.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_call(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
+        let database = self.database();
+        let key = self.locate(&database, key)?;
+        let query = "SELECT started_at FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1";
+        database.first(query, values![key.as_str()], |row| row.get(0))
+    }
+
+    /// The number of paid calls that ended in doubt since one last showed the API at work, by an id or a refusal. Those
+    /// that a person has settled, that were taken over from elsewhere, or that ended with castline itself, say nothing of
+    /// the API.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn consecutive_doubts(&self) -> Result<u32, LedgerError> {
+        let count: i64 = self.database().one(
+            "SELECT count(*) FROM attempts WHERE outcome = 'in_doubt' AND code NOT IN ('retried', 'receipt', ?1)
+             AND id > (SELECT coalesce(max(id), 0) FROM attempts WHERE outcome = 'refused'
+                       OR outcome = 'enrolled' AND code NOT IN ('adopted', 'imported', 'receipt'))",
+            values![INTERRUPTED],
+            |row| row.get(0),
+        )?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// What the ledger knows of the call with that id.

@@ -105,16 +105,17 @@ impl Ledger {
     }
 
     /// Records that a session is about to be requested: before the request, so that the hourly count survives whatever
-    /// happens then. With `most`, only if fewer were requested within [`INIT_WINDOW`], by all ledgers of the account in the
-    /// same database; else it returns how long to wait, and records nothing.
+    /// happens then. If it `counts`, only where fewer than `most` were requested within [`INIT_WINDOW`], by all ledgers of the
+    /// account in the same database; else it returns how long to wait, and records nothing. Returns how many were free.
     ///
     /// # Errors
     /// The ledger can't be written.
     pub async fn reserve_init(
         &self,
         consent: &Consent,
-        most: Option<usize>,
-    ) -> Result<Result<(), Duration>, LedgerError> {
+        most: usize,
+        counts: bool,
+    ) -> Result<Result<usize, Duration>, LedgerError> {
         let id = consent.0.clone();
         self.transact(move |database| {
             if let Database::Postgres(_) = database {
@@ -127,7 +128,7 @@ impl Ledger {
             let ages = ages(&times(database)?, Timestamp::now());
             // Times are truncated to seconds.
             let wait = |oldest: &Duration| INIT_WINDOW.saturating_sub(*oldest) + Duration::from_secs(1);
-            let full = most.and_then(|most| ages.get(most.saturating_sub(1)));
+            let full = ages.get(most.saturating_sub(1)).filter(|_| counts);
             if let Some(wait) = full.map(wait) {
                 return Ok(Err(wait));
             }
@@ -138,7 +139,7 @@ impl Ledger {
                               ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at";
                 database.execute(counts, values![&id, &now()])?;
             }
-            Ok(Ok(()))
+            Ok(Ok(most.saturating_sub(ages.len())))
         })
         .await
     }
@@ -315,7 +316,7 @@ mod tests {
                 ledger.view().recent_inits().unwrap().is_empty(),
                 "a consent is not a session"
             );
-            assert_eq!(ledger.reserve_init(&consent, Some(10)).await.unwrap(), Ok(()));
+            assert_eq!(ledger.reserve_init(&consent, 10, true).await.unwrap(), Ok(10));
             drop(ledger);
             let ledger = open(&place);
             assert_eq!(ledger.view().recent_inits().unwrap().len(), 1);
@@ -331,7 +332,10 @@ mod tests {
             let ledger = open(&place);
             for round in 1..=2 {
                 let consent = ledger.consent(&key(), "Ora").await.unwrap();
-                assert_eq!(ledger.reserve_init(&consent, Some(10)).await.unwrap(), Ok(()));
+                assert_eq!(
+                    ledger.reserve_init(&consent, 10, true).await.unwrap(),
+                    Ok(11 - round)
+                );
                 let lives = Duration::from_secs(120);
                 // The second time the provider gives the same group: both count.
                 ledger
@@ -362,11 +366,11 @@ mod tests {
                 ledger.consent(&key(), "Ora").await.unwrap(),
                 ledger.consent(&key(), "Ora").await.unwrap(),
             ];
-            assert_eq!(ledger.reserve_init(&consents[0], Some(1)).await.unwrap(), Ok(()));
-            let wait = ledger.reserve_init(&consents[1], Some(1)).await.unwrap();
+            assert_eq!(ledger.reserve_init(&consents[0], 1, true).await.unwrap(), Ok(1));
+            let wait = ledger.reserve_init(&consents[1], 1, true).await.unwrap();
             assert!(wait.unwrap_err() > Duration::from_secs(3500));
             ledger.release_init(&consents[0]).await.unwrap();
-            assert_eq!(ledger.reserve_init(&consents[1], Some(1)).await.unwrap(), Ok(()));
+            assert_eq!(ledger.reserve_init(&consents[1], 1, true).await.unwrap(), Ok(1));
         }
         let Some((first, second)) = in_postgres().zip(in_postgres()) else {
             return;
@@ -376,10 +380,10 @@ mod tests {
             ledger.bind_payer("another account of this test").await.unwrap();
         }
         let consent = first.consent(&key(), "Ora").await.unwrap();
-        first.reserve_init(&consent, Some(1)).await.unwrap().unwrap();
+        first.reserve_init(&consent, 1, true).await.unwrap().unwrap();
         assert_eq!(second.view().recent_inits().unwrap().len(), 1);
         let consent = second.consent(&key(), "Ora").await.unwrap();
-        assert!(second.reserve_init(&consent, Some(1)).await.unwrap().is_err());
+        assert!(second.reserve_init(&consent, 1, true).await.unwrap().is_err());
     }
 
     #[test]

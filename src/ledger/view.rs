@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -12,7 +11,7 @@ use super::database::{Database, Row, values};
 use super::integrity::pragma;
 use super::scope::{LedgerKey, Scope};
 use super::totals::dollars;
-use super::{Approval, FoundCall, INTERRUPTED, LedgerError, Place, Record, State, backup, records, schema};
+use super::{Approval, FoundCall, LedgerError, Place, Record, State, backup, records, schema};
 use crate::cast::{Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, Inspection};
 use crate::util::money::Usd;
@@ -239,74 +238,6 @@ impl LedgerView {
             |row| row.get(0),
         )?;
         Ok(micros.map(|micros| Usd::from_micros(micros.unsigned_abs())))
-    }
-
-    /// The signed payment of a character's last call, which was rejected, or is in doubt and is to be resent, if that
-    /// may still be valid.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn set_aside(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
-        let database = self.database();
-        let key = self.locate(&database, key)?;
-        let payment: Option<Option<String>> = database.first(
-            "SELECT payment FROM attempts WHERE key = ?1
-             AND (outcome = 'set_aside' OR outcome = 'in_doubt' AND code = 'retried') ORDER BY id DESC LIMIT 1",
-            values![key.as_str()],
-            |row| row.get(0),
-        )?;
-        Ok(payment.flatten())
-    }
-
-    /// How long the reply to the call of a doubt may still come, where a worker made it that was taken over: it may wait for
-    /// as long as `timeout` after its lease. `None` where it can't come any more.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn may_be_answered(&self, key: &NameKey, timeout: Duration) -> Result<Option<Duration>, LedgerError> {
-        let database = self.database();
-        let Database::Postgres(_) = &*database else {
-            return Ok(None);
-        };
-        let key = self.locate(&database, key)?;
-        let seconds: Option<f64> = database.first(
-            "SELECT extract(epoch FROM workers.fenced_at - clock_timestamp())::float8
-             FROM attempts JOIN workers ON uid = worker
-             WHERE key = ?1 AND outcome = 'in_doubt' AND code = ?2 AND workers.ended_at IS NULL
-               AND workers.fenced_at IS NOT NULL ORDER BY attempts.id DESC LIMIT 1",
-            values![key.as_str(), INTERRUPTED],
-            |row| row.get(0),
-        )?;
-        let left = seconds.map(|seconds| seconds + timeout.as_secs_f64());
-        Ok(left.and_then(|left| Duration::try_from_secs_f64(left).ok()))
-    }
-
-    /// When the last paid call for a character began.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_call(&self, key: &NameKey) -> Result<Option<String>, LedgerError> {
-        let database = self.database();
-        let key = self.locate(&database, key)?;
-        let query = "SELECT started_at FROM attempts WHERE key = ?1 ORDER BY id DESC LIMIT 1";
-        database.first(query, values![key.as_str()], |row| row.get(0))
-    }
-
-    /// The number of paid calls that ended in doubt since one last showed the API at work, by an id or a refusal. Those
-    /// that a person has settled, that were taken over from elsewhere, or that ended with castline itself, say nothing of
-    /// the API.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn consecutive_doubts(&self) -> Result<u32, LedgerError> {
-        let count: i64 = self.database().one(
-            "SELECT count(*) FROM attempts WHERE outcome = 'in_doubt' AND code NOT IN ('retried', 'receipt', ?1)
-             AND id > (SELECT coalesce(max(id), 0) FROM attempts WHERE outcome = 'refused'
-                       OR outcome = 'enrolled' AND code NOT IN ('adopted', 'imported', 'receipt'))",
-            values![INTERRUPTED],
-            |row| row.get(0),
-        )?;
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// The number of the last run; 0 before the first.

@@ -341,10 +341,6 @@ impl LivenessFlow {
         (number, of): (usize, usize),
         renew: Option<String>,
     ) -> Result<PendingSession, ActorFinished> {
-        let mut left = match renew {
-            Some(_) => self.hourly_quota()?.0,
-            None => self.wait_for_hourly_quota().await?,
-        };
         let ledger = &self.enroll.ledger;
         let mut request = InitRequest {
             name: character.name.as_str().to_owned(),
@@ -353,22 +349,22 @@ impl LivenessFlow {
             group_id: renew.clone(),
         };
         let mut failures = 0;
-        let session: LivenessSession = loop {
+        let (session, left): (LivenessSession, usize) = loop {
             if self.shutdown().is_requested() {
                 return Err(ActorFinished);
             }
-            // A renewal counts already. Another payer of the account may have taken what was free.
-            let most = request
-                .group_id
-                .is_none()
-                .then_some(self.options.max_checks_per_hour);
-            let reserved = ledger.reserve_init(&consent, most).await;
-            if let Err(wait) = reserved.map_err(|e| self.broke(&e))? {
-                self.wait(wait, "checks_per_hour").await?;
-                continue;
-            }
+            // A renewal counts already.
+            let (most, counts) = (self.options.max_checks_per_hour, request.group_id.is_none());
+            let reserved = ledger.reserve_init(&consent, most, counts).await;
+            let left = match reserved.map_err(|e| self.broke(&e))? {
+                Ok(left) => left,
+                Err(wait) => {
+                    self.wait(wait, "checks_per_hour").await?;
+                    continue;
+                }
+            };
             let outcome = match self.enroll.client.realface_init(&request).await {
-                Ok(session) => break session,
+                Ok(session) => break (session, left),
                 Err(outcome) => outcome,
             };
             ledger.release_init(&consent).await.map_err(|e| self.broke(&e))?;
@@ -381,9 +377,7 @@ impl LivenessFlow {
                     self.pause(backoff(failures)).await?;
                 }
                 // The provider does not know the check any more, or does not renew.
-                Outcome::Refused { .. } if request.group_id.take().is_some() => {
-                    left = self.wait_for_hourly_quota().await?;
-                }
+                Outcome::Refused { .. } if request.group_id.take().is_some() => {}
                 outcome => return Err(self.ended(character, &outcome)),
             }
         };
@@ -403,27 +397,6 @@ impl LivenessFlow {
             left_this_hour: left.saturating_sub(usize::from(!renewed)),
         });
         Ok(watched)
-    }
-
-    /// How many checks may start, and if none, how long to wait for the next.
-    fn hourly_quota(&self) -> Result<(usize, Duration), ActorFinished> {
-        let ages = self.enroll.ledger.view().recent_inits();
-        let ages = ages.map_err(|e| self.broke(&e))?;
-        let most = self.options.max_checks_per_hour;
-        // The ledger's times are truncated to seconds.
-        let wait = |oldest: &Duration| INIT_WINDOW.saturating_sub(*oldest) + Duration::from_secs(1);
-        let wait = ages.get(most - 1).map(wait);
-        Ok((most.saturating_sub(ages.len()), wait.unwrap_or_default()))
-    }
-
-    /// Waits until another check may start; returns how many may.
-    async fn wait_for_hourly_quota(&self) -> Result<usize, ActorFinished> {
-        loop {
-            match self.hourly_quota()? {
-                (0, wait) => self.wait(wait, "checks_per_hour").await?,
-                (left, _) => return Ok(left),
-            }
-        }
     }
 
     async fn consent(&self, key: &NameKey) -> Result<Consent, ActorFinished> {

@@ -328,7 +328,7 @@ async fn ten_inits(set: &Set, seconds_ago: i64) {
     let key = Name::new("Somebody else").unwrap().key();
     for _ in 0..10 {
         let consent = ledger.consent(&key, "Ora").await.unwrap();
-        ledger.reserve_init(&consent, None).await.unwrap().unwrap();
+        ledger.reserve_init(&consent, 10, true).await.unwrap().unwrap();
     }
     drop(ledger);
     let at = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds_ago);

@@ -52,19 +52,22 @@ impl Postgres {
         ]);
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = run(&data, port, settings);
+        Some(Self::launch(folder, settings))
+    }
+
+    /// Runs the server of a folder, on a port that is free.
+    fn launch(folder: tempfile::TempDir, settings: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let process = run(&folder.path().join("data"), port, settings);
         let server = Self {
             folder,
             process,
             port,
         };
         server.wait();
-        Some(server)
+        server
     }
 
     /// A second server that follows this one, synchronously from now on.
@@ -91,18 +94,7 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = run(&data, port, &[]);
-        let standby = Self {
-            folder,
-            process,
-            port,
-        };
-        standby.wait();
+        let standby = Self::launch(folder, &[]);
         self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
         self.sql("SELECT pg_reload_conf()");
         let start = Instant::now();
