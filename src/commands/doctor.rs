@@ -198,10 +198,10 @@ fn ledger(context: &Context, sandbox: bool) -> Found {
         {
             anyhow::bail!(problem);
         }
+        if let Place::Postgres(server) = &place {
+            server.reach()?;
+        }
         let Some(view) = ledger_to_read(settings, sandbox)? else {
-            if let Place::Postgres(server) = &place {
-                server.reach()?;
-            }
             return Ok(Good(format!("{place}: none yet; the first run creates it")));
         };
         let Dangers { bad, odd } = view.dangers()?;

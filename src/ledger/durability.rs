@@ -1,7 +1,6 @@
 //! Whether a PostgreSQL server keeps what it acknowledged.
 
-use super::database::{Database, Postgres, values};
-use super::server::Server;
+use super::database::{Database, values};
 use super::{LedgerError, LedgerView, Place};
 
 /// The oldest PostgreSQL that castline is tested with.
@@ -24,12 +23,12 @@ impl LedgerView {
     pub fn dangers(&self) -> Result<Dangers, LedgerError> {
         match self.place() {
             Place::File(_) => Ok(Dangers::default()),
-            Place::Postgres(server) => dangers(&self.database(), server),
+            Place::Postgres(_) => dangers(&self.database()),
         }
     }
 }
 
-fn dangers(database: &Database, server: &Server) -> Result<Dangers, LedgerError> {
+fn dangers(database: &Database) -> Result<Dangers, LedgerError> {
     let setting = |name: &str| -> Result<String, LedgerError> {
         database.one("SELECT current_setting(?1)", values![name], |row| row.get(0))
     };
@@ -61,23 +60,5 @@ fn dangers(database: &Database, server: &Server) -> Result<Dangers, LedgerError>
                 .to_owned(),
         );
     }
-    if shares_sessions(database, server)? {
-        found.bad.push(
-            "a pooler in transaction mode is in between: sessions are not castline's own; connect directly, or in \
-             session mode"
-                .to_owned(),
-        );
-    }
     Ok(found)
-}
-
-/// Whether a second connection gets the session of the first one, while that is between two transactions.
-fn shares_sessions(database: &Database, server: &Server) -> Result<bool, LedgerError> {
-    let query = "SELECT pg_backend_pid()::bigint";
-    let ours: i64 = database.one(query, values![], |row| row.get(0))?;
-    let other = Database::Postgres(Postgres::connect(server)?);
-    other.transaction(|other| {
-        let theirs: i64 = other.one(query, values![], |row| row.get(0))?;
-        Ok(theirs == ours)
-    })
 }

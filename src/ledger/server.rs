@@ -9,11 +9,12 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::LedgerError;
-use super::database::{Postgres, drive};
+use super::database::{Database, Postgres, drive, values};
 use crate::net::tls::{extra_roots, install_provider};
 use crate::util::user::user_name;
 
@@ -24,6 +25,10 @@ pub struct Server {
     schema: Arc<str>,
     roots: Arc<[CertificateDer<'static>]>,
 }
+
+/// What is wrong with sessions that several clients share.
+const POOLER: &str =
+    "a pooler in transaction mode is in between: connect to the server itself, or in session mode";
 
 /// Why an address can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,12 +118,32 @@ impl Server {
         })
     }
 
-    /// Connects once.
+    /// Connects, to see whether a ledger could be there.
     ///
     /// # Errors
-    /// The server can't be reached, or refuses.
+    /// The server can't be reached, or refuses, or [its sessions are not castline's own](Self::connect_to_write).
     pub fn reach(&self) -> Result<(), LedgerError> {
-        Postgres::connect(self).map(drop)
+        self.connect_to_write().map(drop)
+    }
+
+    /// A connection whose session is castline's own. What is set in a session, such as the schema, would hold for others
+    /// behind a pooler in transaction mode, and theirs for castline: its statements would go to another ledger.
+    ///
+    /// # Errors
+    /// The server can't be reached, or refuses, or a second connection gets the session of the first one.
+    pub(super) fn connect_to_write(&self) -> Result<Postgres, LedgerError> {
+        let connection = Postgres::connect(self)?;
+        let mut mark = [0; 8];
+        getrandom::fill(&mut mark).map_err(|error| self.unreachable(&error.to_string()))?;
+        let mark = hex::encode(mark);
+        connection.batch(&format!("SET castline.mark = '{mark}'"))?;
+        let other = Database::Postgres(Postgres::connect(self)?);
+        let query = "SELECT coalesce(current_setting('castline.mark', true), '')";
+        let seen: String = other.transaction(|other| other.one(query, values![], |row| row.get(0)))?;
+        if seen == mark {
+            return Err(self.unreachable(POOLER));
+        }
+        Ok(connection)
     }
 
     /// The schema, as it is written in a statement.
@@ -166,7 +191,13 @@ impl Server {
 /// The words of an error, with their cause.
 pub(super) fn said(error: &tokio_postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {
-        return error.message().to_owned();
+        return match *error.code() {
+            // Only another client of the same session can have made such a statement, or dropped it.
+            SqlState::DUPLICATE_PSTATEMENT | SqlState::INVALID_SQL_STATEMENT_NAME => {
+                format!("{} ({POOLER})", error.message())
+            }
+            _ => error.message().to_owned(),
+        };
     }
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),

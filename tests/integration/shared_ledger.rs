@@ -1,6 +1,7 @@
 //! The ledger in a real PostgreSQL: what holds for a file holds there, and for several machines at once. Charges are counted at
 //! the server of the API.
 
+mod between;
 mod engines;
 mod payers;
 mod shards;

@@ -29,9 +29,9 @@ pub(in super::super) fn open(server: &Server) -> Result<Option<Database>, Ledger
 /// Opens a ledger to write it: creates its tables, or migrates those of an older schema, in one transaction.
 ///
 /// # Errors
-/// The server can't be reached or refuses, or the ledger was written by a newer castline.
+/// The server can't be reached or refuses, a pooler is in between, or the ledger was written by a newer castline.
 pub(in super::super) fn prepare(server: &Server, identity: &Identity<'_>) -> Result<Database, LedgerError> {
-    let database = Database::Postgres(Postgres::connect(server)?);
+    let database = Database::Postgres(server.connect_to_write()?);
     database.transaction(|database| {
         // pg_advisory_xact_lock returns nothing that can be read.
         let lock = format!("SELECT true FROM (SELECT pg_advisory_xact_lock({LOCK})) locked");

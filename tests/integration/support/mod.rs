@@ -6,6 +6,7 @@ pub mod certificate;
 #[allow(dead_code)]
 pub mod postgres;
 pub mod server;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -72,6 +72,27 @@ impl Postgres {
 
     /// A second server that follows this one, synchronously from now on.
     pub fn standby(&self) -> Self {
+        let standby = self.follower();
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        self.wait_until(
+            "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
+            "1",
+        );
+        standby
+    }
+
+    /// Waits until a query gives this value.
+    pub fn wait_until(&self, query: &str, value: &str) {
+        let start = Instant::now();
+        while self.sql(query) != value {
+            assert!(start.elapsed() < Duration::from_secs(30), "{query}: not {value}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A second server that follows this one, which does not wait for it.
+    pub fn follower(&self) -> Self {
         let folder = data_folder();
         let data = folder.path().join("data");
         let mut backup = as_user("pg_basebackup", folder.path());
@@ -94,15 +115,12 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let standby = Self::launch(folder, &[]);
-        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
-        self.sql("SELECT pg_reload_conf()");
-        let start = Instant::now();
-        while self.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != "1" {
-            assert!(start.elapsed() < Duration::from_secs(30), "it does not follow");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        standby
+        let follower = Self::launch(folder, &[]);
+        self.wait_until(
+            "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'",
+            "1",
+        );
+        follower
     }
 
     /// Makes a standby the server.
@@ -216,7 +234,12 @@ fn run(data: &Path, port: u16, settings: &[&str]) -> Child {
 }
 
 fn as_user(name: &str, folder: &Path) -> Command {
-    let mut command = Command::new(program(name).expect("as initdb"));
+    as_server(&program(name).expect("as initdb"), folder)
+}
+
+/// A program that runs as the user of the server, in this folder.
+pub fn as_server(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     user(&mut command);
     command.current_dir(folder).stdin(Stdio::null());
     command
