@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::cast::NameKey;
 use crate::ledger::Ledger;
-use crate::manifest::{self, ManifestFormat};
+use crate::manifest;
 use crate::pipeline::Checkpoint;
 
 /// The manifest file, written from the ledger.
@@ -22,11 +22,11 @@ pub(super) struct ManifestFile {
 impl Checkpoint for ManifestFile {
     fn write(&self) -> anyhow::Result<Option<PathBuf>> {
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let manifest = manifest::from_ledger(self.ledger.view(), Some(&self.names))?;
-        if manifest.characters.is_empty() && !self.path.exists() {
+        let manifest = manifest::stored(self.ledger.view(), Some(&self.names))?;
+        if manifest.characters.count == 0 && !self.path.exists() {
             return Ok(None);
         }
-        manifest::write_file(&self.path, &manifest, ManifestFormat::Json)?;
+        manifest::write_json_file(&self.path, &manifest)?;
         Ok(Some(self.path.clone()))
     }
 }

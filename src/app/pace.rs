@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ledger_guard::provider;
 use super::services::ServiceConfig;
 use super::user_folder;
-use crate::enroll::{Departures, RateLimiter, SharedPace, Spacing};
+use crate::enroll::{Departures, RateLimiter, SharedPace};
 use crate::ledger::AccountPace;
 use crate::settings::Settings;
 
@@ -25,9 +25,9 @@ pub(crate) fn rate_limiter(settings: &Settings, services: &ServiceConfig) -> Rat
 fn shared(settings: &Settings, services: &ServiceConfig) -> Option<Arc<dyn SharedPace>> {
     let purpose = format!("{PURPOSE}\n{}", provider(settings, false));
     let account = hex::encode(services.payer_secret(&purpose)?.get(..16)?);
-    let spacing = Spacing::of(settings.api.rate);
+    let rate = settings.api.rate;
     if let Some(server) = &settings.server {
-        return match AccountPace::open(server, &account, spacing) {
+        return match AccountPace::open(server, &account, rate) {
             Ok(pace) => Some(Arc::new(pace)),
             Err(error) => {
                 tracing::warn!("the pace is not shared with other runs: {error}");
@@ -36,7 +36,7 @@ fn shared(settings: &Settings, services: &ServiceConfig) -> Option<Arc<dyn Share
         };
     }
     let folder = user_folder::state()?.join("pace");
-    match Departures::open(&folder, &account, spacing) {
+    match Departures::open(&folder, &account, rate) {
         Ok(departures) => Some(Arc::new(departures)),
         Err(error) => {
             tracing::debug!("{}: the pace is not kept between runs: {error}", folder.display());

@@ -1,5 +1,7 @@
 //! Results on stdout. A closed stdout ends the command without an error.
 
+use std::io::Write;
+
 /// The reader of stdout has closed it: the command ends without an error.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout is closed")]
@@ -15,9 +17,13 @@ pub(crate) fn println(line: &str) -> anyhow::Result<()> {
 
 /// Writes bytes to stdout and flushes it. Errors as in `println`.
 pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    use std::io::Write;
+    print_with(|stdout| stdout.write_all(bytes))
+}
+
+/// Writes to stdout what `write` writes, and flushes it. Errors as in `println`.
+pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
         other => Ok(other?),
     }

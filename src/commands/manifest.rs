@@ -7,7 +7,7 @@ use crate::app::ledger_guard::open_view;
 use crate::app::overwrite_guard::OverwriteGuard;
 use crate::app::receipts::check_manifest;
 use crate::app::settings::{is_json, read, select_flags, settings};
-use crate::app::stdout::print;
+use crate::app::stdout::{print, print_with};
 use crate::cast::Name;
 use crate::cli::{Common, SelectArgs};
 use crate::exit::{ExitCode, UsageError};
@@ -39,6 +39,19 @@ pub(super) fn manifest(
         _ => None,
     };
     let names = sheet.as_ref().map(names_of);
+    if format == ManifestFormat::Json && !chosen.is_part() {
+        let manifest = manifest::stored(&view, names.as_ref())?;
+        return match out {
+            Some(path) => {
+                manifest::write_json_file(&path, &manifest)?;
+                Ok(written(common, &path))
+            }
+            None => {
+                print_with(|stdout| manifest::write_json(stdout, &manifest))?;
+                Ok(ExitCode::Done)
+            }
+        };
+    }
     let mut manifest = from_ledger(&view, names.as_ref())?;
     if let Some(sheet) = sheet.as_mut().filter(|_| chosen.is_part()) {
         select(sheet, chosen)?;
@@ -58,11 +71,18 @@ pub(super) fn manifest(
     match out {
         Some(path) => {
             manifest::write_file(&path, &manifest, format)?;
-            if !common.quiet {
-                eprintln!("manifest: {}", path.display());
-            }
+            Ok(written(common, &path))
         }
-        None => print(&manifest::render(&manifest, format)?)?,
+        None => {
+            print(&manifest::render(&manifest, format)?)?;
+            Ok(ExitCode::Done)
+        }
     }
-    Ok(ExitCode::Done)
+}
+
+fn written(common: &Common, path: &Path) -> ExitCode {
+    if !common.quiet {
+        eprintln!("manifest: {}", path.display());
+    }
+    ExitCode::Done
 }

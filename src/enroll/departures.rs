@@ -1,37 +1,47 @@
-//! Remembers when the last call of an account left: the rate holds across the runs, casts and processes of one machine.
+//! Remembers when the last calls of an account left: the rate holds across the runs, casts and processes of one machine.
 
+use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::rate::Rate;
 use super::rate_limiter::{SharedPace, Spacing};
 use super::retry_after::LONGEST_WAIT;
+use super::rolling_window::RollingWindow;
 
 /// How soon to ask again while another process writes the file; it takes microseconds.
 const BUSY: Duration = Duration::from_millis(1);
 
-/// A file with the time when the next call of an account is due, and until when the API asked all calls to wait. Times are
-/// of the machine's clock: one that was set back makes nobody wait for longer than the interval, or the pause.
+/// A file with the time when the next call of an account is due, until when the API asked all calls to wait, and when the
+/// last ones were sent. Times are of the machine's clock: one that was set back makes nobody wait for longer than the
+/// interval, or the pause.
 #[derive(Debug)]
 pub struct Departures {
     file: File,
+    rate: Rate,
     spacing: Spacing,
 }
 
-/// The content of the file, in microseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The content of the file, in microseconds since 1970, each in 8 bytes, little-endian.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Times {
     due: u64,
     paused_until: u64,
+    /// The last calls, at most as many as a window has.
+    sent: VecDeque<u64>,
 }
 
+/// More than a file has.
+const MOST_BYTES: u64 = 1 << 16;
+
 impl Departures {
-    /// The file of `account` in `folder`, which is created, for calls that leave so far apart.
+    /// The file of `account` in `folder`, which is created, for calls at this rate.
     ///
     /// # Errors
     /// The file can't be opened for writing.
-    pub fn open(folder: &Path, account: &str, spacing: Spacing) -> io::Result<Self> {
+    pub fn open(folder: &Path, account: &str, rate: Rate) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let file = File::options()
             .read(true)
@@ -39,7 +49,11 @@ impl Departures {
             .create(true)
             .truncate(false)
             .open(folder.join(account))?;
-        Ok(Self { file, spacing })
+        Ok(Self {
+            file,
+            rate,
+            spacing: Spacing::of(rate),
+        })
     }
 
     fn interval(&self) -> u64 {
@@ -47,7 +61,7 @@ impl Departures {
     }
 
     /// When the call after one that leaves now is due; an error says how long this one must wait.
-    fn next_due(&self, times: Times, now: u64) -> Result<u64, Duration> {
+    fn next_due(&self, times: &Times, now: u64) -> Result<u64, Duration> {
         let tolerance = micros(self.spacing.tolerance);
         // Further away than a call that leaves as early as it may puts it: the clock was set back.
         let due = match times.due > now.saturating_add(self.interval() + tolerance) {
@@ -79,7 +93,7 @@ impl Departures {
             let mut times = self.read()?;
             let changed = change(&mut times, now());
             if changed.is_ok() {
-                self.write(times)?;
+                self.write(&times)?;
             }
             io::Result::Ok(changed)
         })();
@@ -88,28 +102,49 @@ impl Departures {
     }
 
     fn read(&self) -> io::Result<Times> {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         (&self.file).rewind()?;
-        (&self.file).take(64).read_to_string(&mut text)?;
-        let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
-        let mut next = || numbers.next().flatten().unwrap_or_default();
-        Ok(Times {
-            due: next(),
-            paused_until: next(),
+        (&self.file).take(MOST_BYTES).read_to_end(&mut bytes)?;
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        let mut numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
+        Ok(match (numbers.next(), numbers.next()) {
+            (Some(due), Some(paused_until)) if rest.is_empty() => Times {
+                due,
+                paused_until,
+                sent: numbers.collect(),
+            },
+            _ => Times::default(),
         })
     }
 
-    fn write(&self, times: Times) -> io::Result<()> {
+    fn write(&self, times: &Times) -> io::Result<()> {
+        let numbers = [times.due, times.paused_until]
+            .into_iter()
+            .chain(times.sent.iter().copied());
+        let bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
         (&self.file).rewind()?;
-        // Of one length, so that nothing of an earlier text remains.
-        (&self.file).write_all(format!("{:020} {:020}\n", times.due, times.paused_until).as_bytes())
+        (&self.file).write_all(&bytes)?;
+        self.file.set_len(bytes.len() as u64)
     }
 }
 
 impl SharedPace for Departures {
     fn try_go(&self) -> Result<(), Duration> {
         self.change(|times, now| {
-            times.due = self.next_due(*times, now)?;
+            times.due = self.next_due(times, now)?;
+            Ok(())
+        })
+        .unwrap_or(Ok(()))
+    }
+
+    fn try_send(&self) -> Result<(), Duration> {
+        self.change(|times, now| {
+            // Those to come were noted before the clock was set back.
+            let before = times.sent.iter().filter(|sent| **sent <= now);
+            let before = before.map(|sent| Duration::from_micros(*sent)).collect();
+            let mut window = RollingWindow::after(self.rate, before);
+            window.try_send(Duration::from_micros(now))?;
+            times.sent = window.sent().into_iter().map(micros).collect();
             Ok(())
         })
         .unwrap_or(Ok(()))
@@ -138,25 +173,38 @@ fn micros(length: Duration) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::rate::Rate;
     use super::*;
 
-    fn spacing() -> Spacing {
-        Spacing {
-            interval: Duration::from_secs(20),
-            tolerance: Duration::from_millis(4),
+    fn slow() -> Rate {
+        "3/min".parse().unwrap()
+    }
+
+    #[test]
+    fn no_window_has_more_calls_than_the_rate_whichever_processes_send_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |account| Departures::open(folder.path(), account, "20/s".parse().unwrap()).unwrap();
+        let processes = [open("a"), open("a"), open("a")];
+        let start = std::time::Instant::now();
+        for sent in 0..20 {
+            while let Err(wait) = processes[sent % 3].try_send() {
+                assert!(wait <= BUSY, "{wait:?} before call {sent}");
+                std::thread::sleep(wait);
+            }
         }
+        let wait = processes[0].try_send().unwrap_err() + start.elapsed();
+        assert!(wait >= Duration::from_millis(1015), "{wait:?}");
+        assert_eq!(open("b").try_send(), Ok(()), "another account");
     }
 
     #[test]
     fn a_second_process_waits_for_the_departures_of_the_first() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |account| Departures::open(folder.path(), account, spacing()).unwrap();
+        let open = |account| Departures::open(folder.path(), account, slow()).unwrap();
         let (first, second) = (open("a"), open("a"));
         assert_eq!(first.try_go(), Ok(()));
         let wait = second.try_go().unwrap_err();
         assert!(
-            wait > Duration::from_secs(18) && wait <= Duration::from_secs(20),
+            wait > Duration::from_secs(18) && wait <= Spacing::of(slow()).interval,
             "{wait:?}"
         );
         assert_eq!(open("b").try_go(), Ok(()), "another account");
@@ -172,12 +220,12 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let rate: Rate = rate.parse().unwrap();
-            let departures = Departures::open(folder.path(), "a", Spacing::of(rate)).unwrap();
+            let departures = Departures::open(folder.path(), "a", rate).unwrap();
             let (mut times, mut now, mut left) = (Times::default(), 1_700_000_000_000_000, Vec::new());
             for later in steps {
                 now += later;
                 times.due = loop {
-                    match departures.next_due(times, now) {
+                    match departures.next_due(&times, now) {
                         Ok(due) => break due,
                         Err(wait) => now += micros(wait),
                     }
@@ -195,12 +243,24 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_makes_nobody_wait_for_years() {
         let folder = tempfile::tempdir().unwrap();
-        let departures = Departures::open(folder.path(), "a", spacing()).unwrap();
+        let departures = Departures::open(folder.path(), "a", slow()).unwrap();
         let year = 365 * 24 * 3_600_000_000;
         let now = 2 * year;
-        let next = |due, paused_until| departures.next_due(Times { due, paused_until }, now);
-        assert_eq!(next(now + year, 0), Ok(now + 20_000_000));
-        assert_eq!(next(now + 15_004_000, now + year), Err(Duration::from_secs(15)));
+        let next = |due, paused_until| {
+            let sent = VecDeque::new();
+            departures.next_due(
+                &Times {
+                    due,
+                    paused_until,
+                    sent,
+                },
+                now,
+            )
+        };
+        let Spacing { interval, tolerance } = Spacing::of(slow());
+        assert_eq!(next(now + year, 0), Ok(now + micros(interval)));
+        let due = now + 15_000_000 + micros(tolerance);
+        assert_eq!(next(due, now + year), Err(Duration::from_secs(15)));
         std::fs::write(folder.path().join("a"), "no numbers").unwrap();
         assert_eq!(departures.try_go(), Ok(()));
         assert!(departures.try_go().is_err(), "what was damaged is written anew");

@@ -60,6 +60,13 @@ pub trait SharedPace: Send + Sync {
     /// How long to wait.
     fn try_go(&self) -> Result<(), Duration>;
 
+    /// Records a call that has had its turn and is sent now, or returns how long it must wait: no window of the rate has
+    /// more calls than the rate, whichever payers send them. Where that can't be kept, a call goes.
+    ///
+    /// # Errors
+    /// How long to wait.
+    fn try_send(&self) -> Result<(), Duration>;
+
     /// Lets no call of the account leave for `length`.
     fn pause(&self, length: Duration);
 }
@@ -121,14 +128,18 @@ impl RateLimiter {
         while let Err(wait) = self.gate.try_go() {
             tokio::time::sleep(wait).await;
         }
-        if let Some(shared) = &self.shared {
-            loop {
-                let shared = Arc::clone(shared);
-                // A panic there must not stop the calls: this process's own limiter holds.
-                match tokio::task::spawn_blocking(move || shared.try_go()).await {
-                    Ok(Err(wait)) => tokio::time::sleep(wait).await,
-                    Ok(Ok(())) | Err(_) => break,
-                }
+        self.wait_for_others(|shared| shared.try_go()).await;
+    }
+
+    /// Asks the pace that is shared, if any, until it lets the call go.
+    async fn wait_for_others(&self, ask: fn(&dyn SharedPace) -> Result<(), Duration>) {
+        let Some(shared) = &self.shared else { return };
+        loop {
+            let shared = Arc::clone(shared);
+            // A panic there must not stop the calls: this process's own limiter holds.
+            match tokio::task::spawn_blocking(move || ask(&*shared)).await {
+                Ok(Err(wait)) => tokio::time::sleep(wait).await,
+                Ok(Ok(())) | Err(_) => return,
             }
         }
     }
@@ -140,6 +151,8 @@ impl RateLimiter {
         while let Err(wait) = sent.try_send(self.start.elapsed()) {
             tokio::time::sleep(wait).await;
         }
+        // One after the other: what the others are told is when it leaves.
+        self.wait_for_others(|shared| shared.try_send()).await;
     }
 
     /// Releases no call for `length`, by the monotonic clock. Of several pauses the one that ends last applies.

@@ -9,6 +9,9 @@ use super::rate::Rate;
 /// against one another, and the server counts when they arrive.
 const LONGER: u32 = 15;
 
+/// The most calls that are remembered: of a rate with more, such as 100000/h, a part of the window counts.
+const MOST: u32 = 1000;
+
 /// When the last calls were sent. A turn alone doesn't bound a window: between its turn and its departure, a call is
 /// made durable and its receipt stored, which takes one call longer than another.
 #[derive(Debug)]
@@ -21,11 +24,19 @@ pub(super) struct RollingWindow {
 
 impl RollingWindow {
     pub(super) fn new(rate: Rate) -> Self {
-        Self {
-            sent: VecDeque::new(),
-            calls: rate.calls() as usize,
-            length: rate.window() * (1000 + LONGER) / 1000,
-        }
+        Self::after(rate, VecDeque::new())
+    }
+
+    /// A window in which these calls were sent, in order.
+    pub(super) fn after(rate: Rate, mut sent: VecDeque<Duration>) -> Self {
+        let (calls, length) = window(rate);
+        sent.drain(..sent.len().saturating_sub(calls));
+        Self { sent, calls, length }
+    }
+
+    /// The calls that were sent last, in order.
+    pub(super) fn sent(self) -> VecDeque<Duration> {
+        self.sent
     }
 
     /// Records a call that is sent `now`, or returns how long it must wait first. `now` must not decrease.
@@ -42,6 +53,13 @@ impl RollingWindow {
         self.sent.push_back(now);
         Ok(())
     }
+}
+
+/// How many calls are sent at most, in how long a time.
+pub fn window(rate: Rate) -> (usize, Duration) {
+    let parts = rate.calls().div_ceil(MOST);
+    let length = rate.window() * (1000 + LONGER) / 1000 / parts;
+    ((rate.calls() / parts) as usize, length)
 }
 
 #[cfg(test)]

@@ -5,28 +5,33 @@ use std::time::{Duration, Instant};
 
 use super::database::{Database, Postgres, values};
 use super::{LedgerError, Server};
-use crate::enroll::{SharedPace, Spacing};
+use crate::enroll::{Rate, SharedPace, Spacing, window};
 
-/// A turn whose answer took longer is not used: its call would leave late, beside the next one. Measured: without this, 22
-/// calls left in a second at 20/s.
-const VOID_AFTER: Duration = Duration::from_millis(20);
-/// How much longer the interval is than one process's own, in percent: what remains of the lateness.
-const SLOWER: u32 = 2;
+/// An answer that took so much longer than the quickest is asked for again: its call would leave late, beside the next ones.
+const LATE: Duration = Duration::from_millis(20);
 
 /// The pace of an account, in a row that the payers of all its ledgers change. Times are the server's, in microseconds.
 pub struct AccountPace {
-    database: Mutex<Database>,
+    connection: Mutex<Asked>,
     account: String,
     interval: i64,
     tolerance: i64,
+    calls: i64,
+    window: i64,
+}
+
+/// A connection, and how long its quickest answer took.
+struct Asked {
+    database: Database,
+    quickest: Duration,
 }
 
 impl AccountPace {
-    /// The pace of `account` in the database of `server`, for calls that leave so far apart. A ledger must be there.
+    /// The pace of `account` in the database of `server`, for calls at this rate. A ledger must be there.
     ///
     /// # Errors
     /// The server can't be reached or refuses.
-    pub fn open(server: &Server, account: &str, spacing: Spacing) -> Result<Self, LedgerError> {
+    pub fn open(server: &Server, account: &str, rate: Rate) -> Result<Self, LedgerError> {
         let connection = Postgres::connect(server)?;
         // A turn that a crash of the server forgets is one turn; waiting for its disk would take longer than a turn.
         connection.set("synchronous_commit", "off")?;
@@ -36,31 +41,31 @@ impl AccountPace {
             values![account],
         )?;
         let micros = |length: Duration| i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
+        let (spacing, (calls, window)) = (Spacing::of(rate), window(rate));
+        let quickest = Duration::MAX;
         Ok(Self {
-            database: Mutex::new(database),
+            connection: Mutex::new(Asked { database, quickest }),
             account: account.to_owned(),
-            interval: micros(spacing.interval * (100 + SLOWER) / 100),
+            interval: micros(spacing.interval),
             tolerance: micros(spacing.tolerance),
+            calls: i64::try_from(calls).unwrap_or(i64::MAX),
+            window: micros(window),
         })
     }
 
-    fn database(&self) -> MutexGuard<'_, Database> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> MutexGuard<'_, Asked> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(&self) -> Result<Result<(), Duration>, LedgerError> {
-        let database = self.database();
-        let asked = Instant::now();
+    fn turn(&self) -> Result<Result<(), Duration>, LedgerError> {
+        let Asked { database, .. } = &*self.connection();
         let taken = database.execute(
             "UPDATE castline_accounts.pace SET due = greatest(due, castline_accounts.now()) + ?2
              WHERE account = ?1 AND greatest(due - ?3, paused_until) <= castline_accounts.now()",
             values![&self.account, self.interval, self.tolerance],
         )?;
         if taken > 0 {
-            return Ok(match asked.elapsed() > VOID_AFTER {
-                true => Err(Duration::ZERO),
-                false => Ok(()),
-            });
+            return Ok(Ok(()));
         }
         let wait: i64 = database.one(
             "SELECT greatest(due - ?2, paused_until) - castline_accounts.now() FROM castline_accounts.pace
@@ -70,19 +75,56 @@ impl AccountPace {
         )?;
         Ok(Err(Duration::from_micros(wait.max(0).unsigned_abs())))
     }
+
+    fn send(&self) -> Result<Result<(), Duration>, LedgerError> {
+        let Asked { database, quickest } = &mut *self.connection();
+        let asked = Instant::now();
+        // The last ones, this one among them; of the one that it follows by a window, there may be none.
+        let noted = database.execute(
+            "UPDATE castline_accounts.pace
+             SET sent = sent[greatest(cardinality(sent) - ?2 + 2, 1)::int:] || castline_accounts.now()
+             WHERE account = ?1
+               AND coalesce(sent[(cardinality(sent) - ?2 + 1)::int], 0) + ?3 <= castline_accounts.now()",
+            values![&self.account, self.calls, self.window],
+        )?;
+        if noted > 0 {
+            let took = asked.elapsed();
+            *quickest = took.min(*quickest);
+            return Ok(match took > *quickest + LATE {
+                true => Err(Duration::ZERO),
+                false => Ok(()),
+            });
+        }
+        let wait: i64 = database.one(
+            "SELECT coalesce(sent[(cardinality(sent) - ?2 + 1)::int], 0) + ?3 - castline_accounts.now()
+             FROM castline_accounts.pace WHERE account = ?1",
+            values![&self.account, self.calls, self.window],
+            |row| row.get(0),
+        )?;
+        Ok(Err(Duration::from_micros(wait.max(0).unsigned_abs())))
+    }
+}
+
+/// Where the database fails, a call goes: the process's own limiter holds.
+fn or_go(asked: Result<Result<(), Duration>, LedgerError>) -> Result<(), Duration> {
+    asked.unwrap_or_else(|error| {
+        tracing::warn!("{error}; calls keep this run's own pace");
+        Ok(())
+    })
 }
 
 impl SharedPace for AccountPace {
     fn try_go(&self) -> Result<(), Duration> {
-        self.ask().unwrap_or_else(|error| {
-            tracing::warn!("{error}; calls keep this run's own pace");
-            Ok(())
-        })
+        or_go(self.turn())
+    }
+
+    fn try_send(&self) -> Result<(), Duration> {
+        or_go(self.send())
     }
 
     fn pause(&self, length: Duration) {
         let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
-        let paused = self.database().execute(
+        let paused = self.connection().database.execute(
             "UPDATE castline_accounts.pace SET paused_until = greatest(paused_until, castline_accounts.now() + ?2)
              WHERE account = ?1",
             values![&self.account, length],
@@ -112,14 +154,19 @@ mod tests {
         let length = Duration::from_secs(3);
         let payers: Vec<_> = (0..3)
             .map(|_| {
-                let pace = AccountPace::open(server, "one", Spacing::of(rate)).unwrap();
+                let pace = AccountPace::open(server, "one", rate).unwrap();
                 std::thread::spawn(move || {
                     let mut left = Vec::new();
                     while start.elapsed() < length {
-                        match pace.try_go() {
-                            Ok(()) => left.push(start.elapsed()),
-                            Err(wait) => std::thread::sleep(wait),
+                        while let Err(wait) = pace.try_go() {
+                            std::thread::sleep(wait);
                         }
+                        // A call is made durable between its turn and its departure, one later than another.
+                        std::thread::sleep(Duration::from_millis(40 * (left.len() as u64 % 4)));
+                        while let Err(wait) = pace.try_send() {
+                            std::thread::sleep(wait);
+                        }
+                        left.push(start.elapsed());
                     }
                     left
                 })
@@ -136,10 +183,10 @@ mod tests {
             .count();
         assert_eq!(most, 0, "21 calls within a second");
         assert!(left.len() > 20, "{} calls in {length:?}", left.len());
-        let pace = AccountPace::open(server, "one", Spacing::of(rate)).unwrap();
+        let pace = AccountPace::open(server, "one", rate).unwrap();
         pace.pause(Duration::from_secs(100));
         assert!(pace.try_go().unwrap_err() > Duration::from_secs(90));
-        let other = AccountPace::open(server, "another", Spacing::of(rate)).unwrap();
+        let other = AccountPace::open(server, "another", rate).unwrap();
         assert_eq!(other.try_go(), Ok(()));
     }
 }

@@ -273,13 +273,12 @@ fn savepoint<T>(
     database: &Database,
     write: impl FnOnce(&Database) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    database.batch("SAVEPOINT job")?;
+    // Prepared once: twice a write, parsing them takes a tenth of its time.
+    database.execute("SAVEPOINT job", values![])?;
     let made = write(database);
-    let end = if made.is_ok() {
-        "RELEASE job"
-    } else {
-        "ROLLBACK TO job; RELEASE job"
-    };
-    database.batch(end)?;
+    match made {
+        Ok(_) => drop(database.execute("RELEASE job", values![])?),
+        Err(_) => database.batch("ROLLBACK TO job; RELEASE job")?,
+    }
     made
 }

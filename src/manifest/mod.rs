@@ -18,16 +18,16 @@ use crate::util::money::Usd;
 use crate::util::spreadsheet::BYTE_ORDER_MARK;
 
 pub use engines::row_names;
-pub use from_ledger::from_ledger;
+pub use from_ledger::{Stored, from_ledger, stored};
 pub use import::{import_steps, names};
-pub use write::write_file;
+pub use write::{write_file, write_json, write_json_file};
 
 /// The version of the full JSON form.
 pub const SCHEMA: u32 = 1;
 
-/// The asset ids by name, and the origin of each.
+/// The asset ids by name, and the origin of each; in a list, or [in the ledger](Stored).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct Manifest<C = Vec<ManifestEntry>> {
     /// The version of the form, [`SCHEMA`].
     pub schema: u32,
     /// The version of castline that wrote it.
@@ -51,7 +51,7 @@ pub struct Manifest {
     #[serde(default)]
     pub cost_usd: Usd,
     /// The characters that have an id.
-    pub characters: Vec<ManifestEntry>,
+    pub characters: C,
     /// The ids of characters with several looks: by character, then by look; the plain look is "".
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub looks: BTreeMap<String, BTreeMap<String, String>>,
@@ -162,18 +162,14 @@ pub enum ManifestError {
 impl Manifest {
     /// Creates a manifest of these characters, written now.
     pub fn new(provider: &str, sandbox: bool, run: i64, characters: Vec<ManifestEntry>) -> Self {
+        let mut looks = Looks::default();
+        for entry in &characters {
+            looks.add(&entry.extra, &entry.asset_id);
+        }
         Self {
-            schema: SCHEMA,
-            castline: env!("CARGO_PKG_VERSION").to_owned(),
-            generated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            run,
-            provider: provider.to_owned(),
-            cast: None,
-            stand_in: false,
-            sandbox,
             cost_usd: characters.iter().filter_map(|c| c.price_usd).sum(),
-            looks: looks(&characters),
-            characters,
+            looks: looks.by_character,
+            ..Self::with_characters(provider, sandbox, run, characters)
         }
     }
 
@@ -198,20 +194,61 @@ impl Manifest {
     }
 }
 
-/// The ids of the characters that have looks, each under the first spelling of its character.
-fn looks(characters: &[ManifestEntry]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut looks: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let mut spelled: HashMap<NameKey, &str> = HashMap::new();
-    for entry in characters {
-        if let Some(look) = Look::of(&entry.extra)
-            && let Some(key) = look.character_key()
-        {
-            let character = *spelled.entry(key).or_insert(look.character);
-            let of_character = looks.entry(character.to_owned()).or_default();
-            of_character.insert(look.look.to_owned(), entry.asset_id.clone());
+impl<C> Manifest<C> {
+    /// These characters, written now, without what is told of all of them.
+    fn with_characters(provider: &str, sandbox: bool, run: i64, characters: C) -> Self {
+        Self {
+            schema: SCHEMA,
+            castline: env!("CARGO_PKG_VERSION").to_owned(),
+            generated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            run,
+            provider: provider.to_owned(),
+            cast: None,
+            stand_in: false,
+            sandbox,
+            cost_usd: Usd::ZERO,
+            looks: BTreeMap::new(),
+            characters,
         }
     }
-    looks
+
+    /// The same with other characters.
+    fn with<D>(self, characters: D) -> Manifest<D> {
+        Manifest {
+            schema: self.schema,
+            castline: self.castline,
+            generated_at: self.generated_at,
+            run: self.run,
+            provider: self.provider,
+            cast: self.cast,
+            stand_in: self.stand_in,
+            sandbox: self.sandbox,
+            cost_usd: self.cost_usd,
+            looks: self.looks,
+            characters,
+        }
+    }
+}
+
+/// The ids of the characters that have looks, each under the first spelling of its character.
+#[derive(Default)]
+struct Looks {
+    by_character: BTreeMap<String, BTreeMap<String, String>>,
+    spelled: HashMap<NameKey, String>,
+}
+
+impl Looks {
+    /// Adds the id of a character with these columns.
+    fn add(&mut self, columns: &[(String, String)], asset_id: &str) {
+        if let Some(look) = Look::of(columns)
+            && let Some(key) = look.character_key()
+        {
+            let spelled = self.spelled.entry(key);
+            let character = spelled.or_insert_with(|| look.character.to_owned());
+            let of_character = self.by_character.entry(character.clone()).or_default();
+            of_character.insert(look.look.to_owned(), asset_id.to_owned());
+        }
+    }
 }
 
 /// Renders the manifest as the bytes of a file.

@@ -10,8 +10,20 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The system's error.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    write_atomic_with(path, |out| out.write_all(bytes))
+}
+
+/// As [`write_atomic`], with what `write` writes.
+///
+/// # Errors
+/// Those of `write`, or the system's.
+pub fn write_atomic_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     if is_device(path) {
-        return std::fs::write(path, bytes);
+        let mut device = std::fs::File::options().write(true).open(path)?;
+        return write(&mut device);
     }
     let folder = folder_of(path);
     let mut named = tempfile::Builder::new();
@@ -22,7 +34,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         named.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = named.tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    write(&mut file)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     // The rename is durable once the folder is synced; only Unix can open folders.
