@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use serde::de::IgnoredAny;
 
 use crate::enroll::{Network, PaymentMode};
 use crate::exit::UsageError;
 use crate::ledger::{LedgerError, LedgerView};
-use crate::manifest::Manifest;
+use crate::manifest::{Count, Manifest};
 use crate::settings::Settings;
 use crate::util::shell::quote;
 use crate::util::text::pluralize;
@@ -54,7 +55,9 @@ fn manifest_of_cast(settings: &Settings) -> PathBuf {
     let Some((cast, name)) = cast.as_deref().and_then(|cast| Some((cast, cast.file_name()?))) else {
         return path;
     };
-    let theirs = Manifest::read(&path).ok().and_then(|manifest| manifest.cast);
+    let theirs = Manifest::<IgnoredAny>::read(&path)
+        .ok()
+        .and_then(|manifest| manifest.cast);
     match theirs {
         Some(theirs) if *name != *theirs && settings.root.join(&theirs).exists() => {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -76,8 +79,11 @@ pub(crate) fn cast_argument(settings: &Settings) -> String {
 
 /// Whether the file is a manifest with ids that were paid for.
 pub(crate) fn is_real_manifest(path: &Path) -> bool {
-    let there = path.is_file().then(|| Manifest::read(path).ok()).flatten();
-    there.is_some_and(|there| !there.sandbox && !there.characters.is_empty())
+    let there = path
+        .is_file()
+        .then(|| Manifest::<Count>::read(path).ok())
+        .flatten();
+    there.is_some_and(|there| !there.sandbox && there.characters != Count(0))
 }
 
 /// Opens the ledger read-only to predict a run; `None` when there is none yet.
@@ -142,9 +148,9 @@ fn lost_ledger(settings: &Settings, manifest: &Path) -> anyhow::Result<()> {
     if !manifest.is_file() {
         return Ok(());
     }
-    let there = Manifest::read(manifest)
+    let there = Manifest::<Count>::read(manifest)
         .with_context(|| format!("{} exists, but can't be read as a manifest", manifest.display()))?;
-    let enrolled = there.characters.len();
+    let Count(enrolled) = there.characters;
     if there.sandbox || enrolled == 0 {
         return Ok(());
     }

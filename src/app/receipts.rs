@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde::Deserialize;
 
 use super::context::Context;
 use super::ledger_guard::provider;
@@ -100,13 +101,20 @@ pub(crate) async fn bring_up_to_date(
     Ok(())
 }
 
+/// What is compared of a manifest's characters.
+#[derive(Deserialize)]
+struct Id {
+    name: String,
+    asset_id: String,
+}
+
 /// The ids of a manifest that the ledger does not know, with their names.
 fn unknown_ids(ledger: &LedgerView, manifest: &Path) -> anyhow::Result<Vec<(String, String)>> {
     if !manifest.is_file() {
         return Ok(Vec::new());
     }
     // One in another format, which castline has written, holds too little to compare.
-    let Ok(there) = Manifest::read(manifest) else {
+    let Ok(there) = Manifest::<Vec<Id>>::read(manifest) else {
         return Ok(Vec::new());
     };
     // What a sandbox gave costs nothing.

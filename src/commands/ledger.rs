@@ -217,7 +217,7 @@ fn open(context: &Context, provider: &str, command: &str) -> anyhow::Result<Ledg
 /// Imports the ids of a manifest into the ledger beside it, all or none. Ids already in the ledger are kept; a name
 /// with a different id, and an id under a different name, are errors.
 async fn import(common: &Common, path: &Path) -> anyhow::Result<ExitCode> {
-    let manifest = Manifest::read(path).map_err(|e| UsageError(e.to_string()))?;
+    let manifest: Manifest = Manifest::read(path).map_err(|e| UsageError(e.to_string()))?;
     let mut settings = settings(common, Some(path), Vec::new())?;
     let cast = manifest.cast.as_ref().map(|cast| settings.root.join(cast));
     settings.cast_path = cast.filter(|cast| cast.exists());

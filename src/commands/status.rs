@@ -10,13 +10,13 @@ use crate::app::cast_names::select;
 use crate::app::command_hint::same_arguments_or_cast;
 use crate::app::ledger_guard::open_view;
 use crate::app::settings::{read, select_flags, settings};
-use crate::app::stdout::println;
+use crate::app::stdout::Lines;
 use crate::cast::{Character, Look, Name, NameKey, printable, together};
 use crate::cli::{Common, SelectArgs};
 use crate::event::SCHEMA;
 use crate::exit::{ExitCode, UsageError};
 use crate::ledger::{LedgerError, LedgerView, Record};
-use crate::manifest::Manifest;
+use crate::manifest::{Count, Manifest};
 use crate::plan::{ByStanding, Image, Standing, known_standing};
 use crate::util::text::pluralize;
 use crate::util::wrap::wrap;
@@ -41,12 +41,13 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
         .map(LedgerView::all)
         .transpose()?
         .unwrap_or_default();
+    let mut lines = Lines::default();
     if common.json {
         let first = json!({
             "type": "castline", "schema": SCHEMA, "version": env!("CARGO_PKG_VERSION"), "command": "status",
             "characters": cast.as_ref().map_or(records.len(), |cast| cast.characters.len()),
         });
-        println(&first.to_string())?;
+        lines.add(&first.to_string())?;
     }
     // In the order of the cast, then those that are only in the ledger.
     let known: HashMap<NameKey, &Record> = records.iter().map(|r| (r.name.key(), r)).collect();
@@ -97,7 +98,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
             if let Some(code) = record.and_then(|r| r.code.as_ref()) {
                 line["code"] = json!(code);
             }
-            println(&line.to_string())?;
+            lines.add(&line.to_string())?;
         } else {
             let rejected = (standing == Standing::Rejected).then(|| Standing::Rejected.hint());
             let message = rejected.as_deref().or(record.and_then(|r| r.message.as_deref()));
@@ -110,14 +111,16 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
             let more = more.strip_suffix("; ").unwrap_or(&more);
             let name = width.padded(&printable(name.as_str()));
             let row = format!("{standing:<14} {name}{}", printable(more));
-            println(&wrap(&Term::stdout(), &row, &width.indent()))?;
+            lines.add(&wrap(&Term::stdout(), &row, &width.indent()))?;
         }
     }
+    lines.print()?;
     if !common.quiet && !common.json {
         match &view {
             None => {
                 eprintln!("no ledger at {}: no run yet", settings.place());
-                let ids = Manifest::read(&settings.manifest).map_or(0, |manifest| manifest.characters.len());
+                let there = Manifest::<Count>::read(&settings.manifest);
+                let ids = there.map_or(0, |manifest| manifest.characters.0);
                 if ids > 0 && !common.sandbox {
                     eprintln!(
                         "but {} has {}: `castline ledger restore{}` brings the ledger back",

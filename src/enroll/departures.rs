@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::rate::Rate;
@@ -19,7 +20,8 @@ const BUSY: Duration = Duration::from_millis(1);
 /// interval, or the pause.
 #[derive(Debug)]
 pub struct Departures {
-    file: File,
+    // The system's lock keeps other processes out, but not other threads of this one.
+    file: Mutex<File>,
     rate: Rate,
     spacing: Spacing,
 }
@@ -50,7 +52,7 @@ impl Departures {
             .truncate(false)
             .open(folder.join(account))?;
         Ok(Self {
-            file,
+            file: Mutex::new(file),
             rate,
             spacing: Spacing::of(rate),
         })
@@ -84,47 +86,50 @@ impl Departures {
         &self,
         change: impl FnOnce(&mut Times, u64) -> Result<(), Duration>,
     ) -> Option<Result<(), Duration>> {
-        match self.file.try_lock() {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Some(Err(BUSY)),
             Err(TryLockError::Error(_)) => return None,
         }
         let changed = (|| {
-            let mut times = self.read()?;
+            let mut times = Times::read(&file)?;
             let changed = change(&mut times, now());
             if changed.is_ok() {
-                self.write(&times)?;
+                times.write(&file)?;
             }
             io::Result::Ok(changed)
         })();
-        let _ = self.file.unlock();
+        let _ = file.unlock();
         changed.ok()
     }
+}
 
-    fn read(&self) -> io::Result<Times> {
+impl Times {
+    fn read(mut file: &File) -> io::Result<Self> {
         let mut bytes = Vec::new();
-        (&self.file).rewind()?;
-        (&self.file).take(MOST_BYTES).read_to_end(&mut bytes)?;
+        file.rewind()?;
+        file.take(MOST_BYTES).read_to_end(&mut bytes)?;
         let (numbers, rest) = bytes.as_chunks::<8>();
         let mut numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
         Ok(match (numbers.next(), numbers.next()) {
-            (Some(due), Some(paused_until)) if rest.is_empty() => Times {
+            (Some(due), Some(paused_until)) if rest.is_empty() => Self {
                 due,
                 paused_until,
                 sent: numbers.collect(),
             },
-            _ => Times::default(),
+            _ => Self::default(),
         })
     }
 
-    fn write(&self, times: &Times) -> io::Result<()> {
-        let numbers = [times.due, times.paused_until]
+    fn write(&self, mut file: &File) -> io::Result<()> {
+        let numbers = [self.due, self.paused_until]
             .into_iter()
-            .chain(times.sent.iter().copied());
+            .chain(self.sent.iter().copied());
         let bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
-        (&self.file).rewind()?;
-        (&self.file).write_all(&bytes)?;
-        self.file.set_len(bytes.len() as u64)
+        file.rewind()?;
+        file.write_all(&bytes)?;
+        file.set_len(bytes.len() as u64)
     }
 }
 
@@ -173,6 +178,7 @@ fn micros(length: Duration) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::shared_pace_tests::{assert_paced, left_by};
     use super::*;
 
     fn slow() -> Rate {
@@ -180,20 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn no_window_has_more_calls_than_the_rate_whichever_processes_send_them() {
+    fn several_processes_keep_one_pace_however_long_their_calls_take_to_leave() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |account| Departures::open(folder.path(), account, "20/s".parse().unwrap()).unwrap();
-        let processes = [open("a"), open("a"), open("a")];
-        let start = std::time::Instant::now();
-        for sent in 0..20 {
-            while let Err(wait) = processes[sent % 3].try_send() {
-                assert!(wait <= BUSY, "{wait:?} before call {sent}");
-                std::thread::sleep(wait);
-            }
-        }
-        let wait = processes[0].try_send().unwrap_err() + start.elapsed();
-        assert!(wait >= Duration::from_millis(1015), "{wait:?}");
-        assert_eq!(open("b").try_send(), Ok(()), "another account");
+        let rate: Rate = "20/s".parse().unwrap();
+        let left = left_by(3, Duration::from_secs(3), || {
+            Departures::open(folder.path(), "a", rate).unwrap()
+        });
+        assert_paced(&left, 20);
+        let other = Departures::open(folder.path(), "b", rate).unwrap();
+        assert_eq!(other.try_send(), Ok(()), "another account");
     }
 
     #[test]

@@ -29,6 +29,8 @@ mod text;
 mod error_body;
 mod retry_after;
 mod settlement;
+#[cfg(test)]
+pub(crate) mod shared_pace_tests;
 
 pub use backoff::backoff;
 pub use client::{ApiSettings, Client, ClientError};

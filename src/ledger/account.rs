@@ -140,6 +140,7 @@ mod tests {
     use super::super::test_places::in_postgres;
     use super::super::{Ledger, OpenOptions, Place};
     use super::*;
+    use crate::enroll::shared_pace_tests::{assert_paced, left_by};
 
     /// Several payers together never send more than the rate in any second of the server, and use nearly all of it.
     #[test]
@@ -150,39 +151,10 @@ mod tests {
         };
         drop(Ledger::open(&place, OpenOptions::new("sandbox", true, "test")).unwrap());
         let rate: crate::enroll::Rate = "20/s".parse().unwrap();
-        let start = Instant::now();
-        let length = Duration::from_secs(3);
-        let payers: Vec<_> = (0..3)
-            .map(|_| {
-                let pace = AccountPace::open(server, "one", rate).unwrap();
-                std::thread::spawn(move || {
-                    let mut left = Vec::new();
-                    while start.elapsed() < length {
-                        while let Err(wait) = pace.try_go() {
-                            std::thread::sleep(wait);
-                        }
-                        // A call is made durable between its turn and its departure, one later than another.
-                        std::thread::sleep(Duration::from_millis(40 * (left.len() as u64 % 4)));
-                        while let Err(wait) = pace.try_send() {
-                            std::thread::sleep(wait);
-                        }
-                        left.push(start.elapsed());
-                    }
-                    left
-                })
-            })
-            .collect();
-        let mut left: Vec<Duration> = payers
-            .into_iter()
-            .flat_map(|payer| payer.join().unwrap())
-            .collect();
-        left.sort();
-        let most = left
-            .windows(21)
-            .filter(|calls| calls[20] - calls[0] < Duration::from_secs(1))
-            .count();
-        assert_eq!(most, 0, "21 calls within a second");
-        assert!(left.len() > 20, "{} calls in {length:?}", left.len());
+        let left = left_by(3, Duration::from_secs(3), || {
+            AccountPace::open(server, "one", rate).unwrap()
+        });
+        assert_paced(&left, 20);
         let pace = AccountPace::open(server, "one", rate).unwrap();
         pace.pause(Duration::from_secs(100));
         assert!(pace.try_go().unwrap_err() > Duration::from_secs(90));

@@ -60,5 +60,5 @@ pub use state::{CHARGED, IllegalTransition, State, apply};
 pub use step::Interrupted;
 pub use store::{Ledger, OpenOptions};
 pub use transition::{Budget, FoundCall, INTERRUPTED, Resolution, Transition};
-pub use view::{LedgerView, Reader, Spend};
+pub use view::{LedgerView, Reader, Signatures, Spend};
 pub use worker::LEASE;

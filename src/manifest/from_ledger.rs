@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{Looks, Manifest, ManifestEntry};
 use crate::cast::{Look, NameKey};
 use crate::inspect::ImageSignature;
-use crate::ledger::{LedgerError, LedgerView, Record};
+use crate::ledger::{LedgerError, LedgerView, Record, Signatures};
 use crate::net::hosts::is_stand_in;
 use crate::util::money::Usd;
 
@@ -54,7 +54,7 @@ pub fn stored<'a>(
     // The last look of a character that follows its first one.
     let mut ends: HashMap<NameKey, i64> = HashMap::new();
     let mut before = None;
-    view.each(std::convert::identity, |number, record, _| {
+    view.each(Signatures::Skip, std::convert::identity, |number, record, _| {
         let Some(asset_id) = &record.asset_id else {
             return Ok(());
         };
@@ -90,21 +90,22 @@ impl Stored<'_> {
         failed: impl Fn(LedgerError) -> E + Copy,
         mut read: impl FnMut(ManifestEntry) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.view.each(failed, |number, record, signature| {
-            if self.apart.contains(&number) {
-                return Ok(());
-            }
-            if let Some(entry) = self.entry(record, signature) {
-                read(entry)?;
-            }
-            for number in self.following.get(&number).into_iter().flatten() {
-                let found = self.view.of_number(*number).map_err(failed)?;
-                if let Some(entry) = found.and_then(|(record, signature)| self.entry(record, signature)) {
+        self.view
+            .each(Signatures::Read, failed, |number, record, signature| {
+                if self.apart.contains(&number) {
+                    return Ok(());
+                }
+                if let Some(entry) = self.entry(record, signature) {
                     read(entry)?;
                 }
-            }
-            Ok(())
-        })
+                for number in self.following.get(&number).into_iter().flatten() {
+                    let found = self.view.of_number(*number).map_err(failed)?;
+                    if let Some(entry) = found.and_then(|(record, signature)| self.entry(record, signature)) {
+                        read(entry)?;
+                    }
+                }
+                Ok(())
+            })
     }
 
     fn entry(&self, record: Record, signature: Option<ImageSignature>) -> Option<ManifestEntry> {

@@ -8,9 +8,12 @@ mod snippet;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io::BufReader;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cast::{Kind, Look, NameKey};
 use crate::inspect::{ImageSignature, known_signature};
@@ -106,6 +109,32 @@ pub struct ManifestEntry {
     pub extra: Vec<(String, String)>,
 }
 
+/// How many characters a manifest has: each is read, and none kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Counting;
+        impl<'de> Visitor<'de> for Counting {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of characters")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Count, A::Error> {
+                let mut count = 0;
+                while list.next_element::<ManifestEntry>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Count(count))
+            }
+        }
+        from.deserialize_seq(Counting)
+    }
+}
+
 /// The format of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ManifestFormat {
@@ -178,19 +207,26 @@ impl Manifest {
         self.characters.retain(|character| !character.removed);
         self
     }
+}
 
-    /// Reads a manifest in its full JSON form; unknown fields are ignored.
+impl<C: DeserializeOwned> Manifest<C> {
+    /// Reads a manifest in its full JSON form; unknown fields are ignored. Of its characters is kept what `C` keeps.
     ///
     /// # Errors
     /// The file can't be read, or is not a manifest.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let named = || path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| ManifestError::Io { path: named(), error })?;
-        let invalid = |e: serde_json::Error| ManifestError::Invalid {
-            path: named(),
-            problem: e.to_string(),
-        };
-        serde_json::from_slice(&text).map_err(invalid)
+        let io = |error| ManifestError::Io { path: named(), error };
+        let file = std::fs::File::open(path).map_err(io)?;
+        serde_json::from_reader(BufReader::with_capacity(1 << 16, file)).map_err(|error| {
+            match error.is_io() {
+                true => io(error.into()),
+                false => ManifestError::Invalid {
+                    path: named(),
+                    problem: error.to_string(),
+                },
+            }
+        })
     }
 }
 
@@ -285,7 +321,7 @@ pub fn is_one(bytes: &[u8], format: ManifestFormat) -> bool {
         ManifestFormat::CsvExcel => bytes.strip_prefix(BYTE_ORDER_MARK).is_some_and(csv::is_one),
         ManifestFormat::Snippet => snippet::is_one(bytes),
         ManifestFormat::UnrealCsv => engines::is_csv(bytes),
-        ManifestFormat::Json => json().is_some_and(|json| serde_json::from_value::<Manifest>(json).is_ok()),
+        ManifestFormat::Json => serde_json::from_slice::<Manifest<Count>>(bytes).is_ok(),
         _ => json().is_some_and(|json| engines::is_json(&json, format)),
     }
 }
@@ -357,7 +393,7 @@ mod tests {
         assert_eq!(Manifest::read(&path).unwrap(), written);
         std::fs::write(&path, "[]").unwrap();
         assert!(
-            Manifest::read(&path)
+            Manifest::<Count>::read(&path)
                 .unwrap_err()
                 .to_string()
                 .contains("not a castline manifest")
