@@ -20,7 +20,7 @@ pub(crate) fn println(line: &str) -> anyhow::Result<()> {
 pub(crate) struct Lines(String);
 
 impl Lines {
-    /// Adds a line. Errors as in [`println`].
+    /// Adds a line. Errors as in `println`.
     pub(crate) fn add(&mut self, line: &str) -> anyhow::Result<()> {
         self.0.push_str(line);
         self.0.push('\n');
@@ -30,7 +30,7 @@ impl Lines {
         }
     }
 
-    /// Prints what was added. Errors as in [`println`].
+    /// Prints what was added. Errors as in `println`.
     pub(crate) fn print(&mut self) -> anyhow::Result<()> {
         print(std::mem::take(&mut self.0).as_bytes())
     }

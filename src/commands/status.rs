@@ -65,12 +65,17 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
         let extra = character.map(|c| &c.extra).or(record.map(|r| &r.extra))?;
         Look::of(extra)?.character_key()
     });
+    let decided = view
+        .as_ref()
+        .map(LedgerView::decided_images)
+        .transpose()?
+        .unwrap_or_default();
     let width = Column::of(rows.iter().map(|(name, ..)| *name));
     let mut counts = ByStanding::<u64>::default();
     let all = rows.len();
     for (name, character, record) in rows {
         let standing = match &view {
-            Some(view) => known_standing(view, character, record, Image::LastSeen)?,
+            Some(view) => known_standing((view, &decided), character, record, Image::LastSeen)?,
             None => Standing::NotSeen,
         };
         counts[standing] += 1;

@@ -46,5 +46,5 @@ pub use rate::{ParseRateError, Rate};
 pub use rate_limiter::{Permit, RateLimiter, SharedPace, Spacing};
 pub use realface::{InitRequest, Liveness, LivenessSession, is_about_session};
 pub use retry_after::{LONGEST_WAIT, SHORTEST_WAIT};
-pub use rolling_window::window;
+pub use rolling_window::departure_window;
 pub use transport::{CallResult, Reply};

@@ -29,7 +29,7 @@ impl RollingWindow {
 
     /// A window in which these calls were sent, in order.
     pub(super) fn after(rate: Rate, mut sent: VecDeque<Duration>) -> Self {
-        let (calls, length) = window(rate);
+        let (calls, length) = departure_window(rate);
         sent.drain(..sent.len().saturating_sub(calls));
         Self { sent, calls, length }
     }
@@ -56,7 +56,7 @@ impl RollingWindow {
 }
 
 /// How many calls are sent at most, in how long a time.
-pub fn window(rate: Rate) -> (usize, Duration) {
+pub fn departure_window(rate: Rate) -> (usize, Duration) {
     let parts = rate.calls().div_ceil(MOST);
     let length = rate.window() * (1000 + LONGER) / 1000 / parts;
     ((rate.calls() / parts) as usize, length)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::database::{Database, Postgres, values};
 use super::{LedgerError, Server};
-use crate::enroll::{Rate, SharedPace, Spacing, window};
+use crate::enroll::{Rate, SharedPace, Spacing, departure_window};
 
 /// An answer that took so much longer than the quickest is asked for again: its call would leave late, beside the next ones.
 const LATE: Duration = Duration::from_millis(20);
@@ -41,7 +41,7 @@ impl AccountPace {
             values![account],
         )?;
         let micros = |length: Duration| i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
-        let (spacing, (calls, window)) = (Spacing::of(rate), window(rate));
+        let (spacing, (calls, window)) = (Spacing::of(rate), departure_window(rate));
         let quickest = Duration::MAX;
         Ok(Self {
             connection: Mutex::new(Asked { database, quickest }),
@@ -59,9 +59,13 @@ impl AccountPace {
 
     fn turn(&self) -> Result<Result<(), Duration>, LedgerError> {
         let Asked { database, .. } = &*self.connection();
+        // Due later than a call can put it: the server's clock was set back.
         let taken = database.execute(
-            "UPDATE castline_accounts.pace SET due = greatest(due, castline_accounts.now()) + ?2
-             WHERE account = ?1 AND greatest(due - ?3, paused_until) <= castline_accounts.now()",
+            "UPDATE castline_accounts.pace
+             SET due = CASE WHEN due > castline_accounts.now() + ?2 + ?3 THEN castline_accounts.now()
+                       ELSE greatest(due, castline_accounts.now()) END + ?2
+             WHERE account = ?1 AND paused_until <= castline_accounts.now()
+               AND (due - ?3 <= castline_accounts.now() OR due > castline_accounts.now() + ?2 + ?3)",
             values![&self.account, self.interval, self.tolerance],
         )?;
         if taken > 0 {
@@ -84,7 +88,8 @@ impl AccountPace {
             "UPDATE castline_accounts.pace
              SET sent = sent[greatest(cardinality(sent) - ?2 + 2, 1)::int:] || castline_accounts.now()
              WHERE account = ?1
-               AND coalesce(sent[(cardinality(sent) - ?2 + 1)::int], 0) + ?3 <= castline_accounts.now()",
+               AND coalesce(sent[(cardinality(sent) - ?2 + 1)::int], 0)
+                   NOT BETWEEN castline_accounts.now() - ?3 + 1 AND castline_accounts.now()",
             values![&self.account, self.calls, self.window],
         )?;
         if noted > 0 {
@@ -160,5 +165,12 @@ mod tests {
         assert!(pace.try_go().unwrap_err() > Duration::from_secs(90));
         let other = AccountPace::open(server, "another", rate).unwrap();
         assert_eq!(other.try_go(), Ok(()));
+        // The server's clock was set back by a year.
+        let later = "UPDATE castline_accounts.pace SET due = due + 31536000000000,
+                     sent = array(SELECT castline_accounts.now() + 31536000000000 FROM generate_series(1, 20))
+                     WHERE account = 'another'";
+        other.connection().database.execute(later, values![]).unwrap();
+        assert_eq!(other.try_go(), Ok(()));
+        assert_eq!(other.try_send(), Ok(()));
     }
 }

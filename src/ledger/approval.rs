@@ -1,5 +1,6 @@
 //! The decisions of people about a character's image.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::database::{Row, values};
@@ -93,6 +94,16 @@ pub struct Decided {
 }
 
 impl LedgerView {
+    /// SHA-256 in hex of the images that a person decided on, whoever's they are: most are not, and need not be asked for.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn decided_images(&self) -> Result<HashSet<String>, LedgerError> {
+        let query = "SELECT DISTINCT source_sha256 FROM decisions";
+        let images = self.database().rows(query, values![], |row| row.get(0))?;
+        Ok(images.into_iter().collect())
+    }
+
     /// The decision about a character's image; `None` without one.
     ///
     /// # Errors

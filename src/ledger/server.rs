@@ -121,7 +121,7 @@ impl Server {
     /// Connects, to see whether a ledger could be there.
     ///
     /// # Errors
-    /// The server can't be reached, or refuses, or [its sessions are not castline's own](Self::connect_to_write).
+    /// The server can't be reached, or refuses, or its sessions are not castline's own.
     pub fn reach(&self) -> Result<(), LedgerError> {
         self.connect_to_write().map(drop)
     }

@@ -1,16 +1,18 @@
 //! The standing of a character by what the ledger knows, for displays that inspect nothing.
 
+use std::collections::HashSet;
+
 use super::{Image, Policy, Row, Standing, standing};
 use crate::cast::Character;
 use crate::ledger::{Approval, LedgerError, LedgerView, Reader, Record};
 
 /// The standing of a character of the cast, of the ledger, or of both. An image that no run has inspected is
-/// [`Standing::NotSeen`].
+/// [`Standing::NotSeen`]. `decided` has the images that a person decided on: [`LedgerView::decided_images`].
 ///
 /// # Errors
 /// The ledger can't be read.
 pub fn known_standing(
-    view: &LedgerView,
+    (view, decided): (&LedgerView, &HashSet<String>),
     character: Option<&Character>,
     record: Option<&Record>,
     image: Image<'_>,
@@ -34,13 +36,13 @@ pub fn known_standing(
     };
     let approval = match sha256 {
         _ if character.is_some_and(|c| c.overrides) => Approval::Overridden,
-        Some(sha256) => match view.approval(&record.name.key(), sha256)? {
+        Some(sha256) if decided.contains(sha256) => match view.approval(&record.name.key(), sha256)? {
             Approval::Overridden => Approval::Overridden,
             _ if character.is_some_and(|c| c.approved) => Approval::Approved,
             decided => decided,
         },
-        None if character.is_some_and(|c| c.approved) => Approval::Approved,
-        None => Approval::None,
+        _ if character.is_some_and(|c| c.approved) => Approval::Approved,
+        _ => Approval::None,
     };
     let approval = approval.for_codes(record.code.as_deref());
     let of = standing(Some(record), row, approval, image, Policy::default());

@@ -33,7 +33,7 @@ fn from_ledger(
     (characters, is_part, folder): (&[Character], bool, &Path),
     interrupted: &AtomicBool,
 ) -> anyhow::Result<Vec<Card>> {
-    let records = view.all()?;
+    let (records, decided) = (view.all()?, view.decided_images()?);
     let known: HashMap<_, _> = records.iter().map(|r| (r.name.key(), r)).collect();
     let in_cast: HashSet<_> = characters.iter().map(|c| c.name.key()).collect();
     let rows = characters
@@ -50,7 +50,13 @@ fn from_ledger(
             if interrupted.load(Ordering::Relaxed) {
                 return Err(Interrupted.into());
             }
-            let mut card = card(view, thumbnails, character, record, !characters.is_empty())?;
+            let mut card = card(
+                (view, &decided),
+                thumbnails,
+                character,
+                record,
+                !characters.is_empty(),
+            )?;
             if let Some(character) = character {
                 card = with_row(card, character, folder);
             }
@@ -60,7 +66,7 @@ fn from_ledger(
 }
 
 fn card(
-    view: &LedgerView,
+    (view, decided): (&LedgerView, &HashSet<String>),
     thumbnails: &Thumbnails,
     character: Option<&Character>,
     record: Option<&Record>,
@@ -86,7 +92,7 @@ fn card(
             .and_then(|record| record.verdict)
             .or(inspection.as_ref().map(|inspection| inspection.verdict)),
     });
-    let standing = known_standing(view, character, record, image)?;
+    let standing = known_standing((view, decided), character, record, image)?;
     let mut card = Card {
         standing,
         verdict: record.and_then(|r| r.verdict),
