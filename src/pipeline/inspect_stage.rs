@@ -1,12 +1,12 @@
 //! The first stage: reads a character's image, consults the ledger, and inspects the image if necessary.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt, stream};
 
 use super::inspected::{Evidence, Inspected, PaidNotInspected};
+use super::source::read;
 use super::{InspectionCache, MemoryBudget};
 use crate::cast::{Character, Name, NameKey, Source};
 use crate::inspect::{Inspection, Inspector, Prepared, ThumbnailSize, Verdict, decoded_bytes};
@@ -16,8 +16,6 @@ use crate::publish::Fetcher;
 use crate::util::file_stamp::FileStamp;
 use crate::util::sha256::sha256_hex;
 
-/// The maximum size of a source file in bytes. Larger ones are refused unread.
-const MAX_SOURCE_BYTES: u64 = 256 << 20;
 /// The number of characters that are looked up in the ledger together.
 const BATCH: usize = 32;
 
@@ -336,10 +334,6 @@ impl InspectStage {
         };
         let known = record.is_some_and(|r| r.is_as_seen(&character, &sha256));
         let is_reenrollment = record.is_some_and(|r| r.asset_id.is_some());
-        let cached = |sha256: &str| match &self.ledger {
-            Some(ledger) => ledger.cached_inspection(sha256, self.inspector.fingerprint()),
-            None => Ok(None),
-        };
         if let Some(standing) = standing_for(None, Approval::None) {
             // The image of an enrolled character was paid for, and those are all known.
             let seen = match standing {
@@ -360,7 +354,7 @@ impl InspectStage {
             let approval = approval.for_image(inspection);
             standing_for(Some(inspection.verdict), approval).expect("a known verdict gives a standing")
         };
-        let (evidence, standing) = match cached(&sha256)? {
+        let (evidence, standing) = match self.cached(&sha256)? {
             Some(inspection) => {
                 let standing = judged(&inspection);
                 let published = record
@@ -453,10 +447,22 @@ impl InspectStage {
                 let message = "the image has changed since it was inspected; nothing was uploaded. Run again to inspect it";
                 return Err(("changed", message.to_owned()));
             }
-            let prepared = stage.inspector.inspect_and_prepare(&bytes).1;
+            let _memory = stage.memory.take(decoded_bytes(&bytes));
+            // Whatever its verdict: it was approved, or overridden.
+            let known = stage.cached(&sha256).ok().flatten();
+            let inspection = known.unwrap_or_else(|| stage.inspector.inspect(&bytes));
+            let prepared = stage.inspector.prepare(&bytes, &inspection);
             prepared.ok_or_else(|| unreadable("the image can no longer be read".to_owned()))
         });
         prepared.await.map_err(unreadable)?
+    }
+
+    /// The inspection of that image, if the ledger has one of this inspector.
+    fn cached(&self, sha256: &str) -> Result<Option<Inspection>, LedgerError> {
+        match &self.ledger {
+            Some(ledger) => ledger.cached_inspection(sha256, self.inspector.fingerprint()),
+            None => Ok(None),
+        }
     }
 
     fn approval(&self, character: &Character, sha256: &str) -> Result<Approval, LedgerError> {
@@ -474,25 +480,6 @@ impl InspectStage {
             decided => decided,
         })
     }
-}
-
-/// Reads a source file, unless it is too large.
-///
-/// # Errors
-/// A message for the user why it can't be read.
-pub fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let message = |e: std::io::Error| format!("{}: {e}", path.display());
-    let file = std::fs::metadata(path).map_err(message)?;
-    if !file.is_file() {
-        return Err(format!("{}: it is not a regular file", path.display()));
-    }
-    let length = file.len();
-    if length > MAX_SOURCE_BYTES {
-        return Err(format!(
-            "the file has {length} bytes; the maximum is {MAX_SOURCE_BYTES}"
-        ));
-    }
-    std::fs::read(path).map_err(message)
 }
 
 #[cfg(test)]

@@ -121,6 +121,12 @@ async fn only_the_picture_that_was_looked_at_is_prepared_again() {
         message.contains("has changed since it was inspected"),
         "{message}"
     );
+    // One that shows no face, and was overridden.
+    image::RgbImage::from_pixel(400, 400, image::Rgb([90, 120, 60]))
+        .save(&path)
+        .unwrap();
+    let sha256 = sha256_hex(&std::fs::read(&path).unwrap());
+    assert!(look.prepare_for_reupload(&ada, &sha256).await.is_ok());
     std::fs::remove_file(&path).unwrap();
     assert_eq!(
         look.prepare_for_reupload(&ada, &sha256).await.unwrap_err().0,

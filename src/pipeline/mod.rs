@@ -20,6 +20,7 @@ mod receipts;
 mod recorder;
 mod settle;
 mod shutdown;
+mod source;
 mod wallet_payment;
 mod write_receipts;
 
@@ -41,7 +42,7 @@ pub use brake::Brake;
 pub use checkpoint::Checkpoint;
 pub use duplicates::Duplicates;
 pub use enrollment::{Enroll, Payer, PaymentMethod, Published, exit_of};
-pub use inspect_stage::{InspectStage, read as read_source};
+pub use inspect_stage::InspectStage;
 pub use inspected::{Evidence, Inspected};
 pub use inspection_cache::InspectionCache;
 pub use memory_budget::MemoryBudget;
@@ -51,6 +52,7 @@ pub use price::Price;
 pub use publish_stage::Publish;
 pub use recorder::emit_inspected;
 pub use shutdown::{Shutdown, ShutdownReason};
+pub use source::read as read_source;
 pub use wallet_payment::{expired_authorization, has_expired, is_chargeable, is_resendable};
 pub use write_receipts::{WriteReceiptsError, write_receipts};
 
