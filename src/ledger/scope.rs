@@ -69,7 +69,7 @@ impl Scope {
             Some(folder) => from_folder(folder, &file),
             None => name.clone().unwrap_or_default(),
         };
-        let query = "SELECT DISTINCT cast_path FROM characters WHERE cast_path IS NOT NULL";
+        let query = "SELECT DISTINCT cast_path FROM character_fields WHERE cast_path IS NOT NULL";
         let stored: Vec<String> = database.rows(query, values![], |row| row.get(0))?;
         let (others, gone) = stored
             .into_iter()
@@ -144,7 +144,7 @@ impl Scope {
 
 /// The key of a name in whatever cast has it.
 fn in_any_cast(database: &Database, name: &NameKey) -> Result<Option<LedgerKey>, LedgerError> {
-    let query = "SELECT key FROM characters WHERE name_in_cast = ?1 ORDER BY seq LIMIT 2";
+    let query = "SELECT key FROM character_fields WHERE name_in_cast = ?1 ORDER BY seq LIMIT 2";
     let mut keys = database.rows(query, values![name.as_str()], |row| Ok(LedgerKey(row.get(0)?)))?;
     if keys.len() < 2 {
         return Ok(keys.pop());

@@ -101,7 +101,7 @@ fn other_owner(
     asset_id: &str,
 ) -> Result<Option<Name>, LedgerError> {
     let owner: Option<String> = database.first(
-        "SELECT key FROM characters WHERE asset_id = ?1 AND key <> ?2
+        "SELECT key FROM character_fields WHERE asset_id = ?1 AND key <> ?2
          UNION ALL SELECT key FROM attempts WHERE asset_id = ?1 AND key <> ?2
          UNION ALL SELECT key FROM history WHERE asset_id = ?1 AND key <> ?2 LIMIT 1",
         values![asset_id, key.as_str()],

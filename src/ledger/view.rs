@@ -226,7 +226,7 @@ impl LedgerView {
     ) -> Result<Vec<Numbered>, LedgerError> {
         let query = match signatures {
             Signatures::Read => {
-                "SELECT c.record, c.digest, c.key, c.seq, s.signature FROM characters c
+                "SELECT c.record, c.digest, c.key, c.seq, s.signature FROM character_fields c
                  LEFT JOIN signatures s ON s.source_sha256 = c.enrolled_sha256
                  WHERE c.seq > ?1 AND c.seq <= ?2 ORDER BY c.seq LIMIT ?3"
             }
@@ -538,8 +538,8 @@ fn paid_call_of(record: &Record, kind: Kind, sha256: &str) -> Option<FoundCall> 
 
 /// The images that were paid for, and their characters; includes paid calls that are in flight or in doubt, since they
 /// may have been charged. A character that has an id and is paid for again has two rows.
-const PAID: &str = "SELECT seq, name, enrolled_sha256 AS sha256 FROM characters WHERE asset_id IS NOT NULL
-    UNION ALL SELECT seq, name, attempted_sha256 FROM characters WHERE state IN ('intent', 'in_doubt')";
+const PAID: &str = "SELECT seq, name, enrolled_sha256 AS sha256 FROM character_fields WHERE asset_id IS NOT NULL
+    UNION ALL SELECT seq, name, attempted_sha256 FROM character_fields WHERE state IN ('intent', 'in_doubt')";
 
 /// What was spent, in all or in one run. A doubt that was retried
 /// remains counted, and so does a payment that was set aside; what a person forgot, or the API released, does not.

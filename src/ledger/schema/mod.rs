@@ -22,6 +22,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("004.sql"),
     include_str!("005.sql"),
     include_str!("006.sql"),
+    include_str!("007.sql"),
 ];
 
 /// The identity of a new ledger.
@@ -127,7 +128,7 @@ pub(super) fn check_owner(
     let bound: bool = database.one(
         "SELECT EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM history)
              OR EXISTS (SELECT 1 FROM realface_sessions)
-             OR EXISTS (SELECT 1 FROM characters WHERE state NOT IN ('seen', 'unsuitable', 'prepared')
+             OR EXISTS (SELECT 1 FROM character_fields WHERE state NOT IN ('seen', 'unsuitable', 'prepared')
                         OR asset_id IS NOT NULL)",
         values![],
         |row| row.get(0),

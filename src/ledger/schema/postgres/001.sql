@@ -134,8 +134,7 @@ CREATE SCHEMA IF NOT EXISTS castline_accounts;
 CREATE TABLE IF NOT EXISTS castline_accounts.pace (
     account      TEXT COLLATE "C" PRIMARY KEY,
     due          BIGINT NOT NULL DEFAULT 0,   -- when the next call is due, in microseconds since 1970
-    paused_until BIGINT NOT NULL DEFAULT 0,
-    sent         BIGINT[] NOT NULL DEFAULT '{}' -- when the last calls were sent, in order
+    paused_until BIGINT NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS castline_accounts.spent (
     account TEXT COLLATE "C" PRIMARY KEY,
