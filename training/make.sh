@@ -13,6 +13,7 @@ mkdir -p "$out/models"
 [ -f "$out/dev2-b/labels.csv" ] || python3 corpus/build2_b.py corpus/dev2-b.csv "$out/dev2-b"
 [ -f "$out/extra.json" ] || python3 extra.py "$out"/models/{blazeface,centerface}.onnx "$out/extra" "$out/extra.json"
 [ -f "$out/more.json" ] || python3 more.py "$out/more" "$out/more.json"
-HALF=0 ALL=1 SEED=21 python3 train.py ../models/artface_160.safetensors "$out/dev" "$out/art.safetensors" "$minutes" \
-    "$out"/{extra,more}.json "$out"/dev2-{a,b}
+[ -f "$out/gathered.json" ] || python3 gather.py "$out/gathered" "$out/gathered.json"
+HALF=0 ALL=1 SEED=23 python3 train.py ../models/artface_160.safetensors "$out/dev" "$out/art.safetensors" "$minutes" \
+    "$out"/{extra,more,gathered}.json "$out"/dev2-{a,b}
 HALF=1 python3 calibrate.py "$out/art.safetensors" "$out/dev" "$out"/dev2-{a,b} | tee "$out/figures.txt"

@@ -260,6 +260,24 @@ def group(on, sources, random):
     return [laid_box(box, source, matrix) for box in boxes]
 
 
+def card(on, sources, random):
+    """A court card: a figure down to the chest, and the same once more, standing on its head."""
+    source, (left, top, right, bottom) = sources.face(random)
+    source = varied(source, (left, top, right, bottom), random)
+    cut = min(1, bottom + random.uniform(0, 0.5) * (bottom - top))
+    half = source[: max(1, round(cut * source.shape[0]))]
+    both = np.concatenate([half, half[::-1, ::-1]])
+    top, bottom = top / cut / 2, bottom / cut / 2
+    boxes = [[left, top, right, bottom], [1 - right, 1 - bottom, 1 - left, 1 - top]]
+    if random.random() < 0.5:
+        paper = random.randrange(200, 256)
+        alpha = both[..., 3:] / 255
+        both = np.dstack([both[..., :3] * alpha + paper * (1 - alpha), np.full(both.shape[:2], 255)]).astype(np.uint8)
+    matrix = placed(both, random, 80, 80, random.uniform(125, 170))
+    lay(on, both, matrix)
+    return [laid_box(box, both, matrix) for box in boxes]
+
+
 def headless(on, sources, random):
     source, box = random.choice(sources.faces)
     source = source[int(min(0.9, box[3] + random.uniform(0.05, 0.15)) * source.shape[0]) :]
@@ -307,9 +325,11 @@ def sample(sources, random):
             found = one_face(on, sources, random)
         elif chance < 0.51 and sources.groups:
             found = group(on, sources, random)
-        elif chance < 0.62:
+        elif chance < 0.54:
+            found = card(on, sources, random)
+        elif chance < 0.64:
             found = two_faces(on, sources, random)
-        elif chance < 0.68:
+        elif chance < 0.69:
             found = headless(on, sources, random)
         else:
             found = no_face(on, sources, random)

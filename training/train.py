@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """train.py START.safetensors CORPUS OUT.safetensors MINUTES [EXTRA.json | FOLDER]...: trains CenterFace on drawn faces.
 
-START is what models/make.sh makes of CenterFace, or an earlier OUT; CORPUS what corpus/build.py makes; EXTRA what extra.py
-and more.py make; FOLDER what corpus/build2.py and build2_b.py make. Loss: CenterNet's focal loss on the heat map, L1 on
+START is what models/make.sh makes of CenterFace, or an earlier OUT; CORPUS what corpus/build.py makes; EXTRA what extra.py,
+more.py and gather.py make; FOLDER what corpus/build2.py and build2_b.py make. Loss: CenterNet's focal loss on the heat map, L1 on
 sizes and offsets at the centres. Batch norms are folded in the file already and stay so. Runs on the CPU. Needs torch,
 numpy, opencv, pillow, safetensors.
 Environment: LR (8e-4), SEED (7), ALL (any value: no part of the corpus is kept from training), HALF (0 or 1: the packages
