@@ -538,7 +538,8 @@ fn paid_call_of(record: &Record, kind: Kind, sha256: &str) -> Option<FoundCall> 
 
 /// The images that were paid for, and their characters; includes paid calls that are in flight or in doubt, since they
 /// may have been charged. A character that has an id and is paid for again has two rows.
-const PAID: &str = "SELECT seq, name, enrolled_sha256 AS sha256 FROM character_fields WHERE asset_id IS NOT NULL
+const PAID: &str =
+    "SELECT seq, name, enrolled_sha256 AS sha256 FROM character_fields WHERE asset_id IS NOT NULL
     UNION ALL SELECT seq, name, attempted_sha256 FROM character_fields WHERE state IN ('intent', 'in_doubt')";
 
 /// What was spent, in all or in one run. A doubt that was retried

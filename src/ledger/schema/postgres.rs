@@ -6,10 +6,7 @@ use super::super::{LedgerError, Place};
 use super::{Identity, secret};
 
 /// One script per schema, the oldest first.
-const SCRIPTS: &[&str] = &[
-    include_str!("postgres/001.sql"),
-    include_str!("postgres/002.sql"),
-];
+const SCRIPTS: &[&str] = &[include_str!("postgres/001.sql"), include_str!("postgres/002.sql")];
 /// The lock under which a ledger is created or migrated: `CAST` in ASCII.
 const LOCK: i64 = 0x4341_5354;
 
