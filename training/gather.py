@@ -97,9 +97,8 @@ def main():
         if kind == "gen":
             taken = {f"g{number}": taken["box"] for number in range(taken["count"])}
         for item, box in taken.items():
-            path = f"{folder}/pictures/{kind}+{name}+{item}".replace(" ", "_")
-            path = path[: len(folder) + 10] + path[len(folder) + 10 :].replace("/", "+")
-            path = os.path.splitext(path)[0] + ".png" if kind == "deb" else path + ".png"
+            file = f"{kind}+{name}+{os.path.splitext(item)[0] if kind == 'deb' else item}"
+            path = f"{folder}/pictures/{file.replace('/', '+').replace(' ', '_')}.png"
             found.append((path, box))
             if kind == "deb":
                 copied(f"{folder}/{name}/{item}").save(path)

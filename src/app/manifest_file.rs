@@ -23,7 +23,7 @@ impl Checkpoint for ManifestFile {
     fn write(&self) -> anyhow::Result<Option<PathBuf>> {
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = manifest::stored(self.ledger.view(), Some(&self.names))?;
-        if manifest.characters.count == 0 && !self.path.exists() {
+        if manifest.characters.count() == 0 && !self.path.exists() {
             return Ok(None);
         }
         manifest::write_json_file(&self.path, &manifest)?;

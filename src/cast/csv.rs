@@ -442,8 +442,7 @@ impl RowReader<'_> {
         let overrides = self.field(header.approve).trim().eq_ignore_ascii_case(OVERRIDE);
         let approved = overrides || self.yes("approve", header.approve);
         let consent = self.yes("consent", header.consent);
-        let note = self.field(header.note).trim();
-        let note = (!note.is_empty()).then(|| note.to_owned());
+        let note = Some(self.field(header.note).trim()).filter(|note| !note.is_empty());
         let look = header.look.map(|look| Look {
             character: self.field(header.character).trim(),
             look: self.field(Some(look)).trim(),
@@ -460,7 +459,7 @@ impl RowReader<'_> {
             approved,
             overrides,
             consent,
-            note,
+            note: note.map(str::to_owned),
             extra,
             line,
         })

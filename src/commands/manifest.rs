@@ -41,48 +41,34 @@ pub(super) fn manifest(
     let names = sheet.as_ref().map(names_of);
     if format == ManifestFormat::Json && !chosen.is_part() {
         let manifest = manifest::stored(&view, names.as_ref())?;
-        return match out {
-            Some(path) => {
-                manifest::write_json_file(&path, &manifest)?;
-                Ok(written(common, &path))
-            }
-            None => {
-                print_with(|stdout| manifest::write_json(stdout, &manifest))?;
-                Ok(ExitCode::Done)
-            }
-        };
-    }
-    let mut manifest = from_ledger(&view, names.as_ref())?;
-    if let Some(sheet) = sheet.as_mut().filter(|_| chosen.is_part()) {
-        select(sheet, chosen)?;
-        let kept = names_of(sheet);
-        let is_kept = |name: &str| Name::new(name).is_ok_and(|name| kept.contains(&name.key()));
-        manifest.characters.retain(|character| is_kept(&character.name));
-    }
-    // The full forms say of each character whether it was removed.
-    if !include_removed
-        && !matches!(
-            format,
-            ManifestFormat::Json | ManifestFormat::Csv | ManifestFormat::CsvExcel
-        )
-    {
-        manifest = manifest.without_removed();
-    }
-    match out {
-        Some(path) => {
-            manifest::write_file(&path, &manifest, format)?;
-            Ok(written(common, &path))
+        match &out {
+            Some(path) => manifest::write_json_file(path, &manifest)?,
+            None => print_with(|stdout| manifest::write_json(stdout, &manifest))?,
         }
-        None => {
-            print(&manifest::render(&manifest, format)?)?;
-            Ok(ExitCode::Done)
+    } else {
+        let mut manifest = from_ledger(&view, names.as_ref())?;
+        if let Some(sheet) = sheet.as_mut().filter(|_| chosen.is_part()) {
+            select(sheet, chosen)?;
+            let kept = names_of(sheet);
+            let is_kept = |name: &str| Name::new(name).is_ok_and(|name| kept.contains(&name.key()));
+            manifest.characters.retain(|character| is_kept(&character.name));
+        }
+        // The full forms say of each character whether it was removed.
+        if !include_removed
+            && !matches!(
+                format,
+                ManifestFormat::Json | ManifestFormat::Csv | ManifestFormat::CsvExcel
+            )
+        {
+            manifest = manifest.without_removed();
+        }
+        match &out {
+            Some(path) => manifest::write_file(path, &manifest, format)?,
+            None => print(&manifest::render(&manifest, format)?)?,
         }
     }
-}
-
-fn written(common: &Common, path: &Path) -> ExitCode {
-    if !common.quiet {
+    if let Some(path) = out.filter(|_| !common.quiet) {
         eprintln!("manifest: {}", path.display());
     }
-    ExitCode::Done
+    Ok(ExitCode::Done)
 }

@@ -151,7 +151,7 @@ impl RateLimiter {
         while let Err(wait) = sent.try_send(self.start.elapsed()) {
             tokio::time::sleep(wait).await;
         }
-        // One after the other: what the others are told is when it leaves.
+        // One after the other: the others count it at the moment when it leaves.
         self.wait_for_others(|shared| shared.try_send()).await;
     }
 

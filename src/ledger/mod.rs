@@ -15,6 +15,7 @@ mod identity;
 mod integrity;
 mod lock;
 mod owner;
+mod pages;
 mod place;
 mod record;
 mod records;
@@ -30,6 +31,8 @@ mod step;
 mod store;
 #[cfg(test)]
 mod test_places;
+#[cfg(test)]
+pub(crate) mod test_steps;
 #[cfg(all(test, unix))]
 #[path = "../../tests/integration/support/postgres.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs)]
@@ -49,6 +52,7 @@ pub use durability::Dangers;
 pub use error::LedgerError;
 pub use history::{PastCall, Run};
 pub use lock::Holder;
+pub use pages::Signatures;
 pub use place::{Place, doubtful_place};
 pub use record::{Record, Retried};
 pub use rename::NotRenamed;
@@ -60,5 +64,5 @@ pub use state::{CHARGED, IllegalTransition, State, apply};
 pub use step::Interrupted;
 pub use store::{Ledger, OpenOptions};
 pub use transition::{Budget, FoundCall, INTERRUPTED, Resolution, Transition};
-pub use view::{LedgerView, Reader, Signatures, Spend};
+pub use view::{LedgerView, Reader, Spend};
 pub use worker::LEASE;

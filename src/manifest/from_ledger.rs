@@ -22,15 +22,15 @@ pub struct Stored<'a> {
     apart: HashSet<i64>,
     /// Those looks, by the look that they follow.
     following: HashMap<i64, Vec<i64>>,
-    /// The number of characters.
-    pub count: usize,
+    /// Their numbers in the ledger, ascending.
+    numbers: Vec<i64>,
 }
 
 /// The manifest: every character of the view that has an asset id. `cast` has the names that are in the cast, if that is
 /// known.
 pub fn from_ledger(view: &LedgerView, cast: Option<&HashSet<NameKey>>) -> Result<Manifest, LedgerError> {
     let stored = stored(view, cast)?;
-    let mut characters = Vec::with_capacity(stored.characters.count);
+    let mut characters = Vec::with_capacity(stored.characters.count());
     stored.characters.each(std::convert::identity, |entry| {
         characters.push(entry);
         Ok::<_, LedgerError>(())
@@ -49,7 +49,7 @@ pub fn stored<'a>(
         cast,
         apart: HashSet::new(),
         following: HashMap::new(),
-        count: 0,
+        numbers: Vec::new(),
     };
     // The last look of a character that follows its first one.
     let mut ends: HashMap<NameKey, i64> = HashMap::new();
@@ -58,7 +58,7 @@ pub fn stored<'a>(
         let Some(asset_id) = &record.asset_id else {
             return Ok(());
         };
-        characters.count += 1;
+        characters.numbers.push(number);
         cost_usd = cost_usd + record.price.unwrap_or(Usd::ZERO);
         looks.add(&record.extra, asset_id);
         let character = Look::of(&record.extra).and_then(|look| look.character_key());
@@ -84,6 +84,11 @@ pub fn stored<'a>(
 }
 
 impl Stored<'_> {
+    /// The number of characters.
+    pub fn count(&self) -> usize {
+        self.numbers.len()
+    }
+
     /// Reads each of them; `failed` makes an error of the ledger one of `read`'s.
     fn each<E>(
         &self,
@@ -92,7 +97,9 @@ impl Stored<'_> {
     ) -> Result<(), E> {
         self.view
             .each(Signatures::Read, failed, |number, record, signature| {
-                if self.apart.contains(&number) {
+                // What was enrolled since is in no total.
+                let is_new = self.numbers.binary_search(&number).is_err();
+                if is_new || self.apart.contains(&number) {
                     return Ok(());
                 }
                 if let Some(entry) = self.entry(record, signature) {
@@ -141,46 +148,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cast::{Kind, Name, together};
-    use crate::inspect::Verdict;
-    use crate::ledger::{Budget, Ledger, OpenOptions, Transition};
+    use crate::cast::{Name, together};
+    use crate::ledger::test_steps::enrolling;
+    use crate::ledger::{Ledger, OpenOptions};
 
-    /// What enrolls a character with these columns.
-    fn enrolled(name: &Name, extra: &[(String, String)]) -> Vec<(Name, Transition)> {
-        let steps = [
-            Transition::See {
-                kind: Kind::Portrait,
-                source: "a.png".to_owned(),
-                sha256: name.as_str().to_owned(),
-                extra: extra.to_vec(),
-            },
-            Transition::Judge {
-                verdict: Verdict::Suitable,
-                goes_on: true,
-                code: None,
-                message: None,
-            },
-            Transition::Publish {
-                object_key: "k".to_owned(),
-                url: "https://x/k".to_owned(),
-            },
-            Transition::Intend {
-                request_digest: String::new(),
-                price: Usd::from_micros(10_000),
-                budget: Budget::default(),
-                payment: None,
-                receipt: None,
-            },
-            Transition::Enrolled {
-                asset_id: format!("ta_{}", name.as_str()),
-                price: Usd::from_micros(10_000),
-                priced: true,
-                settlement: None,
-                ids: Default::default(),
-                at: String::new(),
-            },
-        ];
-        steps.map(|step| (name.clone(), step)).into()
+    fn ledger(folder: &tempfile::TempDir) -> Ledger {
+        let options = OpenOptions::new("sandbox", true, "test");
+        Ledger::open(folder.path().join("ledger.db").as_path(), options).unwrap()
     }
 
     proptest! {
@@ -191,8 +165,7 @@ mod tests {
             who in prop::collection::vec(prop_oneof!["[abc]", "-"], 0..14),
         ) {
             let folder = tempfile::tempdir().unwrap();
-            let options = OpenOptions::new("sandbox", true, "test");
-            let ledger = Ledger::open(folder.path().join("ledger.db").as_path(), options).unwrap();
+            let ledger = ledger(&folder);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let mut expected = Vec::new();
             for (number, who) in who.iter().enumerate() {
@@ -200,7 +173,7 @@ mod tests {
                 let columns = [("character", who.clone()), ("look", number.to_string())];
                 let columns = columns.map(|(column, text)| (column.to_owned(), text));
                 let extra = if who == "-" { &[][..] } else { &columns[..] };
-                runtime.block_on(ledger.write_all(enrolled(&name, extra))).unwrap();
+                runtime.block_on(ledger.write(&name, enrolling(&name, extra))).unwrap();
                 expected.push((name.as_str().to_owned(), extra.to_vec()));
             }
             together(&mut expected, |(_, extra)| Look::of(extra)?.character_key());
@@ -210,12 +183,31 @@ mod tests {
             let written: Manifest = serde_json::from_slice(&bytes).unwrap();
             let names: Vec<_> = written.characters.iter().map(|c| (c.name.clone(), c.extra.clone())).collect();
             prop_assert_eq!(names, expected);
-            prop_assert_eq!(streamed.characters.count, who.len());
+            prop_assert_eq!(streamed.characters.count(), who.len());
             // Totals and looks are those of a list.
             let of_list = Manifest::new("sandbox", true, written.run, written.characters.clone());
             prop_assert_eq!(&written.looks, &of_list.looks);
             prop_assert_eq!(written.cost_usd, of_list.cost_usd);
             prop_assert_eq!(from_ledger(ledger.view(), None).unwrap().characters, written.characters);
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_enrolled_while_it_is_written_is_in_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        let (ada, bo) = (Name::new("Ada").unwrap(), Name::new("Bo").unwrap());
+        ledger.write(&ada, enrolling(&ada, &[])).await.unwrap();
+        let counted = stored(ledger.view(), None).unwrap();
+        ledger.write(&bo, enrolling(&bo, &[])).await.unwrap();
+        let written: Manifest = serde_json::from_value(serde_json::to_value(&counted).unwrap()).unwrap();
+        assert_eq!(
+            written.characters.len(),
+            1,
+            "as its total says: {}",
+            written.cost_usd
+        );
+        assert_eq!(written.cost_usd, Usd::from_micros(10_000));
+        assert_eq!(from_ledger(ledger.view(), None).unwrap().characters.len(), 2);
     }
 }

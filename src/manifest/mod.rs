@@ -231,7 +231,7 @@ impl<C: DeserializeOwned> Manifest<C> {
 }
 
 impl<C> Manifest<C> {
-    /// These characters, written now, without what is told of all of them.
+    /// These characters, written now, without their total and their looks.
     fn with_characters(provider: &str, sandbox: bool, run: i64, characters: C) -> Self {
         Self {
             schema: SCHEMA,

@@ -43,8 +43,8 @@ mod tests {
 
     use super::*;
     use crate::cast::Name;
-    use crate::ledger::{OpenOptions, Transition};
-    use crate::util::money::Usd;
+    use crate::ledger::OpenOptions;
+    use crate::ledger::test_steps::enrolling;
 
     /// Counts the writes, each of which takes 20 ms.
     struct Slow(AtomicUsize);
@@ -81,37 +81,6 @@ mod tests {
 
     async fn enroll(ledger: &Ledger, name: &str) {
         let name = Name::new(name).unwrap();
-        let (object_key, url) = ("k".to_owned(), "https://x/k".to_owned());
-        let transitions = [
-            Transition::See {
-                kind: crate::cast::Kind::Portrait,
-                source: "a.png".to_owned(),
-                sha256: "aa".to_owned(),
-                extra: Vec::new(),
-            },
-            Transition::Judge {
-                verdict: crate::inspect::Verdict::Suitable,
-                goes_on: true,
-                code: None,
-                message: None,
-            },
-            Transition::Publish { object_key, url },
-            Transition::Intend {
-                request_digest: String::new(),
-                price: Usd::ZERO,
-                budget: crate::ledger::Budget::default(),
-                payment: None,
-                receipt: None,
-            },
-            Transition::Enrolled {
-                asset_id: format!("ta_{}", name.as_str()),
-                price: Usd::ZERO,
-                priced: false,
-                settlement: None,
-                ids: Default::default(),
-                at: String::new(),
-            },
-        ];
-        ledger.write(&name, transitions).await.unwrap();
+        ledger.write(&name, enrolling(&name, &[])).await.unwrap();
     }
 }

@@ -141,10 +141,8 @@ fn doctor_warns_of_a_standby_that_is_not_waited_for() {
     drop(follower);
 }
 
-/// The network to the database is cut without a word, for longer than the lease, and mended.
-#[test]
-fn a_payer_that_is_cut_off_from_its_database_pays_for_nothing_and_goes_on_when_it_is_back() {
-    let Some(postgres) = shared() else { return };
+/// A run of 60 characters that has made ten calls when the network to its database is cut.
+fn cut_off(postgres: &Postgres) -> (Wire, Server, SmallCast, Child) {
     let wire = Wire::to(postgres.port());
     let mut server = Server::start(&["--fault", "latency_ms=100"]);
     server.keep_ledger_in(postgres);
@@ -153,6 +151,14 @@ fn a_payer_that_is_cut_off_from_its_database_pays_for_nothing_and_goes_on_when_i
     let mut run = start(&server, &cast, "20/s");
     wait_for_charges(&server, 10, &mut run);
     wire.cut();
+    (wire, server, cast, run)
+}
+
+/// The network to the database is cut without a word, for longer than the lease, and mended.
+#[test]
+fn a_payer_that_is_cut_off_from_its_database_pays_for_nothing_and_goes_on_when_it_is_back() {
+    let Some(postgres) = shared() else { return };
+    let (wire, server, cast, run) = cut_off(postgres);
     // What was acknowledged before may still leave, as long as the lease runs: a second.
     std::thread::sleep(Duration::from_millis(1500));
     let charged = server.charges().len();
@@ -174,16 +180,8 @@ fn a_payer_that_is_cut_off_from_its_database_pays_for_nothing_and_goes_on_when_i
 #[test]
 fn a_payer_that_is_cut_off_is_taken_over_and_pays_for_nothing_more() {
     let Some(postgres) = shared() else { return };
-    let wire = Wire::to(postgres.port());
-    let mut server = Server::start(&["--fault", "latency_ms=100"]);
-    server.keep_ledger_in(postgres);
-    let direct = postgres.url();
-    server.set("CASTLINE_LEDGER_URL", &address(wire.port()));
-    let cast = small_cast(60, "cut").kept_as(&server);
-    let mut run = start(&server, &cast, "20/s");
-    wait_for_charges(&server, 10, &mut run);
-    wire.cut();
-    server.set("CASTLINE_LEDGER_URL", &direct);
+    let (wire, mut server, cast, run) = cut_off(postgres);
+    server.set("CASTLINE_LEDGER_URL", &postgres.url());
     let cast = cast.kept_as(&server);
     let second = run_when_free(&server, &cast);
     let doubts = cast.in_state("in_doubt").len();
