@@ -3,6 +3,7 @@
 use image::RgbImage;
 
 use super::faces::Found;
+use super::resize::{Quality, part_resized};
 use super::{Inspection, ReasonCode, Thresholds, Verdict};
 
 /// Side of the patch on which a face is measured, in pixels.
@@ -80,10 +81,10 @@ impl Patch {
         if width < 8 || height < 8 {
             return None;
         }
-        let view = image::imageops::crop_imm(picture, left, top, width, height).to_image();
         let scale = (PATCH as f32 / width.max(height) as f32).min(1.0);
         let fit = |length: u32| ((length as f32 * scale).round() as u32).max(4);
-        let small = super::resize::resized(&view, fit(width), fit(height), super::resize::Quality::Quick);
+        let part = [left, top, width, height];
+        let small = part_resized(picture, part, fit(width), fit(height), Quality::Quick);
         // Rec. 709 weights on the encoded values: close enough to perceived brightness.
         let luma = small
             .pixels()

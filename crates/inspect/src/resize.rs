@@ -25,14 +25,30 @@ pub(super) fn resized(picture: &RgbImage, width: u32, height: u32, quality: Qual
     if picture.dimensions() == (width, height) {
         return picture.clone();
     }
-    let enlarging = width > picture.width() || height > picture.height();
+    part_resized(
+        picture,
+        [0, 0, picture.width(), picture.height()],
+        width,
+        height,
+        quality,
+    )
+}
+
+/// A copy of a part of an image (left, top, width, height; inside it, not empty), resized to `width` × `height`.
+pub(super) fn part_resized(
+    picture: &RgbImage,
+    part: [u32; 4],
+    width: u32,
+    height: u32,
+    quality: Quality,
+) -> RgbImage {
     let data = resample(
         picture.as_raw(),
         picture.dimensions(),
+        part,
         (width, height),
         PixelType::U8x3,
         quality,
-        enlarging,
     );
     RgbImage::from_raw(width, height, data).expect("the size fits")
 }
@@ -42,10 +58,10 @@ pub(super) fn resized_with_alpha(picture: &RgbaImage, width: u32, height: u32) -
     let data = resample(
         picture.as_raw(),
         picture.dimensions(),
+        [0, 0, picture.width(), picture.height()],
         (width, height),
         PixelType::U8x4,
         Quality::Fine,
-        false,
     );
     RgbaImage::from_raw(width, height, data).expect("the size fits")
 }
@@ -53,11 +69,12 @@ pub(super) fn resized_with_alpha(picture: &RgbaImage, width: u32, height: u32) -
 fn resample(
     data: &[u8],
     (width, height): (u32, u32),
+    part: [u32; 4],
     (to_width, to_height): (u32, u32),
     pixel: PixelType,
     quality: Quality,
-    enlarging: bool,
 ) -> Vec<u8> {
+    let enlarging = to_width > part[2] || to_height > part[3];
     let filter = match (quality, enlarging) {
         (Quality::Fine, _) => FilterType::Lanczos3,
         (Quality::Quick, true) => FilterType::Bilinear,
@@ -65,7 +82,10 @@ fn resample(
     };
     let source = ImageRef::new(width, height, data, pixel).expect("the buffer fits the size");
     let mut target = Image::new(to_width, to_height, pixel);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    let [left, top, across, down] = part.map(f64::from);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .crop(left, top, across, down);
     RESIZER
         .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options))
         .expect("both images have the same pixel type");

@@ -5,9 +5,9 @@
 /// Weights of: BlazeFace, the art network, the larger and the smaller score, ln(size), size above one half.
 const WEIGHTS: [f32; 6] = [2.081, 3.513, 2.528, 3.065, 0.814, 1.764];
 const BIAS: f32 = -1.650;
-/// Weights for an uncertain face after a close-up pass: the log-odds before, BlazeFace, the art network.
-const CLOSER: [f32; 3] = [0.879, 0.868, 2.957];
-const CLOSER_BIAS: f32 = -1.172;
+/// Weights for an uncertain face after a close-up pass: the log-odds before, the art network.
+const CLOSER: [f32; 2] = [0.890, 3.118];
+const CLOSER_BIAS: f32 = -1.042;
 /// Fraction of the first face's size from which a second face counts fully: a much smaller one is an emblem, a
 /// staff's head, or a person in the background.
 const COMPARABLE: f32 = 0.45;
@@ -26,10 +26,10 @@ pub(super) fn face([blaze, art]: [f32; 2], size: f32) -> f32 {
     logistic(&evidence, &WEIGHTS, BIAS)
 }
 
-/// The likelihood (0–1) that an uncertain face is one, after both networks ran on a close-up.
-pub(super) fn rescore(before: f32, [blaze, art]: [f32; 2]) -> f32 {
+/// The likelihood (0–1) that an uncertain face is one, after the art network ran on a close-up.
+pub(super) fn rescore(before: f32, art: f32) -> f32 {
     let odds = (before / (1.0 - before)).ln();
-    logistic(&[odds, blaze, art], &CLOSER, CLOSER_BIAS)
+    logistic(&[odds, art], &CLOSER, CLOSER_BIAS)
 }
 
 fn logistic(evidence: &[f32], weights: &[f32], bias: f32) -> f32 {
