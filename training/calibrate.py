@@ -26,7 +26,7 @@ folders = [path for path in rest if os.path.isdir(path)]
 thresholds = [path for path in rest if not os.path.isdir(path)] or [".12,.85,.25,.65"]
 NONE, SURE, SECOND, SEVERAL = map(float, thresholds[0].split(","))
 # As in crates/inspect/src/faces/mod.rs: a second face of this part of the first one's size counts fully; who is in doubt is looked at again.
-COMPARABLE, DOUBT, LOOKED_AT_AGAIN = 0.45, (0.12, 0.95), 3
+COMPARABLE, DOUBT, LOOKED_AT_AGAIN = 0.45, (0.12, 0.85), 3
 
 
 def both():
@@ -61,7 +61,7 @@ def same(a, b):
 
 
 def look():
-    """{id: [{"scores": of both networks, "size", "close": scores from near, "face", "boxed"}]}"""
+    """{id: [{"scores": of both networks, "size", "close": the art network's score from near, "face", "boxed"}]}"""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run = "cargo run --release --quiet --locked -p castline-inspect --example evidence --".split()
     files = [os.path.abspath(row["file"]) for row in rows.values()]
@@ -84,7 +84,7 @@ def first(c):
 
 
 def again(c, p):
-    return [np.log(p / (1 - p)), *c["close"]]
+    return [np.log(p / (1 - p)), c["close"]]
 
 
 def fit(ids):
