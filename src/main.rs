@@ -2,6 +2,11 @@
 
 use clap::Parser;
 
+/// A large cast is many small strings, which this allocator keeps closer together and hands out faster than those of the
+/// systems.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     match castline::cli::Cli::try_parse() {
         Ok(cli) => castline::commands::main(cli).into(),
