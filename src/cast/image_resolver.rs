@@ -1,5 +1,8 @@
 //! Resolves the image that a row names: a file in the cast's folder, or a URL.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
@@ -15,6 +18,8 @@ pub(super) struct ImageResolver {
     /// `root` with links resolved, for comparison.
     real_root: PathBuf,
     allow_outside: bool,
+    /// Whether the images of a folder may be read: a cast has many images in few folders.
+    folders: RefCell<HashMap<PathBuf, bool>>,
 }
 
 /// What is wrong with the image that a row names, and how to fix it.
@@ -49,6 +54,7 @@ impl ImageResolver {
             root: root.to_owned(),
             real_root: root.canonicalize()?,
             allow_outside,
+            folders: RefCell::default(),
         })
     }
 
@@ -68,21 +74,10 @@ impl ImageResolver {
     }
 
     fn file(&self, given: &str) -> Result<Source, ImagePathError> {
-        // A backslash separates folders on some systems and may be part of a name on others; some systems compose accents
-        // where others decompose them; spreadsheets set quotation marks and dashes as printers do; and what was copied
-        // from a browser is percent-encoded.
-        let slashed = given.replace('\\', "/");
-        let typed = as_typed(&slashed);
-        let decoded = percent_decode_str(&slashed).decode_utf8_lossy();
-        let spellings = [slashed.as_str(), &typed, &decoded]
-            .into_iter()
-            .flat_map(|s| [s.to_owned(), s.nfc().collect::<String>(), s.nfd().collect()]);
-        let found = std::iter::once(given.to_owned())
-            .chain(spellings)
-            .filter(|s| !s.contains('\0'))
-            .map(|s| self.root.join(s))
-            .find(|path| path.symlink_metadata().is_ok());
-        let Some(path) = found else {
+        let there = |path: PathBuf| Some((path.symlink_metadata().ok()?, path));
+        let found = there(self.root.join(given)).or_else(|| self.respelled(given).find_map(there));
+        let Some((meta, path)) = found else {
+            let slashed = given.replace('\\', "/");
             if !self.allow_outside && leaves(&slashed) {
                 return self.outside(given);
             }
@@ -95,10 +90,14 @@ impl ImageResolver {
             };
             return path_error(format!("there is no {given:?}"), hint);
         };
-        if !self.holds(&path) {
+        if !self.holds_found(&path, &meta) {
             return self.outside(given);
         }
-        match std::fs::metadata(&path) {
+        let meta = match meta.is_symlink() {
+            true => std::fs::metadata(&path),
+            false => Ok(meta),
+        };
+        match meta {
             Ok(meta) if meta.is_file() => Ok(Source::file(given, path)),
             Ok(meta) if meta.is_dir() => path_error(
                 format!("{given:?} is a folder"),
@@ -110,6 +109,35 @@ impl ImageResolver {
                 "check the file and its links",
             ),
         }
+    }
+
+    /// The paths of an image that isn't where it is said to be: a backslash separates folders on some systems and may be
+    /// part of a name on others; some systems compose accents where others decompose them; spreadsheets set quotation
+    /// marks and dashes as printers do; and what was copied from a browser is percent-encoded.
+    fn respelled(&self, given: &str) -> impl Iterator<Item = PathBuf> {
+        let slashed = given.replace('\\', "/");
+        let decoded = percent_decode_str(&slashed).decode_utf8_lossy().into_owned();
+        [slashed.clone(), as_typed(&slashed), decoded]
+            .into_iter()
+            .flat_map(|s| [s.clone(), s.nfc().collect(), s.nfd().collect()])
+            .filter(|s| !s.contains('\0'))
+            .map(|s| self.root.join(s))
+    }
+
+    /// As [`ImageResolver::holds`], for what is there: what is no link is inside if its folder is.
+    fn holds_found(&self, path: &Path, meta: &Metadata) -> bool {
+        let folder = path
+            .parent()
+            .filter(|_| path.file_name().is_some() && !meta.is_symlink());
+        let Some(folder) = folder else {
+            return self.holds(path);
+        };
+        if let Some(holds) = self.folders.borrow().get(folder) {
+            return *holds;
+        }
+        let holds = self.holds(folder);
+        self.folders.borrow_mut().insert(folder.to_owned(), holds);
+        holds
     }
 
     /// Whether the target of `path`, after `..` and links, may be read. A broken link may: it fails later with a

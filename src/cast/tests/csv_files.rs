@@ -305,6 +305,42 @@ fn a_path_is_found_as_spreadsheets_and_browsers_spell_it() {
 
 #[cfg(unix)]
 #[test]
+fn images_of_a_linked_folder_are_inside_where_the_folder_is() {
+    let dir = folder(&[
+        (
+            "in/cast.csv",
+            b"name,image\nAna,near/ana.png\nBo,far/bo.png\nCy,far/cy.png\nDee,near/../../bo.png\nEve,near/eve.png\n",
+        ),
+        ("in/art/ana.png", b"-"),
+        ("in/art/eve.png", b"-"),
+        ("out/bo.png", b"-"),
+        ("out/cy.png", b"-"),
+        ("bo.png", b"-"),
+    ]);
+    let root = dir.path().join("in");
+    std::os::unix::fs::symlink("art", root.join("near")).unwrap();
+    std::os::unix::fs::symlink("../out", root.join("far")).unwrap();
+    let cast = read(&root.join("cast.csv"), &CastOptions::default()).unwrap();
+    // `near/../../bo.png` is beside the folder, as the system reads it.
+    assert_eq!(names(&cast), ["Ana", "Eve"]);
+    let message = bad_rows(&cast);
+    assert_eq!(message.len(), 3, "{message:#?}");
+    assert!(
+        message.iter().all(|m| m.contains("is outside the cast's folder")),
+        "{message:#?}"
+    );
+    let allowed = CastOptions {
+        allow_outside: true,
+        ..CastOptions::default()
+    };
+    assert_eq!(
+        read(&root.join("cast.csv"), &allowed).unwrap().characters.len(),
+        5
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn links_are_followed_inside_the_folder_only() {
     let dir = folder(&[
         (
