@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::database::{Database, values};
+use super::database::{Database, Value, values};
 use super::records;
-use super::scope::LedgerKey;
 use super::{INTERRUPTED, Ledger, LedgerError, LedgerView, Record};
 use crate::cast::{Kind, NameKey};
 use crate::inspect::ImageSignature;
@@ -129,15 +128,18 @@ impl LedgerView {
     /// The ledger can't be read, or is damaged.
     pub fn unwritten_receipts(&self, of: Option<&NameKey>) -> Result<Vec<Call>, LedgerError> {
         let database = self.database();
+        let of = of.map(|name| self.locate(&database, name)).transpose()?;
+        // A statement for both would read the calls of all for each one.
+        let whose = of.as_ref().map_or("", |_| "key = ?1 AND");
+        let key: Vec<Value<'_>> = of.iter().map(|key| Value::from(key.as_str())).collect();
         let query = format!(
             "SELECT c.record, c.digest, receipt_number, receipt_call, source_sha256, kind, price, started_at, ended_at,
                     {STATE}, code, attempts.asset_id, payment, signature
              FROM attempts JOIN characters c USING (key) LEFT JOIN signatures USING (source_sha256)
-             WHERE receipt_call IS NOT NULL AND (key = ?1 OR ?1 IS NULL) AND receipt_written IS DISTINCT FROM {STATE}
+             WHERE {whose} receipt_call IS NOT NULL AND receipt_written IS DISTINCT FROM {STATE}
              ORDER BY id"
         );
-        let of = of.map(|name| self.locate(&database, name)).transpose()?;
-        database.rows(&query, values![of.as_ref().map(LedgerKey::as_str)], |row| {
+        database.rows(&query, &key, |row| {
             let kind: Option<String> = row.get(5)?;
             let price: i64 = row.get(6)?;
             Ok(Call {

@@ -1,10 +1,12 @@
 //! The contents of a ledger after it is closed.
 
-use super::super::database::Postgres;
+use super::super::database::{Postgres, scans};
 use super::*;
-use crate::cast::Kind;
+use crate::cast::{Kind, NameKey};
+use crate::inspect::{Inspection, ReasonCode};
 use crate::ledger::test_places::{in_postgres, places};
-use crate::ledger::{Budget, FoundCall, Resolution, State};
+use crate::ledger::test_steps::enrolling;
+use crate::ledger::{Budget, CallState, FoundCall, Reader, ReceiptRef, Resolution, State};
 use crate::util::money::Usd;
 
 /// The import of an id and its price from a manifest.
@@ -295,4 +297,94 @@ async fn what_came_late_settles_its_own_doubt() {
     assert_eq!((spent.enrolled, spent.in_doubt), (cent, cent));
     drop((first, second));
     open().unwrap();
+}
+
+/// What is done for each character of a run takes as long in a large ledger as in a small one.
+#[tokio::test]
+async fn nothing_done_for_a_character_reads_the_rows_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::File(folder.path().join("ledger.db"));
+    let ledger = Ledger::open(&place, OpenOptions::new("sandbox", true, "run")).unwrap();
+    let others = 40;
+    for number in 0..others {
+        enroll_with_receipt(&ledger, &Name::new(&format!("Hero {number}")).unwrap()).await;
+    }
+    let scanned = || ledger.transact(|_| Ok(scans::take()));
+    scanned().await.unwrap();
+
+    let (view, ada) = (ledger.view(), Name::new("Ada").unwrap());
+    enroll_with_receipt(&ledger, &ada).await;
+    ledger
+        .put_inspection(
+            "aa",
+            "print",
+            &Inspection::unreadable(ReasonCode::Unreadable, String::new()),
+        )
+        .await
+        .unwrap();
+    assert_eq!(scanned().await.unwrap(), 0, "the transitions of a character");
+
+    type Read = fn(&LedgerView, &NameKey);
+    let reads: [(&str, Read); 10] = [
+        ("get", |view, key| assert!(view.get(key).unwrap().is_some())),
+        ("approval", |view, key| {
+            assert_eq!(view.approval(key, "aa").unwrap(), Approval::None)
+        }),
+        ("paid_before", |view, key| {
+            assert!(view.paid_before(key, Kind::Portrait, "aa").unwrap().is_some());
+        }),
+        ("cached_inspection", |view, _| {
+            assert!(view.cached_inspection("aa", "print").unwrap().is_some())
+        }),
+        ("signature", |view, _| {
+            assert_eq!(view.signature("aa").unwrap(), None)
+        }),
+        ("unwritten_receipts", |view, key| {
+            assert_eq!(view.unwritten_receipts(Some(key)).unwrap(), [])
+        }),
+        ("last_attempt", |view, key| {
+            assert!(view.last_attempt(key).unwrap().is_some())
+        }),
+        ("set_aside", |view, key| {
+            assert_eq!(view.set_aside(key).unwrap(), None)
+        }),
+        ("last_call", |view, key| {
+            assert!(view.last_call(key).unwrap().is_some())
+        }),
+        ("call_state", |view, _| {
+            assert_eq!(view.call_state("call of Ada").unwrap(), Some(CallState::Enrolled));
+        }),
+    ];
+    scans::take();
+    for (name, read) in reads {
+        read(view, &ada.key());
+        assert_eq!(scans::take(), 0, "{name} reads the rows of others");
+    }
+    view.all().unwrap();
+    assert!(scans::take() > 0, "what reads all of them is counted");
+}
+
+async fn enroll_with_receipt(ledger: &Ledger, name: &Name) {
+    let call = format!("call of {}", name.as_str());
+    let transitions = enrolling(name, &[]).map(|transition| match transition {
+        Transition::Intend {
+            request_digest,
+            price,
+            budget,
+            payment,
+            ..
+        } => Transition::Intend {
+            receipt: Some(ReceiptRef {
+                number: 1,
+                call: call.clone(),
+            }),
+            request_digest,
+            price,
+            budget,
+            payment,
+        },
+        other => other,
+    });
+    ledger.write(name, transitions).await.unwrap();
+    ledger.receipt_written(&call, CallState::Enrolled).await.unwrap();
 }

@@ -25,7 +25,10 @@ impl Database {
         match self {
             Self::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql)?;
-                Ok(statement.execute(rusqlite::params_from_iter(values))? as u64)
+                let written = statement.execute(rusqlite::params_from_iter(values))? as u64;
+                #[cfg(test)]
+                scans::count(&statement);
+                Ok(written)
             }
             Self::Postgres(connection) => connection.execute(sql, values),
         }
@@ -42,15 +45,7 @@ impl Database {
         mut read: impl FnMut(&Row<'_>) -> Result<T, LedgerError>,
     ) -> Result<Vec<T>, LedgerError> {
         match self {
-            Self::Sqlite(connection) => {
-                let mut statement = connection.prepare_cached(sql)?;
-                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-                let mut all = Vec::new();
-                while let Some(row) = rows.next()? {
-                    all.push(read(&Row::Sqlite(row))?);
-                }
-                Ok(all)
-            }
+            Self::Sqlite(connection) => sqlite_rows(connection, sql, values, usize::MAX, read),
             Self::Postgres(connection) => {
                 let rows = connection.query(sql, values)?;
                 rows.iter().map(|row| read(&Row::Postgres(row))).collect()
@@ -69,11 +64,7 @@ impl Database {
         mut read: impl FnMut(&Row<'_>) -> Result<T, LedgerError>,
     ) -> Result<Option<T>, LedgerError> {
         match self {
-            Self::Sqlite(connection) => {
-                let mut statement = connection.prepare_cached(sql)?;
-                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-                rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
-            }
+            Self::Sqlite(connection) => Ok(sqlite_rows(connection, sql, values, 1, read)?.pop()),
             Self::Postgres(connection) => {
                 let rows = connection.query(sql, values)?;
                 rows.first().map(|row| read(&Row::Postgres(row))).transpose()
@@ -160,5 +151,50 @@ impl Database {
             let _ = self.batch("ROLLBACK");
         }
         done
+    }
+}
+
+/// The first `most` rows of a query of SQLite.
+fn sqlite_rows<T>(
+    connection: &rusqlite::Connection,
+    sql: &str,
+    values: &[Value<'_>],
+    most: usize,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, LedgerError>,
+) -> Result<Vec<T>, LedgerError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut all = Vec::new();
+    while all.len() < most
+        && let Some(row) = rows.next()?
+    {
+        all.push(read(&Row::Sqlite(row))?);
+    }
+    drop(rows);
+    #[cfg(test)]
+    scans::count(&statement);
+    Ok(all)
+}
+
+/// Counts what statements read row by row because no index leads to it: what is done for each character must not, or a
+/// cast of twice the size takes four times as long.
+#[cfg(test)]
+pub(super) mod scans {
+    use std::cell::Cell;
+
+    use rusqlite::{Statement, StatementStatus};
+
+    thread_local! {
+        static STEPS: Cell<i64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(statement: &Statement<'_>) {
+        let steps = statement.reset_status(StatementStatus::FullscanStep);
+        STEPS.set(STEPS.get() + i64::from(steps));
+    }
+
+    /// The rows that this thread has read so since it was last asked.
+    pub(in super::super) fn take() -> i64 {
+        STEPS.take()
     }
 }
