@@ -116,7 +116,7 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
             let more = more.strip_suffix("; ").unwrap_or(&more);
             let name = width.padded(&printable(name.as_str()));
             let row = format!("{standing:<14} {name}{}", printable(more));
-            lines.add(&wrap(&Term::stdout(), &row, &width.indent()))?;
+            lines.add(&width.wrapped(row))?;
         }
     }
     lines.print()?;
@@ -192,6 +192,14 @@ impl Column {
         // A long name moves its own row, not all of them: the rest of a narrow terminal is for what is said.
         let most = usize::from(Term::stdout().size().1).saturating_sub(48).max(12);
         Self::Padded(widths.max().unwrap_or_default().min(most))
+    }
+
+    /// A row as wide as the terminal.
+    fn wrapped(&self, row: String) -> String {
+        match self {
+            Self::Padded(_) => wrap(&Term::stdout(), &row, &self.indent()),
+            Self::Tab => row,
+        }
     }
 
     /// The indent of a message's continuation lines: aligned with its first line, if that leaves room.
