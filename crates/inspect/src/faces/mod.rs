@@ -242,7 +242,6 @@ impl Letterbox {
     }
 
     /// A square of the image, which may reach beyond it: its upper left corner and its side, in pixels.
-    #[expect(clippy::manual_clamp, reason = "`clamp` panics at what is no number")]
     fn part(
         picture: &RgbImage,
         corner: [f32; 2],
@@ -253,6 +252,7 @@ impl Letterbox {
         let scale = side as f32 / length;
         let span = |axis: usize, whole: u32| {
             let whole = whole as f32;
+            // `clamp` would panic at what is no number.
             let from = corner[axis].max(0.0).min(whole - 1.0);
             let until = (corner[axis] + length).max(from + 1.0).min(whole);
             let at = |place: f32| (((place - corner[axis]) * scale).round() as usize).min(side);
