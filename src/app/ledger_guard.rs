@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use serde::de::IgnoredAny;
 
+use super::manifest_there::manifest_there;
 use crate::enroll::{Network, PaymentMode};
 use crate::exit::UsageError;
 use crate::ledger::{LedgerError, LedgerView};
@@ -55,10 +55,7 @@ fn manifest_of_cast(settings: &Settings) -> PathBuf {
     let Some((cast, name)) = cast.as_deref().and_then(|cast| Some((cast, cast.file_name()?))) else {
         return path;
     };
-    let theirs = Manifest::<IgnoredAny>::read(&path)
-        .ok()
-        .and_then(|manifest| manifest.cast);
-    match theirs {
+    match manifest_there(&path).and_then(|manifest| manifest.cast) {
         Some(theirs) if *name != *theirs && settings.root.join(&theirs).exists() => {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             let stem = cast.file_stem().unwrap_or_default().to_string_lossy();
@@ -79,11 +76,7 @@ pub(crate) fn cast_argument(settings: &Settings) -> String {
 
 /// Whether the file is a manifest with ids that were paid for.
 pub(crate) fn is_real_manifest(path: &Path) -> bool {
-    let there = path
-        .is_file()
-        .then(|| Manifest::<Count>::read(path).ok())
-        .flatten();
-    there.is_some_and(|there| !there.sandbox && there.characters != Count(0))
+    manifest_there(path).is_some_and(|there| !there.sandbox && there.ids > 0)
 }
 
 /// Opens the ledger read-only to predict a run; `None` when there is none yet.

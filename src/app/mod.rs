@@ -7,6 +7,7 @@ pub(crate) mod context;
 pub(crate) mod ending;
 pub(crate) mod ledger_guard;
 mod manifest_file;
+mod manifest_there;
 pub(crate) mod output_kind;
 pub(crate) mod overwrite_guard;
 mod pace;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::manifest::{self, Count, Manifest, ManifestFormat};
+use super::manifest_there::manifest_there;
+use crate::manifest::{self, ManifestFormat};
 use crate::report::fixes;
 use crate::report::html;
 use crate::report::notice::METRICS_BEGIN;
@@ -53,10 +54,8 @@ impl OutputKind {
             Self::Metrics => start().is_ok_and(|start| start.is_empty() || start.starts_with(METRICS_BEGIN)),
             Self::Fixes => start().is_ok_and(|start| start.is_empty() || fixes::is_one(&start)),
             Self::Plan => whole(path).is_some_and(|bytes| bytes.is_empty() || is_plan(&bytes)),
-            // Read as a stream: that of a large cast has hundreds of megabytes.
             Self::Manifest(ManifestFormat::Json) => {
-                std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
-                    || Manifest::<Count>::read(path).is_ok()
+                std::fs::metadata(path).is_ok_and(|file| file.len() == 0) || manifest_there(path).is_some()
             }
             Self::Manifest(format) => {
                 whole(path).is_some_and(|bytes| bytes.is_empty() || manifest::is_one(&bytes, format))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::context::Context;
 use super::ledger_guard::provider;
+use super::manifest_there::manifest_there;
 use super::services::ServiceConfig;
 use crate::cast::{Name, NameKey, printable};
 use crate::enroll::KeyError;
@@ -110,17 +111,13 @@ struct Id {
 
 /// The ids of a manifest that the ledger does not know, with their names.
 fn unknown_ids(ledger: &LedgerView, manifest: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    if !manifest.is_file() {
+    // One in another format, which castline has written, holds too little to compare; what a sandbox gave costs nothing.
+    if manifest_there(manifest).is_none_or(|there| there.sandbox) {
         return Ok(Vec::new());
     }
-    // One in another format, which castline has written, holds too little to compare.
     let Ok(there) = Manifest::<Vec<Id>>::read(manifest) else {
         return Ok(Vec::new());
     };
-    // What a sandbox gave costs nothing.
-    if there.sandbox {
-        return Ok(Vec::new());
-    }
     let known = ledger.asset_ids()?;
     let unknown = there
         .characters

@@ -342,8 +342,8 @@ fn slurm_looks_in_parts_through_a_preemption_and_a_dead_node_and_pays_once() {
         postgres.sql(&count).parse().unwrap()
     };
     let job = cluster.submit("check.sbatch", &["--array=0-7"], &server, &cast);
-    let start = Instant::now();
     let wait = |what: &str, done: &mut dyn FnMut() -> bool| {
+        let start = Instant::now();
         while !done() {
             assert!(start.elapsed() < Duration::from_secs(150), "{what}");
             std::thread::sleep(Duration::from_millis(50));
