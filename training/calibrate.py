@@ -23,7 +23,7 @@ from net import part
 
 art, *rest = sys.argv[1:]
 folders = [path for path in rest if os.path.isdir(path)]
-thresholds = [path for path in rest if not os.path.isdir(path)] or [".12,.85,.25,.65"]
+thresholds = [path for path in rest if not os.path.isdir(path)] or [".1,.78,.25,.65"]
 NONE, SURE, SECOND, SEVERAL = map(float, thresholds[0].split(","))
 # As in crates/inspect/src/faces/mod.rs: a second face of this part of the first one's size counts fully; who is in doubt is looked at again.
 COMPARABLE, DOUBT, LOOKED_AT_AGAIN = 0.45, (0.12, 0.85), 3

@@ -14,6 +14,6 @@ mkdir -p "$out/models"
 [ -f "$out/extra.json" ] || python3 extra.py "$out"/models/{blazeface,centerface}.onnx "$out/extra" "$out/extra.json"
 [ -f "$out/more.json" ] || python3 more.py "$out/more" "$out/more.json"
 [ -f "$out/gathered.json" ] || python3 gather.py "$out/gathered" "$out/gathered.json"
-HALF=0 ALL=1 SEED=23 python3 train.py ../models/artface_160.safetensors "$out/dev" "$out/art.safetensors" "$minutes" \
+HALF=0 ALL=1 SEED=25 python3 train.py ../models/artface_160.safetensors "$out/dev" "$out/art.safetensors" "$minutes" \
     "$out"/{extra,more,gathered}.json "$out"/dev2-{a,b}
 HALF=1 python3 calibrate.py "$out/art.safetensors" "$out/dev" "$out"/dev2-{a,b} | tee "$out/figures.txt"

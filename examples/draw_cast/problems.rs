@@ -63,7 +63,7 @@ pub(crate) fn problems(out: &Path, cast: &[Sample]) -> Result<()> {
     row("The Hollow Hills", "no_face.png", "no_face")?;
     // A miniature in the middle of a landscape.
     let mut far = hills(800, 800);
-    imageops::replace(&mut far, &plain(10, (100, 125)), 560, 420);
+    imageops::replace(&mut far, &plain(10, (72, 90)), 570, 440);
     write(&far, &folder.join("face_too_small.png"))?;
     row("Far away", "face_too_small.png", "face_too_small")?;
     write(

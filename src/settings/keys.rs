@@ -265,13 +265,13 @@ pub const KEYS: &[Key] = &[
     key(
         "inspect.min_score",
         Number,
-        "0.12",
+        "0.1",
         "If the best face scores below this, the image has no face. Higher: fewer reviews, more faces missed.",
     ),
     key(
         "inspect.accept_score",
         Number,
-        "0.85",
+        "0.78",
         "A best face with at least this score is certain. Lower: fewer reviews, more money spent on images without a face.",
     ),
     key(

@@ -118,8 +118,8 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            none: 0.12,
-            sure: 0.85,
+            none: 0.1,
+            sure: 0.78,
             second: 0.25,
             several: 0.65,
             cut_off: 0.75,
