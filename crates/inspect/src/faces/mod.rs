@@ -3,8 +3,8 @@
 //! BlazeFace (MediaPipe's full-range-sparse, trained on photos) runs on the image letterboxed to 192²;
 //! CenterFace, trained further on drawn, chibi and non-human faces (`training/`), on 160². Overlapping boxes are
 //! one face, and [`calibration`] computes its likelihood from both scores and the size. Uncertain faces go through
-//! the art network again as close-ups; what BlazeFace would say of them changes no figure. Measured against E3p, three passes of the photo-trained networks, in
-//! `models/README.md`.
+//! the art network again as close-ups; what BlazeFace would say of them changes no figure (`training/README.md`). Measured
+//! against E3p, three passes of the photo-trained networks, in `models/README.md`.
 
 pub(super) mod calibration;
 mod boxes;
