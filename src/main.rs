@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
-/// A large cast is many small strings, which this allocator keeps closer together and hands out faster than those of the
-/// systems.
+/// A large cast is many small strings, which this allocator hands out faster than those of the systems
+/// (`docs/performance.md`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

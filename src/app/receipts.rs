@@ -111,11 +111,14 @@ struct Id {
 
 /// The ids of a manifest that the ledger does not know, with their names.
 fn unknown_ids(ledger: &LedgerView, manifest: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    // One in another format, which castline has written, holds too little to compare; what a sandbox gave costs nothing.
-    if manifest_there(manifest).is_none_or(|there| there.sandbox) {
+    // What a sandbox gave costs nothing.
+    if !manifest.is_file() || manifest_there(manifest).is_some_and(|there| there.sandbox) {
         return Ok(Vec::new());
     }
-    let Ok(there) = Manifest::<Vec<Id>>::read(manifest) else {
+    // One in another format, which castline has written, holds too little to compare. An id counts, even where another
+    // field is not as castline writes it.
+    let there = Manifest::<Vec<Id>>::read(manifest).ok();
+    let Some(there) = there.filter(|there| !there.sandbox) else {
         return Ok(Vec::new());
     };
     let known = ledger.asset_ids()?;

@@ -184,7 +184,7 @@ pub fn known_signature<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Imag
 /// The version, a colon, and the values in hexadecimal.
 impl fmt::Display for ImageSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A manifest has a signature for each character: `hex::encode` takes several times as long.
+        // A manifest has a signature for each character, and `hex::encode` builds its text digit by digit.
         let mut digits = [0; VALUES * 2];
         hex::encode_to_slice(self.0, &mut digits).expect("two digits for each value");
         f.write_str(Self::VERSION)?;
