@@ -90,10 +90,8 @@ pub(super) fn cut(pixels: &Pixels, part: Part) -> Pixels {
         x, y, width, height, ..
     } = part;
     match pixels {
-        Pixels::Opaque(picture) => Pixels::Opaque(crop_imm(picture, x, y, width, height).to_image()),
-        Pixels::Transparent(picture) => {
-            Pixels::Transparent(crop_imm(picture, x, y, width, height).to_image())
-        }
+        Pixels::Rgb(picture) => Pixels::Rgb(crop_imm(picture, x, y, width, height).to_image()),
+        Pixels::Rgba(picture) => Pixels::Rgba(crop_imm(picture, x, y, width, height).to_image()),
     }
 }
 

@@ -8,6 +8,7 @@ mod tiff_pages;
 use std::io::Cursor;
 
 use self::png_color::PngColor;
+use super::ground;
 use super::truncated::is_truncated;
 use image::codecs::png::PngDecoder;
 use image::codecs::tga::TgaDecoder;
@@ -44,20 +45,26 @@ impl Caps {
     }
 }
 
-/// The pixels of an image.
+/// The pixels of an image, with as many channels as its file has: to convert them all costs more time than to scale them.
 #[derive(Debug)]
 pub(super) enum Pixels {
-    /// All pixels are opaque.
-    Opaque(RgbImage),
-    /// Some pixels are transparent.
-    Transparent(RgbaImage),
+    Rgb(RgbImage),
+    Rgba(RgbaImage),
 }
 
 impl Pixels {
     pub(super) fn dimensions(&self) -> (u32, u32) {
         match self {
-            Self::Opaque(picture) => picture.dimensions(),
-            Self::Transparent(picture) => picture.dimensions(),
+            Self::Rgb(picture) => picture.dimensions(),
+            Self::Rgba(picture) => picture.dimensions(),
+        }
+    }
+
+    /// Whether all pixels have that alpha.
+    fn is_all(&self, alpha: u8) -> bool {
+        match self {
+            Self::Rgb(_) => alpha == 255,
+            Self::Rgba(picture) => picture.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == alpha),
         }
     }
 }
@@ -104,30 +111,33 @@ pub fn decoded_bytes(bytes: &[u8]) -> u64 {
     size.map_or(0, |(width, height)| u64::from(width) * u64::from(height) * 4 * 2)
 }
 
-/// Decodes an image.
+/// Decodes an image; where it is transparent, `behind` shows.
 ///
 /// # Errors
 /// It can't be decoded within `caps`, or nothing of it can be seen.
-pub(super) fn decode(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], caps: Caps, behind: [u8; 3]) -> Result<Pixels, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    match decode_any(bytes, caps)? {
-        Pixels::Transparent(picture) if picture.pixels().all(|pixel| pixel[3] == 0) => {
-            Err(DecodeError::Transparent)
-        }
-        pixels => Ok(pixels),
+    let mut pixels = decode_any(bytes, caps)?;
+    if pixels.is_all(0) {
+        return Err(DecodeError::Transparent);
     }
+    let transparent = !pixels.is_all(255);
+    if let (Pixels::Rgba(picture), true) = (&mut pixels, transparent) {
+        ground::lay(picture.as_chunks_mut::<4>().0, behind);
+    }
+    Ok(pixels)
 }
 
 /// Takes an image for opaque whose every pixel is transparent.
-fn opaque_if_nowhere(pixels: Pixels) -> Pixels {
-    match pixels {
-        Pixels::Transparent(picture) if picture.pixels().all(|pixel| pixel[3] == 0) => {
-            Pixels::Opaque(DynamicImage::ImageRgba8(picture).into_rgb8())
-        }
-        pixels => pixels,
+fn opaque_if_nowhere(mut pixels: Pixels) -> Pixels {
+    if pixels.is_all(0)
+        && let Pixels::Rgba(picture) = &mut pixels
+    {
+        picture.pixels_mut().for_each(|pixel| pixel[3] = 255);
     }
+    pixels
 }
 
 fn decode_any(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
@@ -153,7 +163,7 @@ fn decode_any(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
             let (file, palette) = tiff_pages::largest_page(bytes);
             let decoder = TiffDecoder::new(Cursor::new(&*file)).map_err(|e| broken(e, caps))?;
             let mut pixels = read(decoder, caps)?;
-            if let (Some(palette), Pixels::Opaque(picture)) = (palette, &mut pixels) {
+            if let (Some(palette), Pixels::Rgb(picture)) = (palette, &mut pixels) {
                 palette.apply(picture);
             }
             Ok(pixels)
@@ -312,20 +322,9 @@ fn upright_srgb(
 }
 
 fn eight_bits(picture: DynamicImage) -> Pixels {
-    if !picture.color().has_alpha() {
-        return Pixels::Opaque(picture.into_rgb8());
-    }
-    let picture = picture.into_rgba8();
-    if picture
-        .as_raw()
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .all(|pixel| pixel[3] == 255)
-    {
-        Pixels::Opaque(DynamicImage::ImageRgba8(picture).into_rgb8())
-    } else {
-        Pixels::Transparent(picture)
+    match picture.color().has_alpha() {
+        true => Pixels::Rgba(picture.into_rgba8()),
+        false => Pixels::Rgb(picture.into_rgb8()),
     }
 }
 
@@ -338,8 +337,8 @@ fn parsed(profile: &[u8]) -> Option<ColorProfile> {
 /// Converts colours of an RGB profile to sRGB.
 fn to_srgb(pixels: &mut Pixels, profile: &ColorProfile) {
     let (layout, data) = match pixels {
-        Pixels::Opaque(picture) => (Layout::Rgb, &mut **picture),
-        Pixels::Transparent(picture) => (Layout::Rgba, &mut **picture),
+        Pixels::Rgb(picture) => (Layout::Rgb, &mut **picture),
+        Pixels::Rgba(picture) => (Layout::Rgba, &mut **picture),
     };
     let srgb = ColorProfile::new_srgb();
     let Ok(transform) = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default())

@@ -5,6 +5,7 @@ pub mod confusion;
 mod crop;
 mod decode;
 mod faces;
+mod ground;
 mod jpeg;
 mod measure;
 mod near_duplicate;
@@ -42,7 +43,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 12;
+const VERSION: u32 = 13;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -289,7 +290,7 @@ impl Inspector {
     /// The file itself, without its metadata, if it satisfies every limit as it is: that keeps its quality.
     fn as_is(&self, bytes: &[u8], pixels: &Pixels) -> Option<Prepared> {
         let (width, height) = pixels.dimensions();
-        let fits = width.max(height) <= self.settings.long_side && matches!(pixels, Pixels::Opaque(_));
+        let fits = width.max(height) <= self.settings.long_side;
         if !fits || self.settings.format != OutputFormat::Jpeg {
             return None;
         }
@@ -337,7 +338,7 @@ impl Inspector {
             .long_side
             .max(for_face.ceil().min(MAX_SIDE as f32) as u32);
         let same = settings.crop == Crop::None && long_side == settings.long_side;
-        (!same).then(|| prepare::fit(&crop::cut(pixels, area), long_side, settings.background))
+        (!same).then(|| prepare::fit(&crop::cut(pixels, area), long_side))
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
@@ -345,12 +346,12 @@ impl Inspector {
             pixels: self.settings.max_pixels,
             bytes: self.settings.max_decode_bytes,
         };
-        decode::decode(bytes, caps)
+        decode::decode(bytes, caps, self.settings.background)
     }
 
-    /// The image at its published size, on its background.
+    /// The image at its published size.
     fn fitted(&self, pixels: &Pixels) -> RgbImage {
-        prepare::fit(pixels, self.settings.long_side, self.settings.background)
+        prepare::fit(pixels, self.settings.long_side)
     }
 
     /// As [`Inspector::judge`], with what only the file says.
@@ -440,7 +441,6 @@ fn count(inspection: &mut Inspection, found: &[Found], thresholds: &Thresholds) 
     }
 }
 
-/// The likelihood of a second face that is comparable to the first.
 /// The likelihood of the likeliest second face; smaller ones than the first count less.
 fn second(found: &[Found]) -> f32 {
     let others = found.iter().skip(1);

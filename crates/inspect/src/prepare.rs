@@ -2,15 +2,15 @@
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
-use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
+use image::{ExtendedColorType, ImageEncoder, RgbImage};
 
 use super::decode::Pixels;
-use super::resize::{Quality, resized, resized_with_alpha};
+use super::resize::{Quality, resized, resized_opaque};
 use super::{MAX_BYTES, MIN_SIDE, OutputFormat, Prepared};
 
-/// Scales an image and flattens it on its background: never enlarged, the longer side at most `long_side`, the
-/// shorter one not below the API's minimum if the image allows it.
-pub(super) fn fit(pixels: &Pixels, long_side: u32, ground: [u8; 3]) -> RgbImage {
+/// Scales an image: never enlarged, the longer side at most `long_side`, the shorter one not below the API's minimum if
+/// the image allows it.
+pub(super) fn fit(pixels: &Pixels, long_side: u32) -> RgbImage {
     let (width, height) = pixels.dimensions();
     let (longer, shorter) = (f64::from(width.max(height)), f64::from(width.min(height)));
     let scale = (f64::from(long_side) / longer)
@@ -19,27 +19,9 @@ pub(super) fn fit(pixels: &Pixels, long_side: u32, ground: [u8; 3]) -> RgbImage 
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     let (to_width, to_height) = (side(width), side(height));
     match pixels {
-        Pixels::Opaque(picture) => resized(picture, to_width, to_height, Quality::Fine),
-        Pixels::Transparent(picture) if scale < 1.0 => flatten(
-            resized_with_alpha(picture, to_width, to_height).as_raw(),
-            (to_width, to_height),
-            ground,
-        ),
-        Pixels::Transparent(picture) => flatten(picture.as_raw(), (to_width, to_height), ground),
+        Pixels::Rgb(picture) => resized(picture, to_width, to_height, Quality::Fine),
+        Pixels::Rgba(picture) => resized_opaque(picture, to_width, to_height),
     }
-}
-
-fn flatten(rgba: &[u8], (width, height): (u32, u32), ground: [u8; 3]) -> RgbImage {
-    let mut out = RgbImage::from_pixel(width, height, Rgb(ground));
-    for (to, [r, g, b, alpha]) in out.as_chunks_mut::<3>().0.iter_mut().zip(rgba.as_chunks::<4>().0) {
-        let alpha = u32::from(*alpha);
-        for (to, from) in to.iter_mut().zip([r, g, b]) {
-            // Exact rounding of (from·α + ground·(255 − α)) / 255.
-            let sum = u32::from(*from) * alpha + u32::from(*to) * (255 - alpha) + 128;
-            *to = ((sum + (sum >> 8)) >> 8) as u8;
-        }
-    }
-    out
 }
 
 /// Encodes a scaled image within the API's size limit; an image that is too large is scaled down. `None` if that

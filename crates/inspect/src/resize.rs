@@ -1,7 +1,5 @@
 //! Resizes images.
 
-use std::cell::RefCell;
-
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{RgbImage, RgbaImage};
@@ -13,11 +11,6 @@ pub(super) enum Quality {
     Fine,
     /// Box filter, for input of the networks; bilinear when enlarging.
     Quick,
-}
-
-thread_local! {
-    /// Reuses its buffers from image to image.
-    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
 
 /// A copy of an image, resized to `width` × `height`.
@@ -53,17 +46,30 @@ pub(super) fn part_resized(
     RgbImage::from_raw(width, height, data).expect("the size fits")
 }
 
-/// A resized copy of an image with alpha: colours are weighted by alpha, so that no fringe appears.
-pub(super) fn resized_with_alpha(picture: &RgbaImage, width: u32, height: u32) -> RgbaImage {
-    let data = resample(
-        picture.as_raw(),
-        picture.dimensions(),
-        [0, 0, picture.width(), picture.height()],
-        (width, height),
-        PixelType::U8x4,
-        Quality::Fine,
-    );
-    RgbaImage::from_raw(width, height, data).expect("the size fits")
+/// A resized copy of an image whose pixels are all opaque.
+pub(super) fn resized_opaque(picture: &RgbaImage, width: u32, height: u32) -> RgbImage {
+    let scaled;
+    let rgba = match picture.dimensions() == (width, height) {
+        true => picture.as_raw(),
+        false => {
+            let part = [0, 0, picture.width(), picture.height()];
+            let to = (width, height);
+            scaled = resample(
+                picture.as_raw(),
+                picture.dimensions(),
+                part,
+                to,
+                PixelType::U8x4,
+                Quality::Fine,
+            );
+            &scaled
+        }
+    };
+    let mut out = RgbImage::new(width, height);
+    for (to, [rgb @ .., _]) in out.as_chunks_mut::<3>().0.iter_mut().zip(rgba.as_chunks::<4>().0) {
+        *to = *rgb;
+    }
+    out
 }
 
 fn resample(
@@ -85,9 +91,11 @@ fn resample(
     let [left, top, across, down] = part.map(f64::from);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter))
+        .use_alpha(false)
         .crop(left, top, across, down);
-    RESIZER
-        .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options))
+    // A resizer that is kept for the next image keeps a copy of this one.
+    Resizer::new()
+        .resize(&source, &mut target, &options)
         .expect("both images have the same pixel type");
     target.into_vec()
 }
