@@ -1,11 +1,11 @@
 //! Layers without weights: borders, channels, sizes.
 
-use super::tensor::{Tensor, buffer};
+use super::tensor::{Tensor, Values};
 
 /// The tensor padded with zeros: `[top, left, bottom, right]`.
 pub(super) fn padded(x: &Tensor, [top, left, bottom, right]: [usize; 4]) -> Tensor {
     let (height, width, channels) = (x.height + top + bottom, x.width + left + right, x.channels);
-    let mut data = buffer(height * width * channels);
+    let mut data = Values::stale(height * width * channels);
     let (before, after) = (left * channels, right * channels);
     let (above, rest) = data.split_at_mut(top * width * channels);
     let (lines, below) = rest.split_at_mut(x.height * width * channels);
@@ -31,7 +31,7 @@ pub(super) fn pad_channels(x: &Tensor, more: usize) -> Tensor {
     let channels = x.channels + more;
     let mut out = Tensor {
         channels,
-        data: buffer(x.height * x.width * channels),
+        data: Values::stale(x.height * x.width * channels),
         ..*x
     };
     for (to, from) in out
@@ -53,7 +53,7 @@ pub(super) fn double(x: &Tensor) -> Tensor {
         height,
         width,
         channels,
-        data: buffer(height * width * channels),
+        data: Values::stale(height * width * channels),
     };
     let sides = |at: usize, length: usize| {
         let near = at / 2;
@@ -85,7 +85,7 @@ pub(super) fn depth_to_space(x: &Tensor) -> Tensor {
         height,
         width,
         channels,
-        data: buffer(x.data.len()),
+        data: Values::stale(x.data.len()),
     };
     for (at, pixel) in x.data.chunks_exact(x.channels).enumerate() {
         let (y, px) = (at / x.width * 2, at % x.width * 2);

@@ -23,7 +23,7 @@ use image::RgbImage;
 pub(super) use self::boxes::Rect;
 use self::boxes::{Candidate, Merged};
 use self::network::Network;
-use self::tensor::Tensor;
+use self::tensor::{Tensor, Values};
 use super::resize::{Quality, part_resized};
 
 static BLAZE: &[u8] = include_bytes!("../../../../models/blazeface_full_range_sparse_192.safetensors");
@@ -153,10 +153,8 @@ impl Detector {
     }
 
     /// BlazeFace: values in −1…1; anchors every 4 pixels, boxes as centre offset and size.
-    fn blaze(&self, mut letter: Letterbox) -> Vec<Candidate> {
-        let [scores, boxes] = self
-            .blaze
-            .run(std::mem::take(&mut letter.values), ["scores", "regressors"]);
+    fn blaze(&self, Letterbox { values, place }: Letterbox) -> Vec<Candidate> {
+        let [scores, boxes] = self.blaze.run(values, ["scores", "regressors"]);
         // 48² anchors, one output row each; both outputs are flat.
         let grid = self.blaze.side() / 4;
         let (scores, boxes) = (flat(scores, grid, 1), flat(boxes, grid, 16));
@@ -169,7 +167,7 @@ impl Detector {
                     let centre_y = boxes.at(y, x, 1) + (y as f32 + 0.5) * 4.0;
                     let area = Rect::around(centre_x, centre_y, boxes.at(y, x, 2), boxes.at(y, x, 3));
                     found.push(Candidate {
-                        area: letter.back(area),
+                        area: place.back(area),
                         score,
                     });
                 }
@@ -179,10 +177,8 @@ impl Detector {
     }
 
     /// The art network: values 0–255; a heat map at a quarter of the size, with sizes as logarithms.
-    fn art(&self, mut letter: Letterbox) -> Vec<Candidate> {
-        let [heat, sizes, offsets] = self
-            .art
-            .run(std::mem::take(&mut letter.values), ["537", "538", "539"]);
+    fn art(&self, Letterbox { values, place }: Letterbox) -> Vec<Candidate> {
+        let [heat, sizes, offsets] = self.art.run(values, ["537", "538", "539"]);
         let mut found = Vec::new();
         for y in 0..heat.height {
             for x in 0..heat.width {
@@ -193,7 +189,7 @@ impl Detector {
                     let centre_x = (x as f32 + offsets.at(y, x, 1) + 0.5) * 4.0;
                     let area = Rect::around(centre_x, centre_y, width, height);
                     found.push(Candidate {
-                        area: letter.back(area),
+                        area: place.back(area),
                         score,
                     });
                 }
@@ -212,12 +208,26 @@ fn flat(tensor: Tensor, grid: usize, channels: usize) -> Tensor {
     }
 }
 
-/// An image, or a part of it, in a square; and the mapping back to the image's own pixels.
+/// An image, or a part of it, in a square.
 struct Letterbox {
-    values: Vec<f32>,
+    values: Values,
+    place: Place,
+}
+
+/// Where an image lies in a square.
+#[derive(Debug, Clone, Copy)]
+struct Place {
     scale: f32,
     /// Where the image's corner comes to lie.
     corner: [f32; 2],
+}
+
+impl Place {
+    /// An area of the square, in the image's own pixels.
+    fn back(self, area: Rect) -> Rect {
+        let [left, top] = self.corner;
+        area.shifted(-left, -top).scaled(1.0 / self.scale)
+    }
 }
 
 impl Letterbox {
@@ -236,8 +246,10 @@ impl Letterbox {
         });
         Self {
             values: laid(picture, spans, side, value),
-            scale,
-            corner: spans.map(|span| span.to as f32),
+            place: Place {
+                scale,
+                corner: spans.map(|span| span.to as f32),
+            },
         }
     }
 
@@ -271,14 +283,11 @@ impl Letterbox {
                 side,
                 value,
             ),
-            scale,
-            corner: corner.map(|place| -place * scale),
+            place: Place {
+                scale,
+                corner: corner.map(|place| -place * scale),
+            },
         }
-    }
-
-    fn back(&self, area: Rect) -> Rect {
-        let [left, top] = self.corner;
-        area.shifted(-left, -top).scaled(1.0 / self.scale)
     }
 }
 
@@ -292,10 +301,11 @@ struct Span {
 }
 
 /// The values of a grey square, with a part of an image laid on it.
-fn laid(picture: &RgbImage, [x, y]: [Span; 2], side: usize, value: impl Fn(u8) -> f32) -> Vec<f32> {
+fn laid(picture: &RgbImage, [x, y]: [Span; 2], side: usize, value: impl Fn(u8) -> f32) -> Values {
     let part = [x.from, y.from, x.length, y.length];
     let small = part_resized(picture, part, x.fit as u32, y.fit as u32, Quality::Quick);
-    let mut values = vec![value(MARGIN); side * side * 3];
+    let mut values = Values::stale(side * side * 3);
+    values.fill(value(MARGIN));
     for (line, from) in small.as_raw().chunks_exact(x.fit * 3).enumerate() {
         let to = ((line + y.to) * side + x.to) * 3;
         for (to, from) in values[to..to + from.len()].iter_mut().zip(from) {
@@ -334,7 +344,7 @@ mod tests {
                 for column in 0..side {
                     let [red, green, blue] = part.values[(line * side + column) * 3..][..3] else { panic!() };
                     let middle = Rect::around(column as f32 + 0.5, line as f32 + 0.5, 1.0, 1.0);
-                    let (x, y) = part.back(middle).centre();
+                    let (x, y) = part.place.back(middle).centre();
                     let within = |at: f32, most: u32| (pixel..most as f32 - pixel).contains(&at);
                     if within(x, width) && within(y, height) {
                         // Less than a pixel of the square away, on the side that was rounded to, and half of the image's own.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::convolve::{self, Convolution, panels};
 use super::depthwise::{self, Depthwise};
 use super::layers::{depth_to_space, double, pad_channels, padded};
-use super::tensor::{Tensor, buffer, give_back};
+use super::tensor::{Tensor, Values};
 
 /// The slot of the input image.
 const PICTURE: i64 = -1;
@@ -144,7 +144,7 @@ impl Network {
     }
 
     /// Runs the network on an image `[side, side, 3]`, and returns its outputs in the order of `names`.
-    pub(super) fn run<const N: usize>(&self, picture: Vec<f32>, names: [&str; N]) -> [Tensor; N] {
+    pub(super) fn run<const N: usize>(&self, picture: Values, names: [&str; N]) -> [Tensor; N] {
         let [height, width, channels] = self.input;
         assert_eq!(
             picture.len(),
@@ -157,7 +157,7 @@ impl Network {
             channels,
             data: picture,
         };
-        let mut slots: Vec<Option<Tensor>> = vec![None; self.steps.len()];
+        let mut slots: Vec<Option<Tensor>> = self.steps.iter().map(|_| None).collect();
         for (at, step) in self.steps.iter().enumerate() {
             let input = |which: usize| match step.raw.inputs[which] {
                 PICTURE => &picture,
@@ -166,10 +166,8 @@ impl Network {
             let made = step.run(self.arch, input(0), (step.raw.inputs.len() > 1).then(|| input(1)));
             slots[at] = Some(made);
             for &used in step.raw.inputs.iter().filter(|i| **i != PICTURE) {
-                if self.last_use[used as usize] == at
-                    && let Some(done) = slots[used as usize].take()
-                {
-                    give_back(done.data);
+                if self.last_use[used as usize] == at {
+                    slots[used as usize] = None;
                 }
             }
         }
@@ -218,7 +216,7 @@ impl Step {
             height,
             width,
             channels,
-            data: buffer(height * width * channels),
+            data: Values::stale(height * width * channels),
         };
         let padded = (self.raw.pad != [0; 4]).then(|| padded(x, self.raw.pad));
         let x = padded.as_ref().unwrap_or(x);
@@ -239,9 +237,6 @@ impl Step {
             relu: self.raw.relu,
         };
         arch.dispatch(convolve::Fill(convolution, &mut out.data));
-        if let Some(padded) = padded {
-            give_back(padded.data);
-        }
         out
     }
 
@@ -259,7 +254,7 @@ impl Step {
             height,
             width,
             channels: x.channels,
-            data: buffer(height * width * x.channels),
+            data: Values::stale(height * width * x.channels),
         };
         let depthwise = Depthwise {
             pixels: &x.data,
@@ -300,14 +295,14 @@ fn at_least(value: f32, least: f32) -> f32 {
 
 fn like(x: &Tensor) -> Tensor {
     Tensor {
-        data: buffer(x.data.len()),
+        data: Values::stale(x.data.len()),
         ..*x
     }
 }
 
 fn map(x: &Tensor, f: impl Fn(f32) -> f32) -> Tensor {
     let mut out = like(x);
-    for (to, from) in out.data.iter_mut().zip(&x.data) {
+    for (to, from) in out.data.iter_mut().zip(&*x.data) {
         *to = f(*from);
     }
     out
