@@ -61,7 +61,7 @@ def same(a, b):
 
 
 def look():
-    """{id: [{"scores": of both networks, "size", "close": the art network's score from near, "face", "boxed"}]}"""
+    """{id: [{"scores": of both networks, "size", "close": the art network's score from near, "turned", "face", "boxed"}]}"""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run = "cargo run --release --quiet --locked -p castline-inspect --example evidence --".split()
     files = [os.path.abspath(row["file"]) for row in rows.values()]
@@ -113,6 +113,8 @@ def judge(models, i):
             found[k] = models[1].predict_proba([again(c, p)])[0, 1], c
             left -= 1
     (best, chief), *others = sorted(found, key=lambda t: -t[0])
+    if chief["turned"]:
+        return best, best
     return best, max((p * min(1, c["size"] / chief["size"] / COMPARABLE) for p, c in others), default=0)
 
 

@@ -15,6 +15,7 @@ mod network;
 #[cfg(test)]
 mod parity;
 mod tensor;
+mod turned;
 
 use std::sync::OnceLock;
 
@@ -68,6 +69,8 @@ pub struct Evidence {
     pub size: f32,
     /// The art network's score on a close-up.
     pub close: f32,
+    /// Whether the same lies opposite, turned by 180°: a court card's second head.
+    pub turned: bool,
 }
 
 impl Detector {
@@ -95,6 +98,7 @@ impl Detector {
                 scores,
                 size: area.longer_side() / width.max(height),
                 close: self.closer(picture, area),
+                turned: turned::head(picture, area).is_some(),
             })
             .collect()
     }
@@ -126,6 +130,13 @@ impl Detector {
             face.score = calibration::rescore(face.score, self.closer(picture, face.area));
         }
         found.sort_by(surest_first);
+        if let Some(&first) = found.first()
+            && let Some(area) = turned::head(picture, first.area)
+        {
+            // As likely as the first one, whatever the networks say of it.
+            found.retain(|other| *other == first || !other.area.is_same(area));
+            found.insert(1, Found { area, ..first });
+        }
         found
     }
 
