@@ -72,8 +72,8 @@ pub enum Source {
     Url {
         /// The URL as written in the cast, without its query, which may be a signature.
         given: String,
-        /// The whole URL, including a signature: for the request only.
-        url: Url,
+        /// The whole URL, including a signature: for the request only. Boxed, because most casts are files.
+        url: Box<Url>,
     },
 }
 
@@ -92,7 +92,7 @@ impl Source {
         let given = given.split(['?', '#']).next().unwrap_or(given);
         Self::Url {
             given: given.to_owned(),
-            url,
+            url: Box::new(url),
         }
     }
 

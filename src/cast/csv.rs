@@ -15,6 +15,9 @@ use crate::util::text::{pluralize, printable};
 /// Larger files are not casts: a million rows at some 500 bytes each.
 const MAX_CSV_BYTES: u64 = 512 << 20;
 
+/// Room is made for so many characters at once, where the file has as many lines.
+const MOST_EXPECTED: usize = 1 << 20;
+
 /// Reads the CSV at `path`. Image paths are relative to the CSV's folder.
 pub(super) fn read(path: &Path, options: &CastOptions) -> Result<Cast, CastError> {
     let unreadable = |error| CastError::Unreadable {
@@ -104,16 +107,13 @@ fn rows(
         });
     };
     if let Some((known, given)) = super::header::without_header(&first, columns) {
-        let shown: Vec<String> = first
-            .iter()
-            .map(|header| format!("{:?}", printable(header)))
-            .collect();
+        let shown = first.iter().map(|header| format!("{:?}", printable(header)));
         return Err(CastError::Header {
             path: path.to_owned(),
             line,
             problem: format!(
                 "there is no header {given:?} for {known}, only {}",
-                shown.join(", ")
+                shown.collect::<Vec<_>>().join(", ")
             ),
             hint: "correct --map, or cast.map in the settings".to_owned(),
         });
@@ -124,7 +124,8 @@ fn rows(
         problem: bad.problem,
         hint: bad.hint,
     })?;
-    let (mut characters, mut bad_rows, mut names) = (Vec::new(), Vec::new(), unique::Names::default());
+    let mut characters = Vec::with_capacity((line_ends(text.as_bytes()) as usize).min(MOST_EXPECTED));
+    let (mut bad_rows, mut rejected) = (Vec::new(), Vec::new());
     while let Some((line, row)) = rows.next() {
         if row.iter().all(|field| field.trim().is_empty()) {
             continue;
@@ -134,6 +135,7 @@ fn rows(
             row: &row,
             header: &header,
             delimiter: rows.delimiter,
+            name: None,
             bad: Vec::new(),
         };
         let character = match rows.unclosed() {
@@ -166,15 +168,19 @@ fn rows(
                 );
                 None
             }
-            false => reader.character(resolver, &mut names),
+            false => reader.character(resolver),
         };
-        let bad = reader.bad;
+        let RowReader { bad, name, .. } = reader;
         match character {
             Some(character) if bad.is_empty() => characters.push(character),
-            _ => bad_rows.extend(bad),
+            _ => {
+                let name = character.map(|character| character.name).or(name);
+                rejected.extend(name.map(|name| (name, unique::Location::Line(line))));
+                bad_rows.extend(bad);
+            }
         }
     }
-    unique::reject_duplicates(&names, &mut characters, &mut bad_rows);
+    unique::reject_duplicates(&mut characters, &rejected, &mut bad_rows);
     Ok((characters, bad_rows))
 }
 
@@ -339,6 +345,8 @@ struct RowReader<'r> {
     row: &'r StringRecord,
     header: &'r Header,
     delimiter: u8,
+    /// The name, until it is that of a character.
+    name: Option<Name>,
     bad: Vec<RowError>,
 }
 
@@ -378,7 +386,7 @@ impl RowReader<'_> {
         column.and_then(|column| self.row.get(column)).unwrap_or_default()
     }
 
-    fn character(&mut self, resolver: &ImageResolver, names: &mut unique::Names) -> Option<Character> {
+    fn character(&mut self, resolver: &ImageResolver) -> Option<Character> {
         let header = self.header;
         let surplus = self
             .row
@@ -415,22 +423,13 @@ impl RowReader<'_> {
             );
             self.bad("row", problem, "add a header for the column, or clear it");
         }
-        let name = match Name::new(&self.name_given()) {
+        match Name::new(&self.name_given()) {
             Ok(name) => match spreadsheet::spoiled(name.as_str()) {
-                Some((problem, hint)) => {
-                    self.bad("name", problem, hint);
-                    None
-                }
-                None => {
-                    names.add(&name, unique::Location::Line(self.line));
-                    Some(name)
-                }
+                Some((problem, hint)) => self.bad("name", problem, hint),
+                None => self.name = Some(name),
             },
-            Err(error) => {
-                self.bad("name", error.to_string(), error.hint());
-                None
-            }
-        };
+            Err(error) => self.bad("name", error.to_string(), error.hint()),
+        }
         let source = match resolver.find(self.field(Some(header.image))) {
             Ok(source) => Some(source),
             Err(wrong) => {
@@ -442,7 +441,7 @@ impl RowReader<'_> {
         let overrides = self.field(header.approve).trim().eq_ignore_ascii_case(OVERRIDE);
         let approved = overrides || self.yes("approve", header.approve);
         let consent = self.yes("consent", header.consent);
-        let note = Some(self.field(header.note).trim()).filter(|note| !note.is_empty());
+        let note = Some(self.field(header.note).trim().to_owned()).filter(|note| !note.is_empty());
         let look = header.look.map(|look| Look {
             character: self.field(header.character).trim(),
             look: self.field(Some(look)).trim(),
@@ -453,13 +452,13 @@ impl RowReader<'_> {
         let extra = extra.into_iter().chain(others).collect();
         let line = Some(self.line);
         Some(Character {
-            name: name?,
             source: source?,
+            name: self.name.take()?,
             kind,
             approved,
             overrides,
             consent,
-            note: note.map(str::to_owned),
+            note,
             extra,
             line,
         })

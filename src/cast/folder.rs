@@ -51,21 +51,18 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
     let wanted = |relative: &&String| {
         (options.include.is_empty() || include.is_match(relative)) && !exclude.is_match(relative)
     };
-    let (mut characters, mut names) = (Vec::new(), unique::Names::default());
+    let mut characters = Vec::new();
     for relative in files.iter().filter(wanted) {
         let (name, extra) = match options.looks {
             true => look_of(relative),
             false => (name_of(relative), Vec::new()),
         };
         match Name::new(&name) {
-            Ok(name) => {
-                names.add(&name, unique::Location::File(relative.clone()));
-                characters.push(portrait(name, Source::file(relative, root.join(relative)), extra));
-            }
+            Ok(name) => characters.push(portrait(name, Source::file(relative, root.join(relative)), extra)),
             Err(error) => bad_rows.push(bad("name", format!("{relative:?}: {error}"), "rename the file")),
         }
     }
-    unique::reject_duplicates(&names, &mut characters, &mut bad_rows);
+    unique::reject_duplicates(&mut characters, &[], &mut bad_rows);
     report_left_out(&left_out);
     if characters.is_empty() && bad_rows.is_empty() {
         let hint = if files.is_empty() {

@@ -1,12 +1,13 @@
 //! Rejects characters that share a name: which image is meant is ambiguous, so none of them is enrolled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 
 use super::{Character, Name, NameKey, RowError};
 
 /// Where a name occurs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Location {
     /// A line of the CSV.
     Line(u64),
@@ -23,27 +24,36 @@ impl fmt::Display for Location {
     }
 }
 
-/// All names of a cast, including those of bad rows, and where each occurs.
-#[derive(Debug, Default)]
-pub(super) struct Names(HashMap<NameKey, Vec<(Name, Location)>>);
-
-impl Names {
-    pub(super) fn add(&mut self, name: &Name, location: Location) {
-        self.0
-            .entry(name.key())
-            .or_default()
-            .push((name.clone(), location));
+impl Location {
+    fn of(character: &Character) -> Self {
+        match character.line {
+            Some(line) => Self::Line(line),
+            None => Self::File(character.source.given().to_owned()),
+        }
     }
 }
 
-/// Removes characters whose names are not unique from `characters`, and reports each of their rows.
+/// Removes characters whose names are not unique from `characters`, and reports each of their rows. `rejected` are the names
+/// of rows that are bad for another reason.
 pub(super) fn reject_duplicates(
-    names: &Names,
     characters: &mut Vec<Character>,
+    rejected: &[(Name, Location)],
     bad_rows: &mut Vec<RowError>,
 ) {
-    characters.retain(|c| names.0.get(&c.name.key()).is_none_or(|places| places.len() == 1));
-    for places in names.0.values().filter(|places| places.len() > 1) {
+    let names = characters.iter().map(|c| &c.name);
+    let mut repeated = repeated(names.chain(rejected.iter().map(|(name, _)| name)));
+    if !repeated.is_empty() {
+        let good = characters.iter().map(|c| (c.name.clone(), Location::of(c)));
+        for (name, location) in good.chain(rejected.iter().cloned()) {
+            if let Some(places) = repeated.get_mut(&name.key()) {
+                places.push((name, location));
+            }
+        }
+        repeated.retain(|_, places| places.len() > 1);
+        characters.retain(|c| !repeated.contains_key(&c.name.key()));
+    }
+    for places in repeated.values_mut() {
+        places.sort_by(|(_, a), (_, b)| a.cmp(b));
         for (i, (name, location)) in places.iter().enumerate() {
             let (other_name, other) = &places[usize::from(i == 0)];
             let differs = if name == other_name {
@@ -76,4 +86,15 @@ pub(super) fn reject_duplicates(
     // The map has no order; reports are read and compared from top to bottom. Errors of one line stay in the order
     // of its columns.
     bad_rows.sort_by_cached_key(|bad| (bad.line, bad.line.is_none().then(|| bad.problem.clone())));
+}
+
+/// The keys that occur more than once, and perhaps some that don't: hashes of all of them are compared, because the keys
+/// of a large cast would take as much memory as the cast.
+fn repeated<'a>(names: impl Iterator<Item = &'a Name>) -> HashMap<NameKey, Vec<(Name, Location)>> {
+    let (random, mut seen) = (RandomState::new(), HashSet::new());
+    names
+        .map(Name::key)
+        .filter(|key| !seen.insert(random.hash_one(key)))
+        .map(|key| (key, Vec::new()))
+        .collect()
 }
