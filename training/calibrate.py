@@ -5,7 +5,7 @@ Fits how likely a proposed box is a face (crates/inspect/src/faces/calibration.r
 on pictures that the art network was not trained on: two fifths of CORPUS, and of the second corpus' FOLDERs the packages
 of the half in the environment's HALF (0 or 1). Tells verdicts crosswise, with 95 % intervals: every fifth, and every
 package, is judged with weights that were fitted on others. Then prints the weights fitted on all. With LIST, every error.
-What the networks see tells castline's own runner (crates/inspect/examples/evidence.rs). Needs numpy, scikit-learn, cargo.
+What the network sees tells castline's own runner (crates/inspect/examples/evidence.rs). Needs numpy, scikit-learn, cargo.
 """
 
 import collections
@@ -23,10 +23,10 @@ from net import part
 
 art, *rest = sys.argv[1:]
 folders = [path for path in rest if os.path.isdir(path)]
-thresholds = [path for path in rest if not os.path.isdir(path)] or [".1,.78,.25,.65"]
+thresholds = [path for path in rest if not os.path.isdir(path)] or [".1,.82,.25,.65"]
 NONE, SURE, SECOND, SEVERAL = map(float, thresholds[0].split(","))
 # As in crates/inspect/src/faces/mod.rs: a second face of this part of the first one's size counts fully; who is in doubt is looked at again.
-COMPARABLE, DOUBT, LOOKED_AT_AGAIN = 0.45, (0.12, 0.85), 3
+COMPARABLE, DOUBT, LOOKED_AT_AGAIN = 0.45, (0.12, 0.9), 3
 
 
 def both():
@@ -61,7 +61,7 @@ def same(a, b):
 
 
 def look():
-    """{id: [{"scores": of both networks, "size", "close": the art network's score from near, "turned", "face", "boxed"}]}"""
+    """{id: [{"scores": on 160² and on 96², "size", "close": that of a close-up, "turned", "face", "boxed"}]}"""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run = "cargo run --release --quiet --locked -p castline-inspect --example evidence --".split()
     files = [os.path.abspath(row["file"]) for row in rows.values()]

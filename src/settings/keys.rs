@@ -271,7 +271,7 @@ pub const KEYS: &[Key] = &[
     key(
         "inspect.accept_score",
         Number,
-        "0.78",
+        "0.82",
         "A best face with at least this score is certain. Lower: fewer reviews, more money spent on images without a face.",
     ),
     key(

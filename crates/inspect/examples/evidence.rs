@@ -1,4 +1,4 @@
-//! evidence ART.safetensors IMAGE...: what the networks say of each image, as a line of JSON; for `training/calibrate.py`.
+//! evidence ART.safetensors IMAGE...: what the network says of each image, as a line of JSON; for `training/calibrate.py`.
 
 use std::io::Write as _;
 

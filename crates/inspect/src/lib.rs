@@ -120,7 +120,7 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             none: 0.1,
-            sure: 0.78,
+            sure: 0.82,
             second: 0.25,
             several: 0.65,
             cut_off: 0.75,

@@ -49,7 +49,7 @@ pub enum ReasonCode {
     FaceTooSmall,
     /// The face reaches the image's edge.
     FaceCutOff,
-    /// The face is covered. Not used yet: the networks' scores of covered and of plain faces overlap too much
+    /// The face is covered. Not used yet: the network's scores of covered and of plain faces overlap too much
     /// (`models/README.md`); a covered face is suitable, or for review with `no_face`.
     FaceCovered,
     /// A side is under the API's 300 px.

@@ -1,4 +1,4 @@
-//! Layers without weights: borders, channels, sizes.
+//! Layers without weights: borders, sizes.
 
 use super::tensor::{Tensor, Values};
 
@@ -25,58 +25,6 @@ pub(super) fn padded(x: &Tensor, [top, left, bottom, right]: [usize; 4]) -> Tens
         channels,
         data,
     }
-}
-
-pub(super) fn pad_channels(x: &Tensor, more: usize) -> Tensor {
-    let channels = x.channels + more;
-    let mut out = Tensor {
-        channels,
-        data: Values::stale(x.height * x.width * channels),
-        ..*x
-    };
-    for (to, from) in out
-        .data
-        .chunks_exact_mut(channels)
-        .zip(x.data.chunks_exact(x.channels))
-    {
-        let (same, added) = to.split_at_mut(x.channels);
-        same.copy_from_slice(from);
-        added.fill(0.0);
-    }
-    out
-}
-
-/// Doubles height and width: each output is a quarter pixel off an input's centre, so the weights are ¾ and ¼.
-pub(super) fn double(x: &Tensor) -> Tensor {
-    let (height, width, channels) = (x.height * 2, x.width * 2, x.channels);
-    let mut out = Tensor {
-        height,
-        width,
-        channels,
-        data: Values::stale(height * width * channels),
-    };
-    let sides = |at: usize, length: usize| {
-        let near = at / 2;
-        let far = if at.is_multiple_of(2) {
-            near.saturating_sub(1)
-        } else {
-            (near + 1).min(length - 1)
-        };
-        (near, far)
-    };
-    let pixel = |y: usize, px: usize| &x.data[(y * x.width + px) * channels..][..channels];
-    for (y, line) in out.data.chunks_exact_mut(width * channels).enumerate() {
-        let (near_y, far_y) = sides(y, x.height);
-        for (px, to) in line.chunks_exact_mut(channels).enumerate() {
-            let (near_x, far_x) = sides(px, x.width);
-            let near = pixel(near_y, near_x).iter().zip(pixel(near_y, far_x));
-            let far = pixel(far_y, near_x).iter().zip(pixel(far_y, far_x));
-            for ((to, (a, b)), (c, d)) in to.iter_mut().zip(near).zip(far) {
-                *to = 0.75 * (0.75 * a + 0.25 * b) + 0.25 * (0.75 * c + 0.25 * d);
-            }
-        }
-    }
-    out
 }
 
 pub(super) fn depth_to_space(x: &Tensor) -> Tensor {

@@ -1,10 +1,9 @@
-//! Finds faces: two networks run on the whole image, and their scores are calibrated.
+//! Finds faces: a network runs on the whole image, from near and from far, and its scores are calibrated.
 //!
-//! BlazeFace (MediaPipe's full-range-sparse, trained on photos) runs on the image letterboxed to 192²;
-//! CenterFace, trained further on drawn, chibi and non-human faces (`training/`), on 160². Overlapping boxes are
-//! one face, and [`calibration`] computes its likelihood from both scores and the size. Uncertain faces go through
-//! the art network again as close-ups; what BlazeFace would say of them changes no figure (`training/README.md`). Measured
-//! against E3p, three passes of the photo-trained networks, in `models/README.md`.
+//! The network is CenterFace, trained further on drawn, chibi and non-human faces (`training/`). It runs on the image
+//! letterboxed to 160² and to 96². Overlapping boxes are one face, and [`calibration`] computes its likelihood from both scores
+//! and the size. Uncertain faces are looked at again as close-ups.
+//! Measured against E3p, three passes of photo-trained networks, in `models/README.md`.
 
 pub(super) mod calibration;
 mod boxes;
@@ -27,17 +26,20 @@ use self::network::Network;
 use self::tensor::{Tensor, Values};
 use super::resize::{Quality, part_resized};
 
-static BLAZE: &[u8] = include_bytes!("../../../../models/blazeface_full_range_sparse_192.safetensors");
-static ART: &[u8] = include_bytes!("../../../../models/artface_160.safetensors");
+static NETWORK: &[u8] = include_bytes!("../../../../models/artface_160.safetensors");
 
-/// Boxes with a lower BlazeFace score are ignored.
-const BLAZE_LEAST: f32 = 0.1;
-/// Boxes with a lower score of the art network, which is more confident, are ignored.
-const ART_LEAST: f32 = 0.05;
+/// Side of the square on which the network sees the whole image well enough for small faces, in pixels.
+const FINE: usize = 160;
+/// Side of the square on which it sees the image coarsely.
+const COARSE: usize = 96;
+/// Side of the square for a close-up.
+const NEAR: usize = 128;
+/// Boxes with a lower score are ignored.
+const LEAST: f32 = 0.05;
 /// Boxes smaller than this fraction of the longer side are ignored.
 const SPECK: f32 = 0.03;
 /// Range of likelihoods after the first pass in which a face is uncertain and gets a close-up pass.
-const DOUBT: std::ops::Range<f32> = 0.12..0.85;
+const DOUBT: std::ops::Range<f32> = 0.12..0.9;
 /// Maximum number of close-up passes per image, the most likely faces first.
 const MAX_CLOSER_LOOKS: usize = 3;
 /// Side of a close-up, in multiples of the face's longer side.
@@ -52,37 +54,37 @@ pub(super) struct Found {
     pub(super) score: f32,
 }
 
-/// Both networks, ready to run; shared by all threads.
-pub(super) struct Detector {
-    blaze: Network,
-    art: Network,
-}
+/// The network, ready to run; shared by all threads.
+pub(super) struct Detector(Network);
 
-/// What both networks say of a box, before it is calibrated: what `training/calibrate.py` fits the calibration on.
+/// What the network says of a box, before it is calibrated: what `training/calibrate.py` fits the calibration on.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Evidence {
     /// Left, top, right and bottom, in parts of the image's width and height.
     pub area: [f32; 4],
-    /// The scores of BlazeFace and of the art network on the whole image.
+    /// The scores on the whole image, from near and from far.
     pub scores: [f32; 2],
     /// The box's longer side, in parts of the image's.
     pub size: f32,
-    /// The art network's score on a close-up.
+    /// The score on a close-up.
     pub close: f32,
     /// Whether the same lies opposite, turned by 180°: a court card's second head.
     pub turned: bool,
 }
 
 impl Detector {
-    /// A detector with another art network: one that is being trained.
-    pub(super) fn with_art(network: &[u8]) -> Self {
-        Self {
-            blaze: Network::embedded(BLAZE),
-            art: Network::embedded(network),
-        }
+    /// A detector with another network: one that is being trained.
+    pub(super) fn with(network: &[u8]) -> Self {
+        Self(Network::embedded(network))
     }
 
-    /// What the networks say of the image, box by box.
+    /// The detector of this process.
+    pub(super) fn shared() -> &'static Self {
+        static DETECTOR: OnceLock<Detector> = OnceLock::new();
+        DETECTOR.get_or_init(|| Self::with(NETWORK))
+    }
+
+    /// What the network says of the image, box by box.
     pub(super) fn evidence(&self, picture: &RgbImage) -> Vec<Evidence> {
         let (width, height) = (picture.width() as f32, picture.height() as f32);
         let merged = boxes::merge(self.at_first_sight(picture)).into_iter();
@@ -101,15 +103,6 @@ impl Detector {
                 turned: turned::head(picture, area).is_some(),
             })
             .collect()
-    }
-
-    /// The detector of this process.
-    pub(super) fn shared() -> &'static Self {
-        static DETECTOR: OnceLock<Detector> = OnceLock::new();
-        DETECTOR.get_or_init(|| Self {
-            blaze: Network::embedded(BLAZE),
-            art: Network::embedded(ART),
-        })
     }
 
     /// The faces of an image, the most likely first.
@@ -133,68 +126,36 @@ impl Detector {
         if let Some(&first) = found.first()
             && let Some(area) = turned::head(picture, first.area)
         {
-            // As likely as the first one, whatever the networks say of it.
+            // As likely as the first one, whatever the network says of it.
             found.retain(|other| *other == first || !other.area.is_same(area));
             found.insert(1, Found { area, ..first });
         }
         found
     }
 
-    /// What both networks find on the whole image.
+    /// What the network finds on the whole image, from near and from far.
     fn at_first_sight(&self, picture: &RgbImage) -> [Vec<Candidate>; 2] {
-        let blaze = Letterbox::whole(picture, self.blaze.side(), |v| f32::from(v) / 127.5 - 1.0);
-        let art = Letterbox::whole(picture, self.art.side(), f32::from);
-        [self.blaze(blaze), self.art(art)]
+        [FINE, COARSE].map(|side| self.seen(Letterbox::whole(picture, side)))
     }
 
-    /// The art network's score on a close-up of a face.
+    /// The score of a face on a close-up.
     fn closer(&self, picture: &RgbImage, area: Rect) -> f32 {
         let length = (area.longer_side() * CLOSE).max(16.0).floor();
         let (x, y) = area.centre();
         let corner = [x, y].map(|middle| (middle - length / 2.0).trunc());
-        let seen = self.art(Letterbox::part(
-            picture,
-            corner,
-            length,
-            self.art.side(),
-            f32::from,
-        ));
+        let seen = self.seen(Letterbox::part(picture, corner, length, NEAR));
         let same = seen.iter().filter(|s| s.area.is_same(area));
         same.map(|s| s.score).fold(0.0, f32::max)
     }
 
-    /// BlazeFace: values in −1…1; anchors every 4 pixels, boxes as centre offset and size.
-    fn blaze(&self, Letterbox { values, place }: Letterbox) -> Vec<Candidate> {
-        let [scores, boxes] = self.blaze.run(values, ["scores", "regressors"]);
-        // 48² anchors, one output row each; both outputs are flat.
-        let grid = self.blaze.side() / 4;
-        let (scores, boxes) = (flat(scores, grid, 1), flat(boxes, grid, 16));
-        let mut found = Vec::new();
-        for y in 0..grid {
-            for x in 0..grid {
-                let score = 1.0 / (1.0 + (-scores.at(y, x, 0)).exp());
-                if score > BLAZE_LEAST {
-                    let centre_x = boxes.at(y, x, 0) + (x as f32 + 0.5) * 4.0;
-                    let centre_y = boxes.at(y, x, 1) + (y as f32 + 0.5) * 4.0;
-                    let area = Rect::around(centre_x, centre_y, boxes.at(y, x, 2), boxes.at(y, x, 3));
-                    found.push(Candidate {
-                        area: place.back(area),
-                        score,
-                    });
-                }
-            }
-        }
-        boxes::suppress(found)
-    }
-
-    /// The art network: values 0–255; a heat map at a quarter of the size, with sizes as logarithms.
-    fn art(&self, Letterbox { values, place }: Letterbox) -> Vec<Candidate> {
-        let [heat, sizes, offsets] = self.art.run(values, ["537", "538", "539"]);
+    /// What the network finds: values are 0–255; it answers with a heat map at a quarter of the size, with sizes as logarithms.
+    fn seen(&self, Letterbox { pixels, place }: Letterbox) -> Vec<Candidate> {
+        let [heat, sizes, offsets] = self.0.run(&pixels, ["537", "538", "539"]);
         let mut found = Vec::new();
         for y in 0..heat.height {
             for x in 0..heat.width {
                 let score = heat.at(y, x, 0);
-                if score > ART_LEAST {
+                if score > LEAST {
                     let (height, width) = (sizes.at(y, x, 0).exp() * 4.0, sizes.at(y, x, 1).exp() * 4.0);
                     let centre_y = (y as f32 + offsets.at(y, x, 0) + 0.5) * 4.0;
                     let centre_x = (x as f32 + offsets.at(y, x, 1) + 0.5) * 4.0;
@@ -210,18 +171,9 @@ impl Detector {
     }
 }
 
-fn flat(tensor: Tensor, grid: usize, channels: usize) -> Tensor {
-    Tensor {
-        height: grid,
-        width: grid,
-        channels,
-        data: tensor.data,
-    }
-}
-
 /// An image, or a part of it, in a square.
 struct Letterbox {
-    values: Values,
+    pixels: Tensor,
     place: Place,
 }
 
@@ -243,7 +195,7 @@ impl Place {
 
 impl Letterbox {
     /// The whole image, in the middle of the square.
-    fn whole(picture: &RgbImage, side: usize, value: impl Fn(u8) -> f32) -> Self {
+    fn whole(picture: &RgbImage, side: usize) -> Self {
         let lengths = [picture.width(), picture.height()];
         let scale = side as f32 / lengths[0].max(lengths[1]) as f32;
         let spans = lengths.map(|length| {
@@ -256,7 +208,7 @@ impl Letterbox {
             }
         });
         Self {
-            values: laid(picture, spans, side, value),
+            pixels: laid(picture, spans, side),
             place: Place {
                 scale,
                 corner: spans.map(|span| span.to as f32),
@@ -265,13 +217,7 @@ impl Letterbox {
     }
 
     /// A square of the image, which may reach beyond it: its upper left corner and its side, in pixels.
-    fn part(
-        picture: &RgbImage,
-        corner: [f32; 2],
-        length: f32,
-        side: usize,
-        value: impl Fn(u8) -> f32,
-    ) -> Self {
+    fn part(picture: &RgbImage, corner: [f32; 2], length: f32, side: usize) -> Self {
         let scale = side as f32 / length;
         let span = |axis: usize, whole: u32| {
             let whole = whole as f32;
@@ -288,11 +234,10 @@ impl Letterbox {
             }
         };
         Self {
-            values: laid(
+            pixels: laid(
                 picture,
                 [span(0, picture.width()), span(1, picture.height())],
                 side,
-                value,
             ),
             place: Place {
                 scale,
@@ -311,19 +256,24 @@ struct Span {
     fit: usize,
 }
 
-/// The values of a grey square, with a part of an image laid on it.
-fn laid(picture: &RgbImage, [x, y]: [Span; 2], side: usize, value: impl Fn(u8) -> f32) -> Values {
+/// A grey square, with a part of an image laid on it.
+fn laid(picture: &RgbImage, [x, y]: [Span; 2], side: usize) -> Tensor {
     let part = [x.from, y.from, x.length, y.length];
     let small = part_resized(picture, part, x.fit as u32, y.fit as u32, Quality::Quick);
     let mut values = Values::stale(side * side * 3);
-    values.fill(value(MARGIN));
+    values.fill(f32::from(MARGIN));
     for (line, from) in small.as_raw().chunks_exact(x.fit * 3).enumerate() {
         let to = ((line + y.to) * side + x.to) * 3;
         for (to, from) in values[to..to + from.len()].iter_mut().zip(from) {
-            *to = value(*from);
+            *to = f32::from(*from);
         }
     }
-    values
+    Tensor {
+        height: side,
+        width: side,
+        channels: 3,
+        data: values,
+    }
 }
 
 #[cfg(test)]
@@ -349,11 +299,11 @@ mod tests {
         ) {
             let corner = corner.map(f32::from);
             let (side, length) = (40, f32::from(length));
-            let part = Letterbox::part(&places(width, height), corner, length, side, f32::from);
+            let part = Letterbox::part(&places(width, height), corner, length, side);
             let pixel = length / side as f32;
             for line in 0..side {
                 for column in 0..side {
-                    let [red, green, blue] = part.values[(line * side + column) * 3..][..3] else { panic!() };
+                    let [red, green, blue] = part.pixels.data[(line * side + column) * 3..][..3] else { panic!() };
                     let middle = Rect::around(column as f32 + 0.5, line as f32 + 0.5, 1.0, 1.0);
                     let (x, y) = part.place.back(middle).centre();
                     let within = |at: f32, most: u32| (pixel..most as f32 - pixel).contains(&at);
@@ -379,8 +329,8 @@ mod tests {
             (f32::NEG_INFINITY, f32::INFINITY),
             (0.0, f32::INFINITY),
         ] {
-            let part = Letterbox::part(&places(9, 7), [corner; 2], length, 8, f32::from);
-            assert_eq!(part.values.len(), 8 * 8 * 3);
+            let part = Letterbox::part(&places(9, 7), [corner; 2], length, 8);
+            assert_eq!(part.pixels.data.len(), 8 * 8 * 3);
         }
     }
 }

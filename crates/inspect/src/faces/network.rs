@@ -1,4 +1,4 @@
-//! A minimal runner for convolutional networks: only what the two face networks need.
+//! A minimal runner for convolutional networks: only what the face network needs.
 //!
 //! Activations are `[height, width, channels]` in f32; weights are fp16 from a `safetensors` file that
 //! `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions are in
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::convolve::{self, Convolution, panels};
 use super::depthwise::{self, Depthwise};
-use super::layers::{depth_to_space, double, pad_channels, padded};
+use super::layers::{depth_to_space, padded};
 use super::tensor::{Tensor, Values};
 
 /// The slot of the input image.
@@ -22,7 +22,6 @@ const PICTURE: i64 = -1;
 /// The graph in the file's metadata.
 #[derive(Deserialize)]
 struct Graph {
-    input: [usize; 3],
     steps: Vec<RawStep>,
     outputs: HashMap<String, i64>,
 }
@@ -40,8 +39,6 @@ struct RawStep {
     pad: [usize; 4],
     #[serde(default)]
     relu: bool,
-    #[serde(default)]
-    channels: usize,
     weights: Option<String>,
 }
 
@@ -56,10 +53,6 @@ enum Op {
     Add,
     /// max(x, 0).
     Relu,
-    /// Zero channels appended.
-    PadChannels,
-    /// Twice the size, bilinear, half-pixel centres.
-    Double,
     /// Blocks of 2 × 2 pixels out of the channels (DCR order).
     DepthToSpace,
     /// 1 / (1 + e⁻ˣ).
@@ -74,7 +67,6 @@ struct Step {
 
 /// A network that is ready to run; shared by all threads.
 pub(super) struct Network {
-    input: [usize; 3],
     steps: Vec<Step>,
     /// The last step that uses each tensor.
     last_use: Vec<usize>,
@@ -130,7 +122,6 @@ impl Network {
             Step { raw, weights, bias }
         });
         Self {
-            input: graph.input,
             steps: steps.collect(),
             last_use,
             outputs,
@@ -138,29 +129,13 @@ impl Network {
         }
     }
 
-    /// Side of the square input image, in pixels.
-    pub(super) fn side(&self) -> usize {
-        self.input[0]
-    }
-
-    /// Runs the network on an image `[side, side, 3]`, and returns its outputs in the order of `names`.
-    pub(super) fn run<const N: usize>(&self, picture: Values, names: [&str; N]) -> [Tensor; N] {
-        let [height, width, channels] = self.input;
-        assert_eq!(
-            picture.len(),
-            height * width * channels,
-            "the image fits the network"
-        );
-        let picture = Tensor {
-            height,
-            width,
-            channels,
-            data: picture,
-        };
+    /// Runs the network on an image `[side, side, 3]`, and returns its outputs in the order of `names`. Any multiple of 32 is
+    /// a side: that is by how much the network reduces it.
+    pub(super) fn run<const N: usize>(&self, picture: &Tensor, names: [&str; N]) -> [Tensor; N] {
         let mut slots: Vec<Option<Tensor>> = self.steps.iter().map(|_| None).collect();
         for (at, step) in self.steps.iter().enumerate() {
             let input = |which: usize| match step.raw.inputs[which] {
-                PICTURE => &picture,
+                PICTURE => picture,
                 slot => slots[slot as usize].as_ref().expect("steps are in order"),
             };
             let made = step.run(self.arch, input(0), (step.raw.inputs.len() > 1).then(|| input(1)));
@@ -189,8 +164,6 @@ impl Step {
             }
             Op::Relu => map(x, |v| v.max(0.0)),
             Op::Sigmoid => map(x, |v| 1.0 / (1.0 + (-v).exp())),
-            Op::PadChannels => pad_channels(x, self.raw.channels),
-            Op::Double => double(x),
             Op::DepthToSpace => depth_to_space(x),
         }
     }

@@ -1,4 +1,4 @@
-//! Compares the networks with PyTorch on the same files, whose results `models/reference.py` recorded.
+//! Compares the network with PyTorch on the same file, whose results `models/reference.py` recorded.
 
 use serde::Deserialize;
 
@@ -7,8 +7,8 @@ use super::*;
 #[derive(Deserialize)]
 struct Expected {
     picture: String,
-    blaze: Vec<[f32; 5]>,
-    art: Vec<[f32; 5]>,
+    fine: Vec<[f32; 5]>,
+    coarse: Vec<[f32; 5]>,
 }
 
 /// Tolerance of scores, for another order of sums and another decoder's rounding.
@@ -46,15 +46,19 @@ fn compare(what: &str, found: &[Candidate], expected: &[[f32; 5]], least: f32, l
 }
 
 #[test]
-fn both_networks_see_what_the_reference_saw() {
+fn the_network_sees_what_the_reference_saw() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let reference = std::fs::read(root.join("models/reference.json")).expect("the reference");
     let reference: Vec<Expected> = serde_json::from_slice(&reference).expect("the reference");
-    assert!(reference.iter().any(|r| !r.blaze.is_empty() && !r.art.is_empty()));
+    assert!(
+        reference
+            .iter()
+            .any(|r| !r.fine.is_empty() && !r.coarse.is_empty())
+    );
     for Expected {
         picture: path,
-        blaze,
-        art,
+        fine,
+        coarse,
     } in reference
     {
         let mut picture = image::open(root.join(&path)).expect("a sample").to_rgba8();
@@ -67,15 +71,9 @@ fn both_networks_see_what_the_reference_saw() {
         }
         let picture = image::DynamicImage::ImageRgba8(picture).into_rgb8();
         let longer = picture.width().max(picture.height()) as f32;
-        let detector = Detector::shared();
-        let [by_blaze, by_art] = detector.at_first_sight(&picture);
-        compare(
-            &format!("{path}, BlazeFace"),
-            &by_blaze,
-            &blaze,
-            BLAZE_LEAST,
-            longer,
-        );
-        compare(&format!("{path}, art"), &by_art, &art, ART_LEAST, longer);
+        let found = Detector::shared().at_first_sight(&picture);
+        for (what, (found, expected)) in ["fine", "coarse"].iter().zip(found.iter().zip([fine, coarse])) {
+            compare(&format!("{path}, {what}"), found, &expected, LEAST, longer);
+        }
     }
 }
