@@ -127,8 +127,9 @@ impl Detector {
             && let Some(area) = turned::head(picture, first.area)
         {
             // As likely as the first one, whatever the network says of it.
-            found.retain(|other| *other == first || !other.area.is_same(area));
-            found.insert(1, Found { area, ..first });
+            let others = found.split_off(1);
+            found.push(Found { area, ..first });
+            found.extend(others.into_iter().filter(|other| !other.area.is_same(area)));
         }
         found
     }
