@@ -9,7 +9,7 @@ use image::{RgbImage, RgbaImage};
 pub(super) enum Quality {
     /// Lanczos3, for images that people see.
     Fine,
-    /// Box filter, for input of the networks; bilinear when enlarging.
+    /// Box filter, for input of the network; bilinear when enlarging.
     Quick,
 }
 
