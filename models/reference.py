@@ -44,10 +44,6 @@ class Network:
                 x = F.relu(x)
             elif op == "sigmoid":
                 x = torch.sigmoid(x)
-            elif op == "pad_channels":
-                x = F.pad(x, (0, 0, 0, 0, 0, step["channels"]))
-            elif op == "double":
-                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             elif op == "depth_to_space":
                 n, c, h, w = x.shape
                 x = (

@@ -38,8 +38,6 @@ class Net(torch.nn.Module):
                     self.weights[name] = torch.nn.Parameter(value, requires_grad=i >= FROZEN)
             if step["op"] == "depth_to_space":
                 outside //= 4
-            if step["op"] == "pad_channels":
-                outside += step["channels"]
             channels[i] = outside
 
     def forward(self, x):
@@ -55,8 +53,6 @@ class Net(torch.nn.Module):
                 value = F.conv2d(value, weight, bias, step["stride"], groups=groups)
             elif op == "add":
                 value = value + values[step["in"][1]]
-            elif op == "double":
-                value = F.interpolate(value, scale_factor=2, mode="bilinear", align_corners=False)
             elif op == "depth_to_space":
                 n, c, h, w = value.shape
                 value = (

@@ -163,8 +163,8 @@ fn decode_any(bytes: &[u8], caps: Caps) -> Result<Pixels, DecodeError> {
             let (file, palette) = tiff_pages::largest_page(bytes);
             let decoder = TiffDecoder::new(Cursor::new(&*file)).map_err(|e| broken(e, caps))?;
             let mut pixels = read(decoder, caps)?;
-            if let (Some(palette), Pixels::Rgb(picture)) = (palette, &mut pixels) {
-                palette.apply(picture);
+            if let Some(palette) = palette {
+                palette.apply(&mut pixels);
             }
             Ok(pixels)
         }

@@ -1,15 +1,10 @@
 //! Lays transparent images on a ground of one colour.
 
-use std::sync::LazyLock;
-
 use pulp::{Simd, WithSimd};
-
-/// The vector instructions of this processor.
-static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
 
 /// Lays pixels (red, green, blue, alpha) on a ground, in place: they are all opaque then.
 pub(super) fn lay(pixels: &mut [[u8; 4]], ground: [u8; 3]) {
-    ARCH.dispatch(Lay { pixels, ground });
+    pulp::Arch::new().dispatch(Lay { pixels, ground });
 }
 
 /// A type rather than a closure, as in `faces/network.rs`: ten times as fast as one pixel after the other.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::Pixels;
+
 /// Tags, by TIFF 6.0.
 const WIDTH: u16 = 256;
 const LENGTH: u16 = 257;
@@ -57,9 +59,16 @@ pub(super) struct Palette(Vec<[u8; 3]>);
 
 impl Palette {
     /// Replaces indices, which were read as grey, by their colours.
-    pub(super) fn apply(&self, picture: &mut image::RgbImage) {
-        for pixel in picture.pixels_mut() {
-            pixel.0 = self.0[usize::from(pixel[0])];
+    pub(super) fn apply(&self, pixels: &mut Pixels) {
+        let colours = |index: u8| self.0[usize::from(index)];
+        match pixels {
+            Pixels::Rgb(picture) => picture.pixels_mut().for_each(|pixel| pixel.0 = colours(pixel[0])),
+            Pixels::Rgba(picture) => {
+                for pixel in picture.as_chunks_mut::<4>().0 {
+                    let [red, green, blue] = colours(pixel[0]);
+                    *pixel = [red, green, blue, pixel[3]];
+                }
+            }
         }
     }
 }

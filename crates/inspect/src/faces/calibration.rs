@@ -1,8 +1,8 @@
-//! Estimates how likely a proposed box is a face: logistic regression on the scores from near and from far, and the size.
+//! Estimates how likely a proposed box is a face: logistic regression on the fine and the coarse score, and the size.
 //!
 //! Fitted by `training/calibrate.py` on labelled images that the network was not trained on.
 
-/// Weights of: the scores from near and from far, the larger and the smaller one, ln(size), size above one half.
+/// Weights of: the fine and the coarse score, the larger and the smaller one, ln(size), size above one half.
 const WEIGHTS: [f32; 6] = [2.818, 2.636, 3.305, 2.149, 0.471, 1.983];
 const BIAS: f32 = -2.469;
 /// Weights for an uncertain face after a close-up pass: the log-odds before, the score on the close-up.
@@ -27,9 +27,9 @@ pub(super) fn face([fine, coarse]: [f32; 2], size: f32) -> f32 {
 }
 
 /// The likelihood (0–1) that an uncertain face is one, after the network ran on a close-up.
-pub(super) fn rescore(before: f32, near: f32) -> f32 {
+pub(super) fn rescore(before: f32, close: f32) -> f32 {
     let odds = (before / (1.0 - before)).ln();
-    logistic(&[odds, near], &CLOSER, CLOSER_BIAS)
+    logistic(&[odds, close], &CLOSER, CLOSER_BIAS)
 }
 
 fn logistic(evidence: &[f32], weights: &[f32], bias: f32) -> f32 {
@@ -47,16 +47,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_seen_from_near_and_from_far_is_believed_more() {
-        let (both, near, far, none) = (
+    fn what_both_looks_see_is_believed_more_than_what_one_sees() {
+        let (both, coarse, fine, none) = (
             face([0.8, 0.9], 0.3),
             face([0.0, 0.9], 0.3),
             face([0.5, 0.0], 0.3),
             face([0.1, 0.05], 0.3),
         );
         assert!(
-            both > near && near > far && far > none,
-            "{both} {near} {far} {none}"
+            both > coarse && coarse > fine && fine > none,
+            "{both} {coarse} {fine} {none}"
         );
         assert!(both > 0.95 && none < 0.2, "{both} {none}");
     }

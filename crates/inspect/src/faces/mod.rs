@@ -1,4 +1,4 @@
-//! Finds faces: a network runs on the whole image, from near and from far, and its scores are calibrated.
+//! Finds faces: a network looks at the whole image finely and coarsely, and its scores are calibrated.
 //!
 //! The network is CenterFace, trained further on drawn, chibi and non-human faces (`training/`). It runs on the image
 //! letterboxed to 160² and to 96². Overlapping boxes are one face, and [`calibration`] computes its likelihood from both scores
@@ -33,7 +33,7 @@ const FINE: usize = 160;
 /// Side of the square on which it sees the image coarsely.
 const COARSE: usize = 96;
 /// Side of the square for a close-up.
-const NEAR: usize = 128;
+const CLOSE_UP: usize = 128;
 /// Boxes with a lower score are ignored.
 const LEAST: f32 = 0.05;
 /// Boxes smaller than this fraction of the longer side are ignored.
@@ -62,7 +62,7 @@ pub(super) struct Detector(Network);
 pub struct Evidence {
     /// Left, top, right and bottom, in parts of the image's width and height.
     pub area: [f32; 4],
-    /// The scores on the whole image, from near and from far.
+    /// The fine and the coarse score, on the whole image.
     pub scores: [f32; 2],
     /// The box's longer side, in parts of the image's.
     pub size: f32,
@@ -134,7 +134,7 @@ impl Detector {
         found
     }
 
-    /// What the network finds on the whole image, from near and from far.
+    /// What the network finds on the whole image, in a fine and a coarse look.
     fn at_first_sight(&self, picture: &RgbImage) -> [Vec<Candidate>; 2] {
         [FINE, COARSE].map(|side| self.seen(Letterbox::whole(picture, side)))
     }
@@ -144,7 +144,7 @@ impl Detector {
         let length = (area.longer_side() * CLOSE).max(16.0).floor();
         let (x, y) = area.centre();
         let corner = [x, y].map(|middle| (middle - length / 2.0).trunc());
-        let seen = self.seen(Letterbox::part(picture, corner, length, NEAR));
+        let seen = self.seen(Letterbox::part(picture, corner, length, CLOSE_UP));
         let same = seen.iter().filter(|s| s.area.is_same(area));
         same.map(|s| s.score).fold(0.0, f32::max)
     }

@@ -87,42 +87,19 @@ mod tests {
 
     #[test]
     fn the_second_head_of_a_court_card_lies_opposite() {
-        let head_above = Rect {
-            left: 20.0,
-            top: 10.0,
-            right: 60.0,
-            bottom: 60.0,
-        };
+        let head_above = Rect::around(40.0, 35.0, 40.0, 50.0);
         let below = head(&card(100, 80), head_above).unwrap();
-        assert_eq!(
-            below,
-            Rect {
-                left: 40.0,
-                top: 100.0,
-                right: 80.0,
-                bottom: 150.0
-            }
-        );
+        assert_eq!(below, Rect::around(60.0, 125.0, 40.0, 50.0));
         assert_eq!(head(&card(100, 80), below), Some(head_above));
     }
 
     #[test]
     fn a_single_figure_has_none_nor_has_a_plain_ground() {
-        let face = Rect {
-            left: 20.0,
-            top: 10.0,
-            right: 60.0,
-            bottom: 60.0,
-        };
+        let face = Rect::around(40.0, 35.0, 40.0, 50.0);
         assert_eq!(head(&figure(100, 160), face), None);
         assert_eq!(head(&RgbImage::new(100, 160), face), None);
         // In the middle, it is its own opposite.
-        let middle = Rect {
-            left: 30.0,
-            top: 60.0,
-            right: 70.0,
-            bottom: 100.0,
-        };
+        let middle = Rect::around(50.0, 80.0, 40.0, 40.0);
         assert_eq!(head(&card(100, 80), middle), None);
     }
 
