@@ -42,7 +42,7 @@ fn eye(criterion: &mut Criterion) {
         criterion.bench_function(
             &format!("decode, scale, decide and encode, {name} 2048 px"),
             |b| {
-                b.iter(|| inspector.inspect_and_prepare(black_box(bytes)));
+                b.iter(|| inspector.inspect_and_prepare(black_box(bytes), |_| true));
             },
         );
     }

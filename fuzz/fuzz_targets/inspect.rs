@@ -9,7 +9,7 @@ static INSPECTOR: LazyLock<Inspector> = LazyLock::new(|| {
 });
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let (inspection, prepared) = INSPECTOR.inspect_and_prepare(bytes);
+    let (inspection, prepared) = INSPECTOR.inspect_and_prepare(bytes, |_| true);
     assert!(inspection.verdict == Verdict::Suitable || !inspection.reasons.is_empty());
     assert!(prepared.is_none_or(|p| p.bytes.len() <= MAX_BYTES));
 });

@@ -398,23 +398,19 @@ impl InspectStage {
         approval: Approval,
         judged: &dyn Fn(&Inspection) -> Standing,
     ) -> (Evidence, Standing) {
+        // A duplicate goes to review unless it was approved, so preparing it would be wasted.
+        let may_prepare = self.prepare && (approval.is_yes() || !is_duplicate);
+        let wanted = |inspection: &Inspection| may_prepare && judged(inspection).is_paid_next();
         let mut prepared = None;
         let inspection = self.cache.inspections.get(sha256, || {
-            if !self.prepare {
-                return self.inspector.inspect(bytes);
-            }
-            let (inspection, made) = self.inspector.inspect_and_prepare(bytes);
+            let (inspection, made) = self.inspector.inspect_and_prepare(bytes, wanted);
             prepared = made;
             inspection
         });
-        let standing = judged(&inspection);
-        // A duplicate goes to review unless it was approved, so preparing it would be wasted.
-        let wanted = self.prepare && standing.is_paid_next() && (approval.is_yes() || !is_duplicate);
-        match wanted {
-            true if prepared.is_none() => prepared = self.inspector.prepare(bytes, &inspection),
-            true => {}
-            false => prepared = None,
+        if prepared.is_none() && wanted(&inspection) {
+            prepared = self.inspector.prepare(bytes, &inspection);
         }
+        let standing = judged(&inspection);
         (Evidence::Fresh { inspection, prepared }, standing)
     }
 

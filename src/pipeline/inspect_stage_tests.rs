@@ -104,6 +104,33 @@ async fn a_picture_over_which_castline_breaks_ends_no_run() {
 }
 
 #[tokio::test]
+async fn what_will_be_enrolled_is_prepared_and_nothing_else() {
+    let two_faces = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/problems/two_faces.png");
+    let refused = character("Refused", two_faces.into());
+    let overridden = Character {
+        overrides: true,
+        ..character("Overridden", two_faces.into())
+    };
+    let twins = ["Ada", "Twin"].map(|name| character(name, queen()));
+    for (cast, expected) in [
+        ([refused.clone(), overridden.clone()], [false, true]),
+        ([overridden, refused], [true, false]),
+        (twins, [true, false]),
+    ] {
+        let stage = InspectStage {
+            prepare: true,
+            ..Arc::into_inner(look()).unwrap()
+        };
+        let seen: Vec<_> = Arc::new(stage).all(cast.to_vec()).collect().await;
+        let prepared = seen.iter().map(|seen| match &seen.as_ref().unwrap().evidence {
+            Evidence::Fresh { prepared, .. } => prepared.is_some(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(prepared.collect::<Vec<_>>(), expected, "{cast:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_the_picture_that_was_looked_at_is_prepared_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("face.jpg");

@@ -237,21 +237,22 @@ impl Inspector {
 
     /// Judges an image.
     pub fn inspect(&self, bytes: &[u8]) -> Inspection {
-        match self.decode(bytes) {
-            Ok(pixels) => self.judge_file(bytes, &self.fitted(&pixels), pixels.dimensions()),
-            Err(error) => unreadable(&error),
-        }
+        self.inspect_and_prepare(bytes, |_| false).0
     }
 
-    /// Judges an image, and prepares it unless it is unsuitable.
-    pub fn inspect_and_prepare(&self, bytes: &[u8]) -> (Inspection, Option<Prepared>) {
+    /// Judges an image, and prepares it where that is `wanted` of what was found: both take one decoding.
+    pub fn inspect_and_prepare(
+        &self,
+        bytes: &[u8],
+        wanted: impl FnOnce(&Inspection) -> bool,
+    ) -> (Inspection, Option<Prepared>) {
         let pixels = match self.decode(bytes) {
             Ok(pixels) => pixels,
             Err(error) => return (unreadable(&error), None),
         };
         let picture = self.fitted(&pixels);
         let mut inspection = self.judge_file(bytes, &picture, pixels.dimensions());
-        if inspection.verdict == Verdict::Unsuitable {
+        if !wanted(&inspection) {
             return (inspection, None);
         }
         let around_face = self.around_face(&pixels, &inspection);

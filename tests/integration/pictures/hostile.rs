@@ -84,7 +84,7 @@ fn mutated_pictures_never_panic() {
         if random(4) == 0 {
             bytes.truncate(random(bytes.len()) + 1);
         }
-        let seen = inspector.inspect_and_prepare(&bytes);
+        let seen = inspector.inspect_and_prepare(&bytes, |_| true);
         assert!(seen.0.verdict == Verdict::Suitable || !seen.0.reasons.is_empty());
         rounds += 1;
     }
