@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make.sh DIR [MINUTES]: fetches the pictures into DIR, trains the art network on one half of the second corpus' packages,
 # and calibrates and measures it on the other: DIR/art.safetensors, DIR/figures.txt. Debian with apt-get, npm, cargo and a
-# Python with numpy, pillow, opencv-python-headless, onnxruntime, scikit-learn, safetensors and torch. Some 8 GB, and an
+# Python with numpy, pillow, opencv-python-headless, onnxruntime, scikit-learn, safetensors and torch. Some 12 GB, and an
 # hour besides the MINUTES (45) of training.
 set -euo pipefail
 out=$(realpath -m "$1") minutes=${2:-45}
