@@ -85,6 +85,18 @@ fn a_file_that_ends_early_is_unreadable_or_judged_but_never_a_panic() {
 }
 
 #[test]
+fn an_image_is_prepared_where_it_is_wanted_whatever_its_verdict() {
+    let two_faces = include_bytes!("../../samples/problems/two_faces.png");
+    let (seen, prepared) =
+        inspector().inspect_and_prepare(two_faces, |seen| seen.verdict == Verdict::Unsuitable);
+    assert_eq!(seen.verdict, Verdict::Unsuitable);
+    assert!(prepared.is_some(), "as for one that is overridden");
+    let queen = include_bytes!("../../samples/cast/queen_isaura.jpg");
+    let (seen, prepared) = inspector().inspect_and_prepare(queen, |_| false);
+    assert_eq!((seen.verdict, prepared), (Verdict::Suitable, None));
+}
+
+#[test]
 fn a_pixel_bomb_is_refused_from_its_header() {
     let mut bmp = encoded(&drawing(), ImageFormat::Bmp);
     bmp[18..26].copy_from_slice(&[0x60, 0xEA, 0, 0, 0x60, 0xEA, 0, 0]);
