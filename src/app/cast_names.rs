@@ -42,7 +42,7 @@ pub(crate) fn names_of(cast: &Cast) -> HashSet<NameKey> {
         .bad_rows
         .iter()
         .filter_map(|bad| Name::new(bad.name.as_deref()?).ok());
-    let names = cast.characters.iter().map(|c| c.name.key());
+    let names = cast.characters.names().map(|name| name.key());
     names.chain(invalid.map(|name| name.key())).collect()
 }
 
@@ -56,22 +56,22 @@ pub(crate) fn select(cast: &mut Cast, select: &SelectArgs) -> Result<(), UsageEr
             let key = Name::new(name)
                 .map_err(|e| UsageError(format!("{flag} {name:?}: {e}")))?
                 .key();
-            if cast.characters.iter().any(|c| c.name.key() == key) {
+            if cast.characters.names().any(|name| name.key() == key) {
                 return Ok(key);
             }
             let near = cast
                 .characters
-                .iter()
-                .map(|c| {
+                .names()
+                .map(|name| {
                     (
-                        strsim::damerau_levenshtein(c.name.key().as_str(), key.as_str()),
-                        c,
+                        strsim::damerau_levenshtein(name.key().as_str(), key.as_str()),
+                        name,
                     )
                 })
                 .min_by_key(|(slips, _)| *slips)
                 .filter(|(slips, _)| *slips <= 2)
-                .map_or_else(String::new, |(_, c)| {
-                    format!("; did you mean {:?}?", printable(c.name.as_str()))
+                .map_or_else(String::new, |(_, name)| {
+                    format!("; did you mean {:?}?", printable(name.as_str()))
                 });
             Err(UsageError(format!("{flag} {name:?} is not in the cast{near}")))
         };

@@ -15,7 +15,7 @@ use crate::event::{Event, Reporter, Reporters, SCHEMA, Summary};
 use crate::exit::{ExitCode, UsageError};
 use crate::inspect::Inspector;
 use crate::ledger::Reader;
-use crate::manifest::row_names;
+use crate::manifest::check_row_names;
 use crate::pipeline::{InspectStage, InspectionCache, MemoryBudget};
 use crate::plan::Policy;
 use crate::publish::Fetcher;
@@ -174,7 +174,7 @@ impl Context {
             return Err(UsageError(text).into());
         }
         // A name changed later would be a different character, and paid for again.
-        if let Err(same) = row_names(cast.characters.iter().map(|c| c.name.as_str())) {
+        if let Err(same) = check_row_names(cast.characters.names().map(String::from)) {
             tracing::warn!(
                 "in an Unreal DataTable, {same}, if the cast is for Unreal, before anything is paid"
             );

@@ -27,8 +27,8 @@ pub(crate) struct PlanRequest<'a> {
     pub(crate) thumbnails: Option<ThumbnailSize>,
 }
 
-/// Builds the planner for `request`.
-pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Result<Planner> {
+/// Builds the planner for `request`, and a plan that lists no characters yet.
+pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Result<(Planner, PlanFile)> {
     let PlanRequest {
         args,
         names,
@@ -64,13 +64,13 @@ pub(crate) fn planner(context: &Context, request: PlanRequest<'_>) -> anyhow::Re
     let mut inspect = context.inspect_stage(names, policy, true, ledger, context.ca_pem()?.as_deref())?;
     inspect.thumbnails = thumbnails;
     plan.settings = pinned(settings, &inspect.inspector);
-    Ok(Planner {
+    let planner = Planner {
         inspect: Arc::new(inspect),
         reporters: Arc::clone(&context.reporters),
         totals,
-        plan,
         probe: settings.publish.probe,
-    })
+    };
+    Ok((planner, plan))
 }
 
 /// The settings that a saved plan pins besides the cast and the price: with other values, a run could publish

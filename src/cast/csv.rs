@@ -7,9 +7,8 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::header::Header;
 use super::image_resolver::ImageResolver;
-use super::{
-    Cast, CastError, CastOptions, Character, Kind, Look, Name, RowError, encoding, spreadsheet, unique,
-};
+use super::{Cast, CastError, CastOptions, Character, Characters, Kind, Look, Name, RowError};
+use super::{encoding, spreadsheet, unique};
 use crate::util::text::{pluralize, printable};
 
 /// Larger files are not casts: a million rows at some 500 bytes each.
@@ -70,7 +69,7 @@ fn read_bytes(path: &Path, root: PathBuf, bytes: &[u8], options: &CastOptions) -
     };
     let resolver = ImageResolver::new(&root, options.allow_outside).map_err(unreadable)?;
     let text = encoding::text(path, bytes)?;
-    let (characters, bad_rows) = rows(path, text, &resolver, &options.columns)?;
+    let (characters, bad_rows) = rows((path, &root), text, &resolver, &options.columns)?;
     if characters.is_empty() && bad_rows.is_empty() {
         let hint = "add one character per line, such as: Ana,ana.png".to_owned();
         return Err(CastError::Empty {
@@ -92,11 +91,11 @@ const OVERRIDE: &str = "override";
 
 /// The rows of `text`, good and bad, each in the order of the file.
 fn rows(
-    path: &Path,
+    (path, root): (&Path, &Path),
     text: &str,
     resolver: &ImageResolver,
     columns: &[(String, String)],
-) -> Result<(Vec<Character>, Vec<RowError>), CastError> {
+) -> Result<(Characters, Vec<RowError>), CastError> {
     let mut rows = Rows::new(text, columns);
     let Some((line, first)) = rows.next() else {
         let hint = "add a header line such as: name,image".to_owned();
@@ -124,7 +123,8 @@ fn rows(
         problem: bad.problem,
         hint: bad.hint,
     })?;
-    let mut characters = Vec::with_capacity((line_ends(text.as_bytes()) as usize).min(MOST_EXPECTED));
+    let expected = (line_ends(text.as_bytes()) as usize).min(MOST_EXPECTED);
+    let mut characters = Characters::with_room(root, expected, text.len().min(MOST_EXPECTED * 64));
     let (mut bad_rows, mut rejected) = (Vec::new(), Vec::new());
     while let Some((line, row)) = rows.next() {
         if row.iter().all(|field| field.trim().is_empty()) {
@@ -172,7 +172,7 @@ fn rows(
         };
         let RowReader { bad, name, .. } = reader;
         match character {
-            Some(character) if bad.is_empty() => characters.push(character),
+            Some(character) if bad.is_empty() => characters.push(&character),
             _ => {
                 let name = character.map(|character| character.name).or(name);
                 rejected.extend(name.map(|name| (name, unique::Location::Line(line))));

@@ -8,7 +8,9 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::copy_name;
 use super::image_resolver::ImageResolver;
-use super::{Cast, CastError, CastOptions, Character, Kind, Look, Name, RowError, Source, unique};
+use super::{
+    Cast, CastError, CastOptions, Character, Characters, Kind, Look, Name, RowError, Source, unique,
+};
 use crate::util::text::{pluralize, printable};
 
 /// File extensions that are taken for images, in lower case.
@@ -51,14 +53,18 @@ pub(super) fn read(root: &Path, options: &CastOptions) -> Result<Cast, CastError
     let wanted = |relative: &&String| {
         (options.include.is_empty() || include.is_match(relative)) && !exclude.is_match(relative)
     };
-    let mut characters = Vec::new();
+    let mut characters = Characters::new(root);
     for relative in files.iter().filter(wanted) {
         let (name, extra) = match options.looks {
             true => look_of(relative),
             false => (name_of(relative), Vec::new()),
         };
         match Name::new(&name) {
-            Ok(name) => characters.push(portrait(name, Source::file(relative, root.join(relative)), extra)),
+            Ok(name) => characters.push(&portrait(
+                name,
+                Source::file(relative, root.join(relative)),
+                extra,
+            )),
             Err(error) => bad_rows.push(bad("name", format!("{relative:?}: {error}"), "rename the file")),
         }
     }
@@ -91,19 +97,20 @@ pub(super) fn read_one(path: &Path) -> Result<Cast, CastError> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    let root = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
     let mut cast = Cast {
         path: path.to_owned(),
-        root: match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        },
-        characters: Vec::new(),
+        characters: Characters::new(&root),
+        root,
         bad_rows: Vec::new(),
     };
     match Name::new(&name_of(&file)) {
         Ok(name) => cast
             .characters
-            .push(portrait(name, Source::file(file, path), Vec::new())),
+            .push(&portrait(name, Source::file(file, path), Vec::new())),
         Err(error) => cast
             .bad_rows
             .push(bad("name", format!("{file:?}: {error}"), "rename the file")),

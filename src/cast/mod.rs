@@ -8,6 +8,7 @@
 //! carried to the manifest. `character` and `look` together stand for the name, and group the looks of a character. It is UTF-8 with or without a byte-order mark, separated by commas, semicolons or tabs.
 
 mod character;
+mod characters;
 mod copy_name;
 mod csv;
 mod encoding;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::util::text::{DisallowedChar, printable};
 pub use character::{Character, Kind, ParseKindError, Source};
+pub use characters::Characters;
 pub use error::{CastError, RowError};
 pub use folder::PICTURE_EXTENSIONS;
 pub use look::{LOOK_COLUMNS, Look, together};
@@ -39,7 +41,7 @@ pub struct Cast {
     /// The folder that holds the images: the CSV's, or `path` itself.
     pub root: PathBuf,
     /// The valid characters, in the order of the file, or of the paths in a folder. Their names are unique.
-    pub characters: Vec<Character>,
+    pub characters: Characters,
     /// Errors of the other rows, from top to bottom; a row may have several, one for each mistake.
     pub bad_rows: Vec<RowError>,
 }

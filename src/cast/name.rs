@@ -15,12 +15,12 @@ pub const MAX_NAME_CHARS: usize = 64;
 /// space, 1–64 characters, none of them invisible.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(Box<str>);
 
 /// The form of a name that must be unique in a cast and in a ledger: full Unicode case folding (canonical
 /// caseless matching, Unicode 3.13 D145), without invisible joiners and variation selectors.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NameKey(String);
+pub struct NameKey(Box<str>);
 
 /// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +82,7 @@ impl Name {
             });
         }
         match name.chars().count() {
-            1..=MAX_NAME_CHARS => Ok(Self(name)),
+            1..=MAX_NAME_CHARS => Ok(Self(name.into())),
             chars => Err(NameError::TooLong { chars }),
         }
     }
@@ -96,9 +96,9 @@ impl Name {
     pub fn key(&self) -> NameKey {
         // The same, but faster.
         if self.0.is_ascii() {
-            return NameKey(self.0.to_ascii_lowercase());
+            return NameKey(self.0.to_ascii_lowercase().into());
         }
-        NameKey(self.folded())
+        NameKey(self.folded().into())
     }
 
     fn folded(&self) -> String {
@@ -115,7 +115,7 @@ impl NameKey {
 
     /// A key as read from a ledger.
     pub fn from_stored(key: String) -> Self {
-        Self(key)
+        Self(key.into())
     }
 }
 
@@ -143,7 +143,7 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0
+        name.0.into()
     }
 }
 

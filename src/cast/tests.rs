@@ -35,8 +35,12 @@ fn read_csv(csv: impl AsRef<[u8]>) -> Result<Cast, CastError> {
     read(&csv_dir(csv).path().join("cast.csv"), &CastOptions::default())
 }
 
-fn names(cast: &Cast) -> Vec<&str> {
-    cast.characters.iter().map(|c| c.name.as_str()).collect()
+fn names(cast: &Cast) -> Vec<String> {
+    cast.characters.names().map(String::from).collect()
+}
+
+fn nth(cast: &Cast, place: usize) -> Character {
+    cast.characters.get(place).unwrap()
 }
 
 fn bad_rows(cast: &Cast) -> Vec<String> {
@@ -69,7 +73,11 @@ mod folders {
             ("Kit (1).png", b"-"),
         ]);
         let cast = read_folder(dir.path(), CastOptions::default());
-        let given: Vec<_> = cast.characters.iter().map(|c| c.source.given()).collect();
+        let given: Vec<_> = cast
+            .characters
+            .iter()
+            .map(|c| c.source.given().to_owned())
+            .collect();
         assert_eq!(
             given,
             [
@@ -101,13 +109,10 @@ mod folders {
             names(&cast),
             ["Alice", "Alice, winter clothes", "Cy", "Sir Bo, close up"]
         );
-        let looks: Vec<_> = cast
-            .characters
-            .iter()
-            .map(|c| Look::of(&c.extra).unwrap())
-            .collect();
+        let columns: Vec<_> = cast.characters.iter().map(|c| c.extra).collect();
+        let looks = columns.iter().map(|extra| Look::of(extra).unwrap());
         assert_eq!(
-            looks.iter().map(|l| (l.character, l.look)).collect::<Vec<_>>(),
+            looks.map(|l| (l.character, l.look)).collect::<Vec<_>>(),
             [
                 ("Alice", ""),
                 ("Alice", "winter clothes"),
@@ -136,7 +141,11 @@ mod folders {
         ]);
         let cast = read_folder(dir.path(), CastOptions::default());
         assert_eq!(names(&cast), ["Jean-Luc Picard", "Old King", "B", "Cyber Knight"]);
-        let given: Vec<_> = cast.characters.iter().map(|c| c.source.given()).collect();
+        let given: Vec<_> = cast
+            .characters
+            .iter()
+            .map(|c| c.source.given().to_owned())
+            .collect();
         assert_eq!(
             given,
             [
@@ -273,7 +282,7 @@ fn characters_and_looks_stand_for_names() {
     assert_eq!(names(&cast), ["Ana", "Ana, winter"]);
     let extra = |pairs: [(&str, &str); 3]| pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
     assert_eq!(
-        cast.characters[1].extra,
+        nth(&cast, 1).extra,
         extra([("character", "Ana"), ("look", "winter"), ("role", "scout")])
     );
     let [bad] = &bad_rows(&cast)[..] else {
@@ -287,18 +296,15 @@ fn characters_and_looks_stand_for_names() {
     // A name of its own is kept, and a character alone is a name.
     let own = read_csv("name,Character,Look,image\nAna W,Ana,winter,ana.png\n").unwrap();
     assert_eq!(names(&own), ["Ana W"]);
-    assert_eq!(Look::of(&own.characters[0].extra).unwrap().look, "winter");
+    assert_eq!(Look::of(&nth(&own, 0).extra).unwrap().look, "winter");
     let alone = read_csv("character,image\nAna,ana.png\n").unwrap();
     assert_eq!(
-        (names(&alone), Look::of(&alone.characters[0].extra)),
-        (vec!["Ana"], None)
+        (names(&alone), Look::of(&nth(&alone, 0).extra)),
+        (vec!["Ana".to_owned()], None)
     );
     // Beside a name and without looks it is a column as any other.
     let other = read_csv("name,character,image\nAna,NPC,ana.png\n").unwrap();
-    assert_eq!(
-        other.characters[0].extra,
-        [("character".to_owned(), "NPC".to_owned())]
-    );
+    assert_eq!(nth(&other, 0).extra, [("character".to_owned(), "NPC".to_owned())]);
 }
 
 #[test]
@@ -311,10 +317,7 @@ fn headers_of_a_spreadsheet_stand_for_columns() {
     };
     let cast = read(&dir.path().join("cast.csv"), &options).unwrap();
     assert_eq!(names(&cast), ["Ana"]);
-    assert_eq!(
-        cast.characters[0].extra,
-        [("Voice".to_owned(), "alto".to_owned())]
-    );
+    assert_eq!(nth(&cast, 0).extra, [("Voice".to_owned(), "alto".to_owned())]);
     let plain = read_csv("name,Portrait\nAna,ana.png\n").unwrap_err().to_string();
     assert!(plain.contains("--map 'image=Portrait'"), "{plain}");
     for wrong in ["Portrait", "picture=Portrait", "image="] {

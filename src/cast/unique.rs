@@ -1,10 +1,10 @@
 //! Rejects characters that share a name: which image is meant is ambiguous, so none of them is enrolled.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 
-use super::{Character, Name, NameKey, RowError};
+use super::{Character, Characters, Name, NameKey, RowError};
+use crate::util::seen_hashes::SeenHashes;
 
 /// Where a name occurs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,14 +36,14 @@ impl Location {
 /// Removes characters whose names are not unique from `characters`, and reports each of their rows. `rejected` are the names
 /// of rows that are bad for another reason.
 pub(super) fn reject_duplicates(
-    characters: &mut Vec<Character>,
+    characters: &mut Characters,
     rejected: &[(Name, Location)],
     bad_rows: &mut Vec<RowError>,
 ) {
-    let names = characters.iter().map(|c| &c.name);
-    let mut repeated = repeated(names.chain(rejected.iter().map(|(name, _)| name)));
+    let of_rejected = rejected.iter().map(|(name, _)| name.key());
+    let mut repeated = repeated(characters.names().map(|name| name.key()).chain(of_rejected));
     if !repeated.is_empty() {
-        let good = characters.iter().map(|c| (c.name.clone(), Location::of(c)));
+        let good = characters.iter().map(|c| (c.name.clone(), Location::of(&c)));
         for (name, location) in good.chain(rejected.iter().cloned()) {
             if let Some(places) = repeated.get_mut(&name.key()) {
                 places.push((name, location));
@@ -88,13 +88,10 @@ pub(super) fn reject_duplicates(
     bad_rows.sort_by_cached_key(|bad| (bad.line, bad.line.is_none().then(|| bad.problem.clone())));
 }
 
-/// The keys that occur more than once, and perhaps some that don't: hashes of all of them are compared, because the keys
-/// of a large cast would take as much memory as the cast.
-fn repeated<'a>(names: impl Iterator<Item = &'a Name>) -> HashMap<NameKey, Vec<(Name, Location)>> {
-    let (random, mut seen) = (RandomState::new(), HashSet::new());
-    names
-        .map(Name::key)
-        .filter(|key| !seen.insert(random.hash_one(key)))
+/// The keys that occur more than once, and perhaps some that don't.
+fn repeated(keys: impl Iterator<Item = NameKey>) -> HashMap<NameKey, Vec<(Name, Location)>> {
+    let mut seen = SeenHashes::default();
+    keys.filter(|key| seen.may_repeat(key))
         .map(|key| (key, Vec::new()))
         .collect()
 }

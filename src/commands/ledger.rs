@@ -108,7 +108,7 @@ async fn restore(common: &Common, cast: &Path) -> anyhow::Result<ExitCode> {
     let context = Context::new(common, "ledger restore", Some(cast), Vec::new())?;
     let receipts = connect(common, &context, cast).await?;
     let names = read(cast, &context.settings)?.characters;
-    let names = names.iter().map(|c| c.name.key()).collect();
+    let names = names.names().map(|name| name.key()).collect();
     let ledger = open(&context, &provider(&context.settings, false), "ledger restore")?;
     ledger.view().check_payer(&receipts.fingerprint())?;
     receipts.check_series().await?;

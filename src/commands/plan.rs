@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::exit::ExitCode;
 use crate::inspect::ThumbnailSize;
 use crate::ledger::Reader;
-use crate::plan::Policy;
+use crate::plan::{Planned, Policy};
 use crate::report::sheet::Sheet;
 
 /// Reports what a run would do and cost.
@@ -69,34 +69,38 @@ pub(super) async fn plan(
             .as_ref()
             .map(|_| ThumbnailSize::for_characters(cast.characters.len())),
     };
-    let planner = planner(&context, request)?;
+    let (planner, mut plan) = planner(&context, request)?;
     let price = context.settings.api.price;
-    let survey = planner
-        .survey(&cast.characters, |inspected, stage| match &mut sheet {
-            Some(sheet) => sheet.planned(inspected, stage, price),
-            None => Ok(()),
+    let totals = planner
+        .survey(&cast.characters, |inspected, stage| {
+            if out.is_some() {
+                plan.characters.push(Planned::from(&inspected));
+            }
+            match &mut sheet {
+                Some(sheet) => sheet.planned(inspected, stage, price),
+                None => Ok(()),
+            }
         })
         .await?;
     let report = match sheet {
         Some(mut sheet) => {
-            sheet.amount("A run costs", survey.totals.cost_usd);
+            sheet.amount("A run costs", totals.cost_usd);
             Some(sheet.write()?)
         }
         None => None,
     };
     if let Some(out) = out {
-        survey.plan.write(out)?;
+        plan.cost_usd = totals.cost_usd;
+        plan.write(out)?;
     }
-    context
-        .reporters
-        .emit(Event::Plan(Box::new(survey.totals.clone())));
+    context.reporters.emit(Event::Plan(Box::new(totals.clone())));
     let exit = context.end(None, None);
     if let Some(report) = report {
         super::report::print_report_path(common, &report);
     }
     if !common.json {
         println("")?;
-        println(survey.totals.to_string().trim_end())?;
+        println(totals.to_string().trim_end())?;
         if let Some(out) = out {
             println(&format!(
                 "plan      {}; run it with `{}`",
@@ -107,7 +111,7 @@ pub(super) async fn plan(
     } else if let Some(out) = out.filter(|_| !common.quiet) {
         eprintln!("plan: {}", out.display());
     }
-    Ok(match (detailed, survey.totals.to_enroll() > 0) {
+    Ok(match (detailed, totals.to_enroll() > 0) {
         (true, true) => ExitCode::WorkToDo,
         (true, false) => ExitCode::Done,
         (false, _) => exit,

@@ -11,7 +11,7 @@ use crate::app::output_kind::OutputKind;
 use crate::app::prepared_run::PreparedRun;
 use crate::app::prompt::{can_ask, consent};
 use crate::app::settings::{Flags, cast_flags, manifest_flag, pay_flags, read};
-use crate::cast::{Cast, Character, Kind, printable};
+use crate::cast::{Cast, Kind, printable};
 use crate::cli::{Common, RealfaceArgs};
 use crate::event::{Event, Stage};
 use crate::exit::{ExitCode, UsageError};
@@ -151,10 +151,13 @@ async fn show(
 
 /// Removes characters without consent from the cast, and reports each; returns whether all have consented.
 fn agreed(context: &Context, cast: &mut Cast) -> bool {
-    let (agreed, others): (Vec<Character>, _) = std::mem::take(&mut cast.characters)
-        .into_iter()
-        .partition(|character| character.consent);
-    cast.characters = agreed;
+    let mut others = Vec::new();
+    cast.characters.retain(|character| {
+        if !character.consent {
+            others.push(character.clone());
+        }
+        character.consent
+    });
     for character in &others {
         let name = character.name.as_str();
         let line = character

@@ -119,7 +119,7 @@ fn of_ledger(
         Some(cast) => Sheet::new(out, kind, cast),
         None => Sheet::titled(out, kind, &settings.place().to_string()),
     };
-    let characters = cast.map(|cast| cast.characters).unwrap_or_default();
+    let characters: Vec<_> = cast.into_iter().flat_map(|cast| cast.characters).collect();
     sheet.fill(
         view,
         &settings.inspect,

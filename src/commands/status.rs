@@ -1,6 +1,6 @@
 //! `castline status`: the standing of every character.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use console::{Alignment, Term, measure_text_width, pad_str};
@@ -11,11 +11,11 @@ use crate::app::command_hint::same_arguments_or_cast;
 use crate::app::ledger_guard::open_view;
 use crate::app::settings::{read, select_flags, settings};
 use crate::app::stdout::Lines;
-use crate::cast::{Character, Look, Name, NameKey, printable, together};
+use crate::cast::{Cast, Character, Characters, Look, Name, NameKey, printable, together};
 use crate::cli::{Common, SelectArgs};
 use crate::event::SCHEMA;
 use crate::exit::{ExitCode, UsageError};
-use crate::ledger::{LedgerError, LedgerView, Record};
+use crate::ledger::{LedgerError, LedgerView, Record, Signatures};
 use crate::manifest::{Count, Manifest};
 use crate::plan::{ByStanding, Image, Standing, known_standing};
 use crate::util::text::pluralize;
@@ -36,87 +36,26 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
         None => {}
     }
     let view = open_view(&settings)?;
-    let records = view
-        .as_ref()
-        .map(LedgerView::all)
-        .transpose()?
-        .unwrap_or_default();
+    let rows = rows(view.as_ref(), cast.as_ref(), is_part, common.json)?;
     let mut lines = Lines::default();
     if common.json {
         let first = json!({
             "type": "castline", "schema": SCHEMA, "version": env!("CARGO_PKG_VERSION"), "command": "status",
-            "characters": cast.as_ref().map_or(records.len(), |cast| cast.characters.len()),
+            "characters": cast.as_ref().map_or(rows.len(), |cast| cast.characters.len()),
         });
         lines.add(&first.to_string())?;
     }
-    // In the order of the cast, then those that are only in the ledger.
-    let known: HashMap<NameKey, &Record> = records.iter().map(|r| (r.name.key(), r)).collect();
-    let characters = cast.as_ref().map_or(&[][..], |cast| &cast.characters);
-    let in_cast: HashSet<NameKey> = characters.iter().map(|c| c.name.key()).collect();
-    let of_cast = characters
-        .iter()
-        .map(|c| (&c.name, Some(c), known.get(&c.name.key()).copied()));
-    let others = records
-        .iter()
-        .filter(|r| !is_part && !in_cast.contains(&r.name.key()))
-        .map(|r| (&r.name, None, Some(r)));
-    let mut rows: Vec<(&Name, Option<&Character>, Option<&Record>)> = of_cast.chain(others).collect();
-    together(&mut rows, |(_, character, record)| {
-        let extra = character.map(|c| &c.extra).or(record.map(|r| &r.extra))?;
-        Look::of(extra)?.character_key()
-    });
-    let decided = view
-        .as_ref()
-        .map(LedgerView::decided_images)
-        .transpose()?
-        .unwrap_or_default();
-    let width = Column::of(rows.iter().map(|(name, ..)| *name));
+    let width = Column::of(rows.iter().map(|row| &*row.name));
     let mut counts = ByStanding::<u64>::default();
     let all = rows.len();
-    for (name, character, record) in rows {
-        let standing = match &view {
-            Some(view) => known_standing((view, &decided), character, record, Image::LastSeen)?,
-            None => Standing::NotSeen,
-        };
+    for row in rows {
+        let standing = row.standing;
         counts[standing] += 1;
-        let asset_id = record.and_then(|r| r.asset_id.as_deref());
         if common.json {
-            let mut line = json!({"type": "status", "name": name.as_str(), "standing": standing});
-            // What is durable: `intent` where a call is in progress.
-            if let Some(record) = record {
-                line["state"] = json!(record.state);
-            }
-            let extra = character.map(|c| &c.extra).or(record.map(|r| &r.extra));
-            if let Some(look) = extra.and_then(|extra| Look::of(extra)) {
-                line["character"] = json!(look.character);
-                line["look"] = json!(look.look);
-            }
-            if record.is_some_and(|r| r.archived) {
-                line["archived"] = json!(true);
-            }
-            if cast.is_some() && character.is_none() {
-                line["in_cast"] = json!(false);
-            }
-            if let Some(asset_id) = asset_id {
-                line["asset_id"] = json!(asset_id);
-            }
-            if let Some(code) = record.and_then(|r| r.code.as_ref()) {
-                line["code"] = json!(code);
-            }
-            lines.add(&line.to_string())?;
+            lines.add(&row.rest)?;
         } else {
-            let rejected = (standing == Standing::Rejected).then(|| Standing::Rejected.hint());
-            let message = rejected.as_deref().or(record.and_then(|r| r.message.as_deref()));
-            let gone = match (character, record) {
-                (_, Some(record)) if record.archived => "archived; ",
-                (None, Some(_)) if cast.is_some() => "no longer in the cast; ",
-                _ => "",
-            };
-            let more = format!("{gone}{}", asset_id.or(message).unwrap_or_default());
-            let more = more.strip_suffix("; ").unwrap_or(&more);
-            let name = width.padded(&printable(name.as_str()));
-            let row = format!("{standing:<14} {name}{}", printable(more));
-            lines.add(&width.wrapped(row))?;
+            let name = width.padded(&row.name);
+            lines.add(&width.wrapped(format!("{standing:<14} {name}{}", row.rest)))?;
         }
     }
     lines.print()?;
@@ -157,6 +96,123 @@ pub(super) fn status(common: &Common, path: Option<&Path>, chosen: &SelectArgs) 
     })
 }
 
+/// A row as it is printed: of a large ledger, no more is kept in memory.
+struct Row {
+    /// The name, printable; empty where `rest` is the whole line.
+    name: Box<str>,
+    standing: Standing,
+    /// The key of the character that it is a look of, if it is a look.
+    character: Option<NameKey>,
+    /// What follows the name; or the line of JSON.
+    rest: Box<str>,
+}
+
+/// The rows of the cast in its order, then those that are only in the ledger, unless a part of the cast is asked for.
+fn rows(
+    view: Option<&LedgerView>,
+    cast: Option<&Cast>,
+    is_part: bool,
+    json: bool,
+) -> Result<Vec<Row>, LedgerError> {
+    let decided = view
+        .map(LedgerView::decided_images)
+        .transpose()?
+        .unwrap_or_default();
+    let make = |character: Option<&Character>, record: Option<&Record>| {
+        let standing = match view {
+            Some(view) => known_standing((view, &decided), character, record, Image::LastSeen)?,
+            None => Standing::NotSeen,
+        };
+        Ok::<_, LedgerError>(row(standing, (cast.is_some(), character), record, json))
+    };
+    let characters = cast.map(|cast| &cast.characters);
+    let names = characters.into_iter().flat_map(Characters::names);
+    let place: HashMap<NameKey, usize> = names.map(|name| name.key()).zip(0..).collect();
+    let mut of_cast: Vec<Option<Row>> = std::iter::repeat_with(|| None).take(place.len()).collect();
+    let mut others = Vec::new();
+    if let Some(view) = view {
+        view.each(Signatures::Skip, std::convert::identity, |_, record, _| {
+            match place.get(&record.name.key()) {
+                Some(&place) => {
+                    let character = characters.and_then(|characters| characters.get(place));
+                    of_cast[place] = Some(make(character.as_ref(), Some(&record))?);
+                }
+                None if is_part => {}
+                None => others.push(make(None, Some(&record))?),
+            }
+            Ok(())
+        })?;
+    }
+    drop(place);
+    let mut rows = Vec::with_capacity(of_cast.len() + others.len());
+    for (place, row) in of_cast.into_iter().enumerate() {
+        let character = || characters.and_then(|characters| characters.get(place));
+        rows.push(row.map_or_else(|| make(character().as_ref(), None), Ok)?);
+    }
+    rows.append(&mut others);
+    together(&mut rows, |row| row.character.clone());
+    Ok(rows)
+}
+
+/// The row of a character of the cast (if there is one), the ledger, or both.
+fn row(
+    standing: Standing,
+    (is_cast, character): (bool, Option<&Character>),
+    record: Option<&Record>,
+    json: bool,
+) -> Row {
+    let name = character.map(|c| &c.name).or(record.map(|r| &r.name));
+    let name = name.map_or("", Name::as_str);
+    let asset_id = record.and_then(|r| r.asset_id.as_deref());
+    let extra = character.map(|c| &c.extra).or(record.map(|r| &r.extra));
+    let look = extra.and_then(|extra| Look::of(extra));
+    let character_key = look.and_then(|look| look.character_key());
+    if json {
+        let mut line = json!({"type": "status", "name": name, "standing": standing});
+        // What is durable: `intent` where a call is in progress.
+        if let Some(record) = record {
+            line["state"] = json!(record.state);
+        }
+        if let Some(look) = look {
+            line["character"] = json!(look.character);
+            line["look"] = json!(look.look);
+        }
+        if record.is_some_and(|r| r.archived) {
+            line["archived"] = json!(true);
+        }
+        if is_cast && character.is_none() {
+            line["in_cast"] = json!(false);
+        }
+        if let Some(asset_id) = asset_id {
+            line["asset_id"] = json!(asset_id);
+        }
+        if let Some(code) = record.and_then(|r| r.code.as_ref()) {
+            line["code"] = json!(code);
+        }
+        return Row {
+            name: "".into(),
+            standing,
+            character: character_key,
+            rest: line.to_string().into(),
+        };
+    }
+    let rejected = (standing == Standing::Rejected).then(|| Standing::Rejected.hint());
+    let message = rejected.as_deref().or(record.and_then(|r| r.message.as_deref()));
+    let gone = match (character, record) {
+        (_, Some(record)) if record.archived => "archived; ",
+        (None, Some(_)) if is_cast => "no longer in the cast; ",
+        _ => "",
+    };
+    let more = format!("{gone}{}", asset_id.or(message).unwrap_or_default());
+    let more = more.strip_suffix("; ").unwrap_or(&more);
+    Row {
+        name: printable(name).into(),
+        standing,
+        character: character_key,
+        rest: printable(more).into(),
+    }
+}
+
 /// The summary line: `13 characters: 12 enrolled, 1 in doubt — paid $0.12, in doubt $0.01`.
 fn last_line(view: &LedgerView, counts: &ByStanding<u64>, all: usize) -> Result<String, LedgerError> {
     let spend = view.spend(None)?;
@@ -184,11 +240,11 @@ enum Column {
 }
 
 impl Column {
-    fn of<'a>(names: impl Iterator<Item = &'a Name>) -> Self {
+    fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         if !Term::stdout().is_term() {
             return Self::Tab;
         }
-        let widths = names.map(|name| measure_text_width(&printable(name.as_str())));
+        let widths = names.map(measure_text_width);
         // A long name moves its own row, not all of them: the rest of a narrow terminal is for what is said.
         let most = usize::from(Term::stdout().size().1).saturating_sub(48).max(12);
         Self::Padded(widths.max().unwrap_or_default().min(most))

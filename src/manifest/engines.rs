@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::{Manifest, ManifestError, ManifestFormat};
+use crate::util::seen_hashes::SeenHashes;
 
 /// A flat object, `{"name":"ta_…"}`, in the order of the manifest.
 pub(super) fn map(manifest: &Manifest) -> Value {
@@ -146,7 +147,7 @@ pub(super) fn is_json(json: &Value, format: ManifestFormat) -> bool {
 ///
 /// # Errors
 /// [`ManifestError::SameRow`], with the first two names that collide.
-pub fn row_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, ManifestError> {
+fn row_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, ManifestError> {
     let mut taken: HashMap<String, &str> = HashMap::new();
     let mut rows = Vec::new();
     for name in names {
@@ -161,6 +162,19 @@ pub fn row_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Str
         rows.push(slug);
     }
     Ok(rows)
+}
+
+/// Checks that these names make row names that Unreal tells apart.
+///
+/// # Errors
+/// [`ManifestError::SameRow`], with the first two names that collide.
+pub fn check_row_names(names: impl Iterator<Item = String> + Clone) -> Result<(), ManifestError> {
+    let mut seen = SeenHashes::default();
+    if !(names.clone()).any(|name| seen.may_repeat(&slug(&name).to_lowercase())) {
+        return Ok(());
+    }
+    let names: Vec<String> = names.collect();
+    row_names(names.iter().map(String::as_str)).map(drop)
 }
 
 fn rows_of(manifest: &Manifest) -> Result<Vec<String>, ManifestError> {

@@ -20,7 +20,7 @@ use crate::inspect::{ImageSignature, known_signature};
 use crate::util::money::Usd;
 use crate::util::spreadsheet::BYTE_ORDER_MARK;
 
-pub use engines::row_names;
+pub use engines::check_row_names;
 pub use from_ledger::{Stored, from_ledger, stored};
 pub use import::{import_steps, names};
 pub use write::{write_file, write_json, write_json_file};

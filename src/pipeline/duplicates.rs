@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::InspectStage;
 use super::inspected::{Inspected, PaidNotInspected};
-use crate::cast::{Character, Look, Name, NameKey, printable};
+use crate::cast::{Character, Characters, Look, Name, NameKey, printable};
 use crate::inspect::{ImageSignature, SignatureIndex};
 use crate::ledger::{Approval, LedgerError, Reader};
 use crate::plan::Standing;
@@ -49,16 +49,16 @@ impl Duplicates {
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub async fn of(stage: &Arc<InspectStage>, characters: &[Character]) -> Result<Self, LedgerError> {
+    pub async fn of(stage: &Arc<InspectStage>, characters: &Characters) -> Result<Self, LedgerError> {
         Ok(Self::inspect(stage, characters).await?.0)
     }
 
     /// As [`Duplicates::of`], with the inspections that this required.
     pub(super) async fn inspect(
         stage: &Arc<InspectStage>,
-        characters: &[Character],
+        characters: &Characters,
     ) -> Result<(Self, Vec<PaidNotInspected>), LedgerError> {
-        let look = |c: &Character| Some((c.name.key(), Look::of(&c.extra)?.character_key()?));
+        let look = |c: Character| Some((c.name.key(), Look::of(&c.extra)?.character_key()?));
         let characters_of = characters.iter().filter_map(look).collect();
         let Some(ledger) = &stage.ledger else {
             let none = Self {
@@ -126,6 +126,10 @@ impl Duplicates {
     /// The ledger can't be read.
     pub fn judge(&mut self, inspected: &mut Inspected) -> Result<(), LedgerError> {
         if inspected.evidence.inspection().is_none() {
+            // The ledger has it ready for when it is needed: most of a large cast need not be remembered here as well.
+            if inspected.is_paid_picture {
+                return Ok(());
+            }
             self.keep(Kept {
                 name: inspected.character.name.as_str().to_owned(),
                 sha256: inspected.sha256.clone(),

@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt, stream};
 use super::inspected::{Evidence, Inspected, PaidNotInspected};
 use super::source::read;
 use super::{InspectionCache, MemoryBudget};
-use crate::cast::{Character, Name, NameKey, Source};
+use crate::cast::{Character, Characters, Name, NameKey, Source};
 use crate::inspect::{Inspection, Inspector, Prepared, ThumbnailSize, Verdict, decoded_bytes};
 use crate::ledger::{Approval, LedgerError, Reader, Record, State};
 use crate::plan::{Image, Policy, Row, Standing, standing};
@@ -118,7 +118,7 @@ impl InspectStage {
     /// nothing is inspected.
     pub(super) async fn paid_not_inspected(
         self: &Arc<Self>,
-        characters: &[Character],
+        characters: &Characters,
     ) -> Result<Vec<PaidNotInspected>, LedgerError> {
         let Some(ledger) = &self.ledger else {
             return Ok(Vec::new());
@@ -129,7 +129,7 @@ impl InspectStage {
         }
         let mut newcomers = self.policy.re_enroll_changed;
         let mut not_inspected = Vec::new();
-        for character in characters {
+        for character in characters.iter() {
             let key = character.name.key();
             let is_unseen = unseen.contains(&key);
             if newcomers && !is_unseen {
@@ -137,7 +137,7 @@ impl InspectStage {
             }
             let record = ledger.get(&key)?;
             match record.as_ref().and_then(Record::paid_sha256) {
-                Some(paid) if is_unseen => not_inspected.push((character.clone(), paid.map(str::to_owned))),
+                Some(paid) if is_unseen => not_inspected.push((character, paid.map(str::to_owned))),
                 Some(_) => {}
                 None => newcomers = true,
             }
@@ -289,6 +289,7 @@ impl InspectStage {
         self.cache.is_duplicate(sha256, place);
         Some(Inspected {
             known: record.is_as_seen(character, sha256),
+            is_paid_picture: record.enrolled_sha256.is_some(),
             ..Inspected::kept(character.clone(), sha256.to_owned(), Standing::Enrolled)
         })
     }
@@ -346,6 +347,8 @@ impl InspectStage {
             return Ok(Inspected {
                 signature: seen,
                 known,
+                is_paid_picture: standing == Standing::Enrolled
+                    && record.is_some_and(|record| record.enrolled_sha256.is_some()),
                 ..Inspected::kept(character, sha256, standing)
             });
         }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::cast::{Kind, Name, NameKey};
+use crate::cast::{Characters, Kind, Name, NameKey};
 use crate::inspect::{ImageSignature, InspectSettings, Verdict};
 use crate::ledger::{FoundCall, LedgerError, Transition};
 
@@ -82,7 +82,7 @@ fn queen() -> PathBuf {
 #[tokio::test]
 async fn a_picture_over_which_castline_breaks_ends_no_run() {
     let cast = ["Ada", "Broken", "Cay"].map(|name| character(name, queen()));
-    let looked: Vec<_> = look().all(cast.to_vec()).collect().await;
+    let looked: Vec<_> = look().all(cast).collect().await;
     let verdicts: Vec<_> = looked
         .iter()
         .map(|looked| looked.as_ref().unwrap().evidence.inspection().unwrap())
@@ -168,7 +168,10 @@ async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_m
     (look.prepare, look.ledger) = (true, None);
     look.approved.insert(approved);
     let look = Arc::new(look);
-    let cast = ["Ada", "Bo", "Cay"].map(|name| character(name, queen()));
+    let mut cast = Characters::new(std::path::Path::new("."));
+    for name in ["Ada", "Bo", "Cay"] {
+        cast.push(&character(name, queen()));
+    }
     let sha256 = sha256_hex(&std::fs::read(queen()).unwrap());
     // A cached inspection is reused: this image is not inspected again.
     let mark = |inspection: &mut Inspection| inspection.width = 4321;
@@ -178,7 +181,7 @@ async fn a_picture_under_many_names_is_looked_at_once_and_prepared_for_whom_it_m
         seen
     });
     let mut twins = crate::pipeline::Duplicates::of(&look, &cast).await.unwrap();
-    let looked: Vec<_> = Arc::clone(&look).all(cast.to_vec()).collect().await;
+    let looked: Vec<_> = Arc::clone(&look).all(cast).collect().await;
     let message: Vec<_> = looked
         .into_iter()
         .map(|looked| {

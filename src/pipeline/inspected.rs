@@ -23,6 +23,8 @@ pub struct Inspected {
     pub signature: Option<ImageSignature>,
     /// Whether the ledger already has the character in exactly this state.
     pub known: bool,
+    /// Whether the ledger has its image among those that were paid for, under its name.
+    pub is_paid_picture: bool,
     /// Whether it already has an asset id: enrolling it pays for a second one.
     pub is_reenrollment: bool,
     /// Whether an image that needs review was approved.
@@ -125,6 +127,7 @@ impl Inspected {
             evidence: Evidence::Kept,
             signature: None,
             known: false,
+            is_paid_picture: false,
             is_reenrollment: false,
             approved: false,
             thumbnail: None,

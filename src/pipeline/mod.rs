@@ -31,7 +31,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use crate::cast::{Cast, Character, NameKey, printable};
+use crate::cast::{Cast, Characters, NameKey, printable};
 use crate::event::Reporters;
 use crate::exit::ExitCode;
 use crate::ledger::{Ledger, LedgerError, Transition, now};
@@ -47,7 +47,7 @@ pub use inspected::{Evidence, Inspected};
 pub use inspection_cache::InspectionCache;
 pub use memory_budget::MemoryBudget;
 pub use once_map::OnceMap;
-pub use planner::{Planner, Survey};
+pub use planner::Planner;
 pub use price::Price;
 pub use publish_stage::Publish;
 pub use recorder::emit_inspected;
@@ -184,7 +184,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// The ledger can't be read or written.
-    pub async fn duplicates(&self, characters: &[Character]) -> Result<Duplicates, LedgerError> {
+    pub async fn duplicates(&self, characters: &Characters) -> Result<Duplicates, LedgerError> {
         let (duplicates, inspected_now) = Duplicates::inspect(&self.inspect, characters).await?;
         let fingerprint = self.inspect.inspector.fingerprint();
         for paid in &inspected_now {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::{Duplicates, InspectStage, Inspected, emit_inspected};
-use crate::cast::Character;
+use crate::cast::Characters;
 use crate::event::Reporters;
 use crate::ledger::LedgerError;
-use crate::plan::{PlanFile, Planned, Totals};
+use crate::plan::{Planned, Totals};
 
 /// Plans a run.
 pub struct Planner {
@@ -18,41 +18,29 @@ pub struct Planner {
     pub reporters: Arc<Reporters>,
     /// The totals, initially without characters.
     pub totals: Totals,
-    /// The plan, initially without characters.
-    pub plan: PlanFile,
     /// Whether a run fetches each published address once.
     pub probe: bool,
 }
 
-/// What a run would do: totals to show, and a plan that the run must follow.
-#[derive(Debug)]
-pub struct Survey {
-    /// The totals.
-    pub totals: Totals,
-    /// The plan for each character.
-    pub plan: PlanFile,
-}
-
 impl Planner {
-    /// Inspects the whole cast, reports what a run would do with each character, and passes each to `each`.
+    /// Inspects the whole cast, reports what a run would do with each character, passes each to `each`, and totals them.
     ///
     /// # Errors
     /// The ledger can't be read, or `each` failed.
     pub async fn survey(
         self,
-        characters: &[Character],
+        characters: &Characters,
         mut each: impl FnMut(Inspected, &InspectStage) -> Result<(), LedgerError>,
-    ) -> Result<Survey, LedgerError> {
+    ) -> Result<Totals, LedgerError> {
         let Self {
             inspect,
             reporters,
             mut totals,
-            mut plan,
             probe,
         } = self;
         let price = totals.price_usd;
         let mut duplicates = Duplicates::of(&inspect, characters).await?;
-        let mut all = std::pin::pin!(Arc::clone(&inspect).all(characters.iter().cloned()));
+        let mut all = std::pin::pin!(Arc::clone(&inspect).all(characters.iter()));
         while let Some(inspected) = all.next().await {
             let mut inspected = inspected?;
             duplicates.judge(&mut inspected)?;
@@ -64,18 +52,22 @@ impl Planner {
                 inspected.is_reenrollment,
                 upload.filter(|_| paid),
             );
-            plan.characters.push(Planned {
-                name: inspected.character.name.clone(),
-                kind: inspected.character.kind,
-                sha256: inspected.sha256.clone(),
-                standing: inspected.standing,
-            });
             each(inspected, &inspect)?;
         }
         if !probe {
             totals.uploads.get = 0;
         }
-        plan.cost_usd = totals.cost_usd;
-        Ok(Survey { totals, plan })
+        Ok(totals)
+    }
+}
+
+impl From<&Inspected> for Planned {
+    fn from(inspected: &Inspected) -> Self {
+        Self {
+            name: inspected.character.name.clone(),
+            kind: inspected.character.kind,
+            sha256: inspected.sha256.clone(),
+            standing: inspected.standing,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{ComparedImage, Decision, Item, ReviewBackend};
-use crate::cast::{Character, Source, printable};
+use crate::cast::{Character, Characters, Source, printable};
 use crate::inspect::{Inspection, ReasonCode, Verdict};
 use crate::ledger::{Approval, Decided, Ledger};
 use crate::pipeline::{InspectStage, Inspected, read_source};
@@ -25,9 +25,9 @@ pub struct Undecided {
 
 impl Undecided {
     /// Makes the entry of an inspected character; `cast` is the whole cast. `None` without an inspection to decide on.
-    pub fn new(inspected: Inspected, cast: &[Character]) -> Option<Self> {
+    pub fn new(inspected: Inspected, cast: &Characters) -> Option<Self> {
         let inspection = inspected.evidence.inspection()?.clone();
-        let compared = original(&inspection, cast).cloned();
+        let compared = original(&inspection, cast);
         Some(Self {
             character: inspected.character,
             sha256: inspected.sha256,
@@ -86,9 +86,12 @@ impl Undecided {
 }
 
 /// The character whose image this one duplicates, if that character is in the cast.
-fn original<'a>(inspection: &Inspection, cast: &'a [Character]) -> Option<&'a Character> {
+fn original(inspection: &Inspection, cast: &Characters) -> Option<Character> {
     inspection.reasons.iter().find_map(|reason| match &reason.code {
-        ReasonCode::DuplicateOf(other) => cast.iter().find(|c| c.name.as_str() == other),
+        ReasonCode::DuplicateOf(other) => cast
+            .names()
+            .position(|name| name.as_str() == other)
+            .and_then(|place| cast.get(place)),
         _ => None,
     })
 }

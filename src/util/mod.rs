@@ -9,6 +9,7 @@ pub mod provider_ids;
 pub mod spreadsheet;
 pub mod user;
 pub(crate) mod secret;
+pub(crate) mod seen_hashes;
 pub(crate) mod sha256;
 pub(crate) mod shell;
 pub mod text;

@@ -13,7 +13,7 @@ use crate::cast::Cast;
 use crate::cli::{CastArgs, Common, PayArgs, SelectArgs};
 use crate::exit::UsageError;
 use crate::ledger::Ledger;
-use crate::plan::{Agreed, PlanFile, Policy};
+use crate::plan::{Agreed, PlanFile, Planned, Policy};
 use crate::settings::Settings;
 use crate::util::duration::format_duration;
 use crate::util::shell::quote;
@@ -121,25 +121,30 @@ pub(super) async fn agree(
         thumbnails: None,
     };
     before.begin(cast, "plan");
-    let planner = planner(&before, request)?;
-    let survey = planner.survey(&cast.characters, |_, _| Ok(())).await?;
-    let agreed = Some(survey.plan.agreed());
+    let (planner, mut plan) = planner(&before, request)?;
+    let totals = planner
+        .survey(&cast.characters, |inspected, _| {
+            plan.characters.push(Planned::from(&inspected));
+            Ok(())
+        })
+        .await?;
+    let agreed = Some(plan.agreed());
     if let Some(saved) = saved {
-        saved.still_holds(&survey.plan)?;
+        saved.still_holds(&plan)?;
         return Ok(agreed);
     }
     before.end(None, None);
-    if survey.totals.to_enroll() == 0 {
+    if totals.to_enroll() == 0 {
         return Ok(agreed);
     }
-    eprintln!("\n{}", survey.totals.to_string().trim_end());
+    eprintln!("\n{}", totals.to_string().trim_end());
     let addresses = match &context.settings.s3.presign_expiry {
         Some(expiry) => format!("addresses that anyone can open for {}", format_duration(*expiry)),
         None => "addresses that anyone can open".to_owned(),
     };
     let question = format!(
         "\nEnroll {}? The images get {addresses}; an enrollment can't be undone.",
-        survey.totals.asked()
+        totals.asked()
     );
     if ask_person(&question) {
         return Ok(agreed);

@@ -14,11 +14,11 @@ use crate::app::prepared_run::PreparedRun;
 use crate::app::prompt::{NEEDS_YES, can_ask};
 use crate::app::quote::quote;
 use crate::app::settings::{Flags, cast_flags, is_json, manifest_flag, pay_flags, read, settings};
-use crate::cast::{Cast, NameKey};
+use crate::cast::Cast;
 use crate::cli::{Common, RunArgs};
 use crate::enroll::PaymentMode;
 use crate::exit::{ExitCode, UsageError};
-use crate::ledger::{LedgerView, Record};
+use crate::ledger::{LedgerError, LedgerView, Signatures};
 use crate::plan::Policy;
 
 use agree::{Proposal, agree, as_planned, within_plan};
@@ -111,12 +111,15 @@ pub(super) async fn run(common: &Common, run: RunArgs, which: Which) -> anyhow::
 /// Keeps the characters that failed or were refused by the API, and those in doubt, which are reported but not resent.
 /// Characters left over by a budget or Ctrl-C are for `castline run`.
 fn only_failed(cast: &mut Cast, view: Option<LedgerView>) -> anyhow::Result<()> {
-    let records = view.map(|view| view.all()).transpose()?.unwrap_or_default();
-    let failed: HashSet<NameKey> = records
-        .into_iter()
-        .filter(Record::has_failed)
-        .map(|record| record.name.key())
-        .collect();
+    let mut failed = HashSet::new();
+    if let Some(view) = view {
+        view.each(Signatures::Skip, std::convert::identity, |_, record, _| {
+            if record.has_failed() {
+                failed.insert(record.name.key());
+            }
+            Ok::<_, LedgerError>(())
+        })?;
+    }
     cast.characters
         .retain(|character| failed.contains(&character.name.key()));
     Ok(())
