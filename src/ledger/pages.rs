@@ -1,5 +1,7 @@
 //! Reads the characters of a ledger page by page: of a large cast, few are in memory.
 
+use std::sync::mpsc;
+
 use super::database::values;
 use super::scope::LedgerKey;
 use super::{LedgerError, LedgerView, Record, records};
@@ -33,19 +35,29 @@ impl LedgerView {
         failed: impl Fn(LedgerError) -> E,
         mut read: impl FnMut(i64, Record, Option<ImageSignature>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut last = 0;
-        loop {
-            let page = self.page(last, i64::MAX, PAGE, signatures).map_err(&failed)?;
-            let Some((number, ..)) = page.last() else {
-                return Ok(());
-            };
-            last = *number;
-            for (number, key, record, signature) in page {
-                if self.scope().includes(&key) {
-                    read(number, record, signature)?;
+        std::thread::scope(|scope| {
+            // The next page is read while this one is used.
+            let (send, pages) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                let mut next = Some(0);
+                while let Some(last) = next {
+                    let page = self.page(last, i64::MAX, PAGE, signatures);
+                    next = page.as_ref().ok().and_then(|page| Some(page.last()?.0));
+                    // Nobody reads on after an error.
+                    if send.send(page).is_err() {
+                        return;
+                    }
+                }
+            });
+            for page in pages {
+                for (number, key, record, signature) in page.map_err(&failed)? {
+                    if self.scope().includes(&key) {
+                        read(number, record, signature)?;
+                    }
                 }
             }
-        }
+            Ok(())
+        })
     }
 
     /// The character of this number, and the signature of the image that it was enrolled with.
