@@ -159,6 +159,46 @@ fn after_adopting_a_manifest_a_new_name_with_a_kept_picture_is_a_case_for_review
     new_names_after_an_import(false);
 }
 
+/// An id that was entered by hand, or by an early version, is not known to be of an image: the one that is seen for it counts.
+#[test]
+fn a_picture_seen_for_an_id_of_an_unknown_one_is_known_to_new_names() {
+    let cast = sample_cast();
+    Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
+    std::fs::remove_dir_all(cast.folder.path().join(".castline")).expect("a ledger");
+    let path = cast.folder.path().join("manifest.json");
+    let text = std::fs::read_to_string(&path).expect("a manifest");
+    let unknown = |line: &&str| !line.contains("\"signature\"") && !line.contains("\"source_sha256\"");
+    let kept: Vec<_> = text.lines().filter(unknown).collect();
+    assert!(kept.len() < text.lines().count());
+    std::fs::write(&path, kept.join("\n")).expect("a manifest");
+    let adopted = std::process::Command::new(env!("CARGO_BIN_EXE_castline"))
+        .args(["ledger", "import", "manifest.json", "--sandbox"])
+        .current_dir(cast.folder.path())
+        .output()
+        .expect("castline starts");
+    assert!(adopted.status.success(), "{adopted:?}");
+    let seen = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    seen.exits_with(0);
+    assert!(seen.events("enrolled").is_empty());
+
+    let csv = std::fs::read_to_string(&cast.csv).expect("the cast");
+    let columns = csv.lines().next().expect("a header").matches(',').count();
+    let mut fields = csv.lines().nth(1).expect("a row").split(',');
+    let (name, picture) = (fields.next().expect("a name"), fields.next().expect("an image"));
+    let newcomer = format!("A Newcomer,{picture}{}", ",".repeat(columns - 1));
+    // Behind all who are enrolled, and are not inspected again.
+    std::fs::write(&cast.csv, format!("{}\n{newcomer}\n", csv.trim_end())).expect("a cast");
+    let run = Castline::on(&cast).run(&["run", "--sandbox", "--json"]);
+    run.exits_with(3);
+    assert!(run.events("enrolled").is_empty());
+    let checked = run.events("checked");
+    let newcomer = checked
+        .iter()
+        .find(|c| c["name"] == "A Newcomer")
+        .expect("it is checked");
+    assert_eq!(newcomer["reasons"][0], format!("duplicate_of:{name}"));
+}
+
 fn new_names_after_an_import(signatures: bool) {
     let cast = sample_cast();
     Castline::on(&cast).run(&["run", "--sandbox"]).exits_with(0);
