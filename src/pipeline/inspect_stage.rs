@@ -97,8 +97,7 @@ impl InspectStage {
         let (stage, asked) = (Arc::clone(&self), Arc::clone(&batch));
         let known = self.on_pool(move || -> Vec<Option<Inspected>> {
             let each = asked.iter();
-            each.map(|(place, character)| stage.unchanged(character, *place))
-                .collect()
+            each.map(|(_, character)| stage.unchanged(character)).collect()
         });
         // Where castline panics, it is found out which character's image it was.
         let known = known.await;
@@ -276,7 +275,7 @@ impl InspectStage {
 
     /// The character, if it is enrolled with the image that its file had when it was read last, and was not written
     /// since. An error of the ledger is reported by the next query.
-    fn unchanged(&self, character: &Character, place: usize) -> Option<Inspected> {
+    fn unchanged(&self, character: &Character) -> Option<Inspected> {
         let Source::File { path, .. } = &character.source else {
             return None;
         };
@@ -286,7 +285,6 @@ impl InspectStage {
         if !same || !self.is_enrolled(&record, character, sha256) {
             return None;
         }
-        self.cache.is_duplicate(sha256, place);
         Some(Inspected {
             known: record.is_as_seen(character, sha256),
             is_paid_picture: record.enrolled_sha256.is_some(),
