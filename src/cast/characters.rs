@@ -2,6 +2,7 @@
 //! (`docs/performance.md`).
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Character, Kind, Name, Source};
 
 /// The characters of a cast, in its order. Each is unpacked when it is asked for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Characters {
     /// The folder that most images are in.
     root: PathBuf,
@@ -26,7 +27,7 @@ pub struct Characters {
 struct Row<'a> {
     name: Name,
     given: &'a str,
-    place: Place,
+    image: Image,
     kind: Kind,
     approved: bool,
     overrides: bool,
@@ -40,7 +41,7 @@ struct Row<'a> {
 
 /// Where an image is.
 #[derive(Serialize, Deserialize)]
-enum Place {
+enum Image {
     /// The file that is given, in the folder.
     Given,
     /// A file that is called otherwise than given.
@@ -80,10 +81,10 @@ impl Characters {
             extra,
             line,
         } = character;
-        let place = match source {
-            Source::File { given, path } if self.root.join(given) == *path => Place::Given,
-            Source::File { path, .. } => Place::File(path.as_os_str().to_owned()),
-            Source::Url { url, .. } => Place::Url(url.as_str().to_owned()),
+        let image = match source {
+            Source::File { given, path } if self.root.join(given) == *path => Image::Given,
+            Source::File { path, .. } => Image::File(path.as_os_str().to_owned()),
+            Source::Url { url, .. } => Image::Url(url.as_str().to_owned()),
         };
         let extra = extra
             .iter()
@@ -92,7 +93,7 @@ impl Characters {
         let row = Row {
             name: name.clone(),
             given: source.given(),
-            place,
+            image,
             kind: *kind,
             approved: *approved,
             overrides: *overrides,
@@ -136,10 +137,10 @@ impl Characters {
 
     fn unpacked(&self, place: usize) -> Character {
         let row: Row<'_> = postcard::from_bytes(self.packed(place)).expect(PLAIN);
-        let source = match row.place {
-            Place::Given => Source::file(row.given, self.root.join(row.given)),
-            Place::File(path) => Source::file(row.given, path),
-            Place::Url(url) => Source::url(row.given, url.parse().expect(PLAIN)),
+        let source = match row.image {
+            Image::Given => Source::file(row.given, self.root.join(row.given)),
+            Image::File(path) => Source::file(row.given, path),
+            Image::Url(url) => Source::url(row.given, url.parse().expect(PLAIN)),
         };
         let extra = row.extra.into_iter();
         let extra = extra.map(|(column, value)| (self.columns[column].clone(), value.to_owned()));
@@ -169,14 +170,23 @@ impl Characters {
 
     /// Keeps those for which `keep` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Character) -> bool) {
-        let mut kept = Self::new(&self.root);
+        let (mut packed, mut ends) = (Vec::new(), Vec::new());
         for place in 0..self.len() {
             if keep(&self.unpacked(place)) {
-                kept.packed.extend_from_slice(self.packed(place));
-                kept.ends.push(kept.packed.len());
+                packed.extend_from_slice(self.packed(place));
+                ends.push(packed.len());
             }
         }
-        (self.packed, self.ends) = (kept.packed, kept.ends);
+        (self.packed, self.ends) = (packed, ends);
+    }
+}
+
+/// `Debug` keeps signatures out of logs.
+impl fmt::Debug for Characters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Characters")
+            .field("count", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
