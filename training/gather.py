@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""gather.py FOLDER OUT.json: faces that are not built like a human head, pen, pixel and covered ones, and things without a
-face, out of packages that are not measured with. The pictures are not kept in this repository.
+"""gather.py FOLDER OUT.json [LIST.json]: faces that are not built like a human head, pen, pixel and covered ones, and things
+without a face, out of packages that are not measured with. The pictures are not kept in this repository.
 
-gathered.json says what is taken: a box in parts of width and height, or null where there is no face, by package and file;
-the boxes were looked at one by one, or once for a style whose faces stand where they stand.
+LIST, else gathered.json, says what is taken: a box in parts of width and height, or null where there is no face, by package
+and file; the boxes were looked at one by one, or once for a style whose faces stand where they stand.
   deb/PACKAGE  files of a Debian package        icon/SET  icons of npm @iconify-json/SET
   gen/STYLE    `count` avatars that are drawn, all with the face at `box`
 Licences: Debian's packages are free, see /usr/share/doc of each (scratch: MIT, GPL, CC BY-SA; pysiogame, ardentryst, pingus,
@@ -86,9 +86,9 @@ def copied(path):
 
 
 def main():
-    folder, target = map(os.path.abspath, sys.argv[1:])
+    folder, target, *lists = map(os.path.abspath, sys.argv[1:])
     os.makedirs(f"{folder}/pictures", exist_ok=True)
-    groups = json.load(open(f"{HERE}/gathered.json"))
+    groups = json.load(open(lists[0] if lists else f"{HERE}/gathered.json"))
     fetch(folder, groups)
     sys.path.insert(0, f"{folder}/python")
     found, drawn = [], []
