@@ -70,37 +70,24 @@ impl Characters {
 
     /// Adds a character at the end.
     pub fn push(&mut self, character: &Character) {
-        let Character {
-            name,
-            source,
-            kind,
-            approved,
-            overrides,
-            consent,
-            note,
-            extra,
-            line,
-        } = character;
-        let image = match source {
+        let image = match &character.source {
             Source::File { given, path } if self.root.join(given) == *path => Image::Given,
             Source::File { path, .. } => Image::File(path.as_os_str().to_owned()),
             Source::Url { url, .. } => Image::Url(url.as_str().to_owned()),
         };
-        let extra = extra
-            .iter()
-            .map(|(column, value)| (self.column(column), value.as_str()))
-            .collect();
+        let extra = character.extra.iter();
+        let extra = extra.map(|(column, value)| (self.column(column), value.as_str()));
         let row = Row {
-            name: name.clone(),
-            given: source.given(),
+            name: character.name.clone(),
+            given: character.source.given(),
             image,
-            kind: *kind,
-            approved: *approved,
-            overrides: *overrides,
-            consent: *consent,
-            note: note.as_deref(),
-            extra,
-            line: *line,
+            kind: character.kind,
+            approved: character.approved,
+            overrides: character.overrides,
+            consent: character.consent,
+            note: character.note.as_deref(),
+            extra: extra.collect(),
+            line: character.line,
         };
         let packed = std::mem::take(&mut self.packed);
         self.packed = postcard::to_extend(&row, packed).expect("memory takes every row");

@@ -124,7 +124,7 @@ fn rows(
         hint: bad.hint,
     })?;
     let expected = (line_ends(text.as_bytes()) as usize).min(MOST_EXPECTED);
-    let mut characters = Characters::with_room(root, expected, text.len().min(MOST_EXPECTED * 64));
+    let mut characters = Characters::with_room(root, expected, text.len());
     let (mut bad_rows, mut rejected) = (Vec::new(), Vec::new());
     while let Some((line, row)) = rows.next() {
         if row.iter().all(|field| field.trim().is_empty()) {
