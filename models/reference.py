@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""reference.py PICTURE…: what PyTorch makes of the shipped face network, as JSON, for the parity test of the runner
+"""reference.py PICTURE…: what PyTorch makes of the shipped networks, as JSON, for the parity test of the runner
 (crates/inspect/src/faces/parity.rs). `reference.py samples/cast/kestrel_oduya.png … > models/reference.json`, in the repository.
 
-It looks at the picture letterboxed by area means, on 160² and on 96²; boxes come after NMS, the surest first, as
-[left, top, right, bottom, score] in pixels of the picture. Needs numpy, Pillow, safetensors and torch.
+The face network looks at the picture letterboxed by area means, on 160² and on 96²; boxes come after NMS, the surest first, as
+[left, top, right, bottom, score] in pixels of the picture. The verifier takes the whole of it for a close-up, on 128². Needs numpy, Pillow, safetensors and torch.
 """
 
 import json
@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 
 
 class Network:
-    """The graph that convert.py wrote, on PyTorch's own operators."""
+    """The graph in a network's file, on PyTorch's own operators."""
 
     def __init__(self, path):
         with safe_open(path, "pt") as file:
@@ -51,6 +51,9 @@ class Network:
                     .permute(0, 3, 4, 1, 5, 2)
                     .reshape(n, c // 4, 2 * h, 2 * w)
                 )
+            elif op == "mean":
+                x = x.mean((2, 3), keepdim=True)
+            x = F.relu6(x) if step.get("relu6") else x
             made.append(F.relu(x) if step.get("relu") else x)
         return {name: made[slot][0].numpy() for name, slot in self.graph["outputs"].items()}
 
@@ -102,16 +105,18 @@ def seen(network, picture, side):
 
 
 if __name__ == "__main__":
-    network = Network("models/artface_160.safetensors")
+    network, verifier = (Network(f"models/{name}.safetensors") for name in ("artface_160", "verifier_128"))
     rounded = lambda boxes: [[round(v, 2) for v in b[:4]] + [round(b[4], 4)] for b in boxes]
     told = []
     for path in sys.argv[1:]:
         picture = load(path)
+        middle = verifier.run((letterbox(picture, 128)[0] - 127) / 128)["face"].item()
         told.append(
             {
                 "picture": path,
                 "fine": rounded(seen(network, picture, 160)),
                 "coarse": rounded(seen(network, picture, 96)),
+                "middle": round(middle, 3),
             }
         )
     print(json.dumps(told, indent=1))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""calibrate.py ART.safetensors [none,sure,second,several] [CORPUS | FOLDER]...
+"""calibrate.py ART.safetensors VERIFIER.safetensors [none,sure,second,several] [CORPUS | FOLDER]...
 
-Fits how likely a proposed box is a face (crates/inspect/src/faces/calibration.rs), at first sight and after a closer look,
-on pictures that the art network was not trained on: two fifths of CORPUS, and of the second corpus' FOLDERs the packages
+Fits how likely a proposed box is a face (crates/inspect/src/faces/calibration.rs), at first sight and where the verifier was
+asked, on pictures that the networks were not trained on: two fifths of CORPUS, and of the second corpus' FOLDERs the packages
 of the half in the environment's HALF (0 or 1). Tells verdicts crosswise, with 95 % intervals: every fifth, and every
 package, is judged with weights that were fitted on others. Then prints the weights fitted on all. With LIST, every error.
 What the network sees tells castline's own runner (crates/inspect/examples/evidence.rs). Needs numpy, scikit-learn, cargo.
@@ -21,12 +21,12 @@ from sklearn.linear_model import LogisticRegression
 import folds
 from net import part
 
-art, *rest = sys.argv[1:]
+*networks, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
 folders = [path for path in rest if os.path.isdir(path)]
-thresholds = [path for path in rest if not os.path.isdir(path)] or [".1,.82,.25,.65"]
+thresholds = [path for path in rest if not os.path.isdir(path)] or [".08,.84,.25,.75"]
 NONE, SURE, SECOND, SEVERAL = map(float, thresholds[0].split(","))
-# As in crates/inspect/src/faces/mod.rs: a second face of this part of the first one's size counts fully; who is in doubt is looked at again.
-COMPARABLE, DOUBT, LOOKED_AT_AGAIN = 0.45, (0.12, 0.9), 3
+# As in crates/inspect/src/faces/mod.rs: a second face of this part of the first one's size counts fully; where there is doubt, the verifier is asked.
+COMPARABLE, DOUBT, ASKED, BELIEVED = 0.45, (0.12, 0.9), 3, 2.5
 
 
 def both():
@@ -50,27 +50,17 @@ FOLDS = 5
 rows = both()
 
 
-def same(a, b):
-    """Whether two boxes are of one face, as in crates/inspect/src/faces/boxes.rs."""
-    def area(box):
-        return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
-
-    shared = area([max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])])
-    over_union = shared / max(area(a) + area(b) - shared, 1e-9)
-    return over_union > 0.3 or shared / max(min(area(a), area(b)), 1e-9) > 0.65
-
-
 def look():
-    """{id: [{"scores": on 160² and on 96², "size", "close": that of a close-up, "turned", "face", "boxed"}]}"""
+    """{id: [{"scores": on 160² and on 96², "size", "near": the verifier's log-odds, "turned", "face", "boxed"}]}"""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run = "cargo run --release --quiet --locked -p castline-inspect --example evidence --".split()
     files = [os.path.abspath(row["file"]) for row in rows.values()]
-    output = subprocess.run([*run, os.path.abspath(art), *files], cwd=root, check=True, capture_output=True)
+    output = subprocess.run([*run, *map(os.path.abspath, networks), *files], cwd=root, check=True, capture_output=True)
     seen = {}
     for row, line in zip(rows.values(), output.stdout.splitlines(), strict=True):
         seen[row["id"]] = json.loads(line)
         for candidate in seen[row["id"]]:
-            candidate["face"] = any(same(candidate["area"], box) for box in row["boxes"])
+            candidate["face"] = any(folds.same(candidate["area"], box) for box in row["boxes"])
             candidate["boxed"] = bool(row["boxes"])
     return seen
 
@@ -84,7 +74,7 @@ def first(c):
 
 
 def again(c, p):
-    return [np.log(p / (1 - p)), c["close"]]
+    return [np.log(p / (1 - p)), np.clip(c["near"], -BELIEVED, BELIEVED)]
 
 
 def fit(ids):
@@ -107,7 +97,7 @@ def judge(models, i):
         ((p, c) for p, c in zip(models[0].predict_proba([first(c) for c in seen[i]])[:, 1], seen[i])),
         key=lambda t: -t[0],
     )
-    left = LOOKED_AT_AGAIN
+    left = ASKED
     for k, (p, c) in enumerate(found):
         if DOUBT[0] <= p < DOUBT[1] and left:
             found[k] = models[1].predict_proba([again(c, p)])[0, 1], c
@@ -150,5 +140,5 @@ crosswise = {fold: fit([i for i in rows if rows[i]["fold"] != fold]) for fold in
 tell("never seen by the network, calibrated crosswise", crosswise)
 everything = fit(rows)
 tell("never seen by the network, calibrated on all of it", dict.fromkeys(range(FOLDS), everything))
-for name, model in zip(("WEIGHTS", "CLOSER"), everything):
+for name, model in zip(("WEIGHTS", "ASKED"), everything):
     print(name, [round(float(v), 3) for v in model.coef_[0]], "bias", round(float(model.intercept_[0]), 3))

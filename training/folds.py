@@ -30,6 +30,16 @@ def boxes(row):
     return [[x / width, y / height, (x + w) / width, (y + h) / height] for x, y, w, h in found]
 
 
+def same(a, b):
+    """Whether two boxes are of one face, as in crates/inspect/src/faces/boxes.rs."""
+    def area(box):
+        return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
+
+    shared = area([max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])])
+    over_union = shared / max(area(a) + area(b) - shared, 1e-9)
+    return over_union > 0.3 or shared / max(min(area(a), area(b)), 1e-9) > 0.65
+
+
 def rows(folders):
     """The rows of built corpora, as dicts, with their folder, package and half (0 or 1)."""
     recipes = {}

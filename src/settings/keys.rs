@@ -265,13 +265,13 @@ pub const KEYS: &[Key] = &[
     key(
         "inspect.min_score",
         Number,
-        "0.1",
+        "0.08",
         "If the best face scores below this, the image has no face. Higher: fewer reviews, more faces missed.",
     ),
     key(
         "inspect.accept_score",
         Number,
-        "0.82",
+        "0.84",
         "A best face with at least this score is certain. Lower: fewer reviews, more money spent on images without a face.",
     ),
     key(
@@ -283,7 +283,7 @@ pub const KEYS: &[Key] = &[
     key(
         "inspect.second_face_reject",
         Number,
-        "0.65",
+        "0.75",
         "A second face with at least this score makes an image unsuitable.",
     ),
     key(

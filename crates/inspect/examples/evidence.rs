@@ -1,4 +1,4 @@
-//! evidence ART.safetensors IMAGE...: what the network says of each image, as a line of JSON; for `training/calibrate.py`.
+//! evidence ART.safetensors VERIFIER.safetensors IMAGE...: what the networks say of each image, as a line of JSON; for `training/calibrate.py`.
 
 use std::io::Write as _;
 
@@ -6,9 +6,15 @@ use castline_inspect::{InspectSettings, Inspector};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let art = std::fs::read(arguments.next().ok_or("ART.safetensors IMAGE... are needed")?)?;
+    let mut network = || {
+        let path = arguments
+            .next()
+            .ok_or("ART.safetensors VERIFIER.safetensors IMAGE... are needed")?;
+        Ok::<_, Box<dyn std::error::Error>>(std::fs::read(path)?)
+    };
+    let (art, verifier) = (network()?, network()?);
     let inspector = Inspector::new(InspectSettings::default());
-    let evidence = inspector.evidence(&art);
+    let evidence = inspector.evidence(&art, &verifier);
     let mut out = std::io::stdout().lock();
     for path in arguments {
         let seen = evidence(&std::fs::read(&path)?)?;

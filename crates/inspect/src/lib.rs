@@ -43,7 +43,7 @@ pub const MAX_BYTES: usize = 9_900_000;
 /// The API's minimum and maximum of width over height.
 pub const RATIOS: (f32, f32) = (0.4, 2.5);
 /// Version of the inspection, increased whenever an image could be judged or prepared differently than before.
-const VERSION: u32 = 13;
+const VERSION: u32 = 14;
 
 /// How images are judged and prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,10 +119,10 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            none: 0.1,
-            sure: 0.82,
+            none: 0.08,
+            sure: 0.84,
             second: 0.25,
-            several: 0.65,
+            several: 0.75,
             cut_off: 0.75,
             // Measured on 472 single faces of game art: the minima are .08 of the side, luma 27 (maximum 233),
             // contrast 18, sharpness .35 (.18 where few pixels were enlarged); blurred by 5 % of their size,

@@ -19,13 +19,17 @@ impl Inspector {
         (inspection, seen)
     }
 
-    /// A function from an image to what a network says of it, box by box, before it is calibrated. It fails with a message
+    /// A function from an image to what the networks say of it, box by box, before it is calibrated. It fails with a message
     /// if the image can't be decoded.
     ///
     /// # Panics
-    /// When `network` was not written by `training/train.py`.
-    pub fn evidence(&self, network: &[u8]) -> impl Fn(&[u8]) -> Result<Vec<Evidence>, String> {
-        let detector = Detector::with(network);
+    /// When the files were not written by `training/train.py` and `training/verify.py`.
+    pub fn evidence(
+        &self,
+        network: &[u8],
+        verifier: &[u8],
+    ) -> impl Fn(&[u8]) -> Result<Vec<Evidence>, String> {
+        let detector = Detector::with(network, verifier);
         move |bytes| {
             let pixels = self.decode(bytes).map_err(|error| error.to_string())?;
             Ok(detector.evidence(&self.fitted(&pixels)))

@@ -1,13 +1,16 @@
-//! Estimates how likely a proposed box is a face: logistic regression on the fine and the coarse score, and the size.
+//! Estimates how likely a proposed box is a face: logistic regression on the fine and the coarse score and the
+//! size, and where there is doubt on what the verifier says.
 //!
 //! Fitted by `training/calibrate.py` on labelled images that the network was not trained on.
 
 /// Weights of: the fine and the coarse score, the larger and the smaller one, ln(size), size above one half.
 const WEIGHTS: [f32; 6] = [2.818, 2.636, 3.305, 2.149, 0.471, 1.983];
 const BIAS: f32 = -2.469;
-/// Weights for an uncertain face after a close-up pass: the log-odds before, the score on the close-up.
-const CLOSER: [f32; 2] = [0.851, 4.069];
-const CLOSER_BIAS: f32 = -1.51;
+/// Weights for an uncertain face once the verifier was asked: the log-odds before, the verifier's log-odds.
+const ASKED: [f32; 2] = [0.775, 0.717];
+const ASKED_BIAS: f32 = -0.327;
+/// The most that the verifier's log-odds count, either way: on art that it has never seen it is too sure.
+const BELIEVED: f32 = 2.5;
 /// Fraction of the first face's size from which a second face counts fully: a much smaller one is an emblem, a
 /// staff's head, or a person in the background.
 const COMPARABLE: f32 = 0.45;
@@ -26,10 +29,10 @@ pub(super) fn face([fine, coarse]: [f32; 2], size: f32) -> f32 {
     logistic(&evidence, &WEIGHTS, BIAS)
 }
 
-/// The likelihood (0–1) that an uncertain face is one, after the network ran on a close-up.
-pub(super) fn rescore(before: f32, close: f32) -> f32 {
+/// The likelihood (0–1) that an uncertain face is one, from that before and the verifier's log-odds.
+pub(super) fn rescore(before: f32, near: f32) -> f32 {
     let odds = (before / (1.0 - before)).ln();
-    logistic(&[odds, close], &CLOSER, CLOSER_BIAS)
+    logistic(&[odds, near.clamp(-BELIEVED, BELIEVED)], &ASKED, ASKED_BIAS)
 }
 
 fn logistic(evidence: &[f32], weights: &[f32], bias: f32) -> f32 {
@@ -59,6 +62,12 @@ mod tests {
             "{both} {coarse} {fine} {none}"
         );
         assert!(both > 0.95 && none < 0.2, "{both} {none}");
+    }
+
+    #[test]
+    fn the_verifier_decides_where_there_is_doubt_but_not_alone() {
+        assert!(rescore(0.4, 4.0) > 0.7 && rescore(0.4, -4.0) < 0.15);
+        assert!(rescore(0.9, -9.0) > rescore(0.2, -9.0) && rescore(0.9, -9.0) == rescore(0.9, -3.0));
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub(super) struct Convolution<'a> {
     /// The weights, as returned by [`panels`].
     pub(super) panels: &'a [f32],
     pub(super) bias: &'a [f32],
-    pub(super) relu: bool,
+    /// What is less becomes this, and what is more.
+    pub(super) limits: [f32; 2],
 }
 
 /// Runs the convolution, and writes `[output pixels, output channels]`.
@@ -100,14 +101,21 @@ impl Convolution<'_> {
         }
         for (block, corners) in blocks.iter().enumerate() {
             let sums = self.sums::<S, PIXELS, VECTORS, PANELS>(simd, *corners, panels, &bias);
-            for ahead in 0..PIXELS {
-                let to = &mut out[(block * PIXELS + ahead) * channels..][..channels];
-                put(&mut to[from..], &sums[ahead]);
-            }
+            put(&mut out[block * PIXELS * channels..], from, channels, &sums);
         }
-        for (pixel, corner) in (blocks.len() * PIXELS..).zip(rest) {
-            let [sums] = self.sums::<S, 1, VECTORS, PANELS>(simd, [*corner], panels, &bias);
-            put(&mut out[pixel * channels..][from..channels], &sums);
+        match self.corners.last_chunk() {
+            // A block with pixels that are there already costs less than the last ones one by one.
+            Some(corners) if !rest.is_empty() => {
+                let sums = self.sums::<S, PIXELS, VECTORS, PANELS>(simd, *corners, panels, &bias);
+                let at = self.corners.len() - PIXELS;
+                put(&mut out[at * channels..], from, channels, &sums);
+            }
+            _ => {
+                for (pixel, corner) in (blocks.len() * PIXELS..).zip(rest) {
+                    let sums = self.sums::<S, 1, VECTORS, PANELS>(simd, [*corner], panels, &bias);
+                    put(&mut out[pixel * channels..], from, channels, &sums);
+                }
+            }
         }
     }
 
@@ -151,25 +159,27 @@ impl Convolution<'_> {
                 }
             }
         }
-        let least = simd.splat_f32s(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+        let [least, most] = self.limits.map(|limit| simd.splat_f32s(limit));
         let mut out = [[[0.0; LANES]; PANELS]; PIXELS];
         for (out, sums) in out.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
             let (vectors, _) = S::as_mut_simd_f32s(out);
             for at in 0..VECTORS {
-                vectors[at] = simd.max_f32s(sums[at], least);
+                vectors[at] = simd.min_f32s(simd.max_f32s(sums[at], least), most);
             }
         }
         out
     }
 }
 
-/// Writes the sums of one pixel; the last panel may be wider than the remaining channels.
+/// Writes the sums of some pixels, from channel `from`; the last panel may be wider than the remaining channels.
 #[inline(always)]
-fn put(to: &mut [f32], panels: &[[f32; LANES]]) {
-    for (to, sums) in to.chunks_mut(LANES).zip(panels) {
-        match to.as_mut_array() {
-            Some(to) => *to = *sums,
-            None => to.copy_from_slice(&sums[..to.len()]),
+fn put<const PANELS: usize>(to: &mut [f32], from: usize, channels: usize, sums: &[[[f32; LANES]; PANELS]]) {
+    for (to, panels) in to.chunks_exact_mut(channels).zip(sums) {
+        for (to, sums) in to[from..].chunks_mut(LANES).zip(panels) {
+            match to.as_mut_array() {
+                Some(to) => *to = *sums,
+                None => to.copy_from_slice(&sums[..to.len()]),
+            }
         }
     }
 }
@@ -200,7 +210,8 @@ pub(super) mod tests {
         #[test]
         fn it_is_what_the_sums_say_on_every_kind_of_processor(
             side in 3_usize..9, inside in 1_usize..40, outside in 1_usize..40,
-            kernel in prop::sample::select(vec![1_usize, 3]), stride in 1_usize..3, relu in any::<bool>(),
+            kernel in prop::sample::select(vec![1_usize, 3]), stride in 1_usize..3,
+            limits in prop::sample::select(vec![[f32::NEG_INFINITY, f32::INFINITY], [0.0, f32::INFINITY], [0.0, 0.5]]),
         ) {
             let (pixels, depth) = (values(side * side * inside), kernel * kernel * inside);
             let (weights, bias) = (values(depth * outside), values(outside));
@@ -219,14 +230,14 @@ pub(super) mod tests {
                         })
                         .sum();
                     let value = sum + bias[channel];
-                    expected.push(if relu { value.max(0.0) } else { value });
+                    expected.push(value.clamp(limits[0], limits[1]));
                 }
             }
             let panels = panels(&weights, outside);
             for arch in archs() {
                 let convolution = Convolution {
                     pixels: &pixels, pitch: side * inside, corners: &corners,
-                    lines: kernel, line: kernel * inside, panels: &panels, bias: &bias, relu,
+                    lines: kernel, line: kernel * inside, panels: &panels, bias: &bias, limits,
                 };
                 let mut out = vec![f32::NAN; expected.len()];
                 arch.dispatch(Fill(convolution, &mut out));

@@ -1,4 +1,4 @@
-//! Depthwise convolutions, one 3 × 3 filter per channel: as many channels at once as a vector has lanes, along a line of
+//! Depthwise convolutions, one filter of 3 × 3 or 5 × 5 per channel: as many channels at once as a vector has lanes, along a line of
 //! the image. The columns under the filter move through registers, so that each is loaded once per line of the output.
 
 use pulp::{Simd, WithSimd};
@@ -12,12 +12,15 @@ pub(super) struct Depthwise<'a> {
     /// Zeros around the image.
     pub(super) top: usize,
     pub(super) left: usize,
-    /// `[3, 3, channels]`.
+    /// Height and width of a filter: 3 or 5.
+    pub(super) kernel: usize,
+    /// `[kernel, kernel, channels]`.
     pub(super) weights: &'a [f32],
     pub(super) bias: &'a [f32],
     /// 1 or 2.
     pub(super) stride: usize,
-    pub(super) relu: bool,
+    /// What is less becomes this, and what is more.
+    pub(super) limits: [f32; 2],
     /// Width of the output.
     pub(super) across: usize,
 }
@@ -31,22 +34,24 @@ impl WithSimd for Fill<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self(depthwise, out) = self;
-        match depthwise.stride {
-            1 => depthwise.run::<S, 1>(simd, out),
-            2 => depthwise.run::<S, 2>(simd, out),
-            stride => unreachable!("a network with a stride of {stride}"),
+        match (depthwise.kernel, depthwise.stride) {
+            (3, 1) => depthwise.run::<S, 3, 1>(simd, out),
+            (3, 2) => depthwise.run::<S, 3, 2>(simd, out),
+            (5, 1) => depthwise.run::<S, 5, 1>(simd, out),
+            (5, 2) => depthwise.run::<S, 5, 2>(simd, out),
+            (kernel, stride) => unreachable!("a network with filters of {kernel} and a stride of {stride}"),
         }
     }
 }
 
 impl Depthwise<'_> {
     #[inline(always)]
-    fn run<S: Simd, const STRIDE: usize>(&self, simd: S, out: &mut [f32]) {
+    fn run<S: Simd, const KERNEL: usize, const STRIDE: usize>(&self, simd: S, out: &mut [f32]) {
         let channels = self.bias.len();
         let pitch = self.width * channels;
         let zeros = vec![0.0; pitch];
         for (y, to) in out.chunks_exact_mut(self.across * channels).enumerate() {
-            let mut lines = [zeros.as_slice(); 3];
+            let mut lines = [zeros.as_slice(); KERNEL];
             for (dy, line) in lines.iter_mut().enumerate() {
                 let inside = (y * STRIDE + dy)
                     .checked_sub(self.top)
@@ -57,77 +62,77 @@ impl Depthwise<'_> {
             }
             let mut from = 0;
             while from + S::F32_LANES <= channels {
-                self.line::<S, STRIDE, true>(simd, lines, from, to);
+                self.line::<S, KERNEL, STRIDE, true>(simd, lines, from, to);
                 from += S::F32_LANES;
             }
             if from < channels {
-                self.line::<S, STRIDE, false>(simd, lines, from, to);
+                self.line::<S, KERNEL, STRIDE, false>(simd, lines, from, to);
             }
         }
     }
 
     /// A line of the output, for the channels of one vector; the remaining ones unless `WHOLE`.
     #[inline(always)]
-    fn line<S: Simd, const STRIDE: usize, const WHOLE: bool>(
+    fn line<S: Simd, const KERNEL: usize, const STRIDE: usize, const WHOLE: bool>(
         &self,
         simd: S,
-        lines: [&[f32]; 3],
+        lines: [&[f32]; KERNEL],
         from: usize,
         to: &mut [f32],
     ) {
         let channels = self.bias.len();
         let count = if WHOLE { S::F32_LANES } else { channels - from };
         let bias = load::<S, WHOLE>(simd, &self.bias[from..from + count]);
-        let least = simd.splat_f32s(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+        let [least, most] = self.limits.map(|limit| simd.splat_f32s(limit));
         let zero = simd.splat_f32s(0.0);
-        let mut weights = [[zero; 3]; 3];
+        let mut weights = [[zero; KERNEL]; KERNEL];
         for (dy, weights) in weights.iter_mut().enumerate() {
             for (dx, weight) in weights.iter_mut().enumerate() {
-                let at = (dy * 3 + dx) * channels + from;
+                let at = (dy * KERNEL + dx) * channels + from;
                 *weight = load::<S, WHOLE>(simd, &self.weights[at..at + count]);
             }
         }
         // The columns under the filter: the first of them are there before the first pixel.
-        let mut columns = [[zero; 3]; 3];
-        for (dx, column) in columns.iter_mut().enumerate().take(3 - STRIDE) {
-            *column = self.column::<S, WHOLE>(simd, lines, dx, from, count);
+        let mut columns = [[zero; KERNEL]; KERNEL];
+        for (dx, column) in columns.iter_mut().enumerate().take(KERNEL - STRIDE) {
+            *column = self.column::<S, KERNEL, WHOLE>(simd, lines, dx, from, count);
         }
         for (x, pixel) in to.chunks_exact_mut(channels).enumerate() {
-            for (dx, column) in columns.iter_mut().enumerate().skip(3 - STRIDE) {
-                *column = self.column::<S, WHOLE>(simd, lines, x * STRIDE + dx, from, count);
+            for (dx, column) in columns.iter_mut().enumerate().skip(KERNEL - STRIDE) {
+                *column = self.column::<S, KERNEL, WHOLE>(simd, lines, x * STRIDE + dx, from, count);
             }
             let mut sum = bias;
-            for dx in 0..3 {
-                for dy in 0..3 {
+            for dx in 0..KERNEL {
+                for dy in 0..KERNEL {
                     sum = simd.mul_add_e_f32s(columns[dx][dy], weights[dy][dx], sum);
                 }
             }
-            let sum = simd.max_f32s(sum, least);
+            let sum = simd.min_f32s(simd.max_f32s(sum, least), most);
             let pixel = &mut pixel[from..from + count];
             match WHOLE {
                 true => S::as_mut_simd_f32s(pixel).0[0] = sum,
                 false => simd.partial_store_f32s(pixel, sum),
             }
-            for dx in 0..3 - STRIDE {
+            for dx in 0..KERNEL - STRIDE {
                 columns[dx] = columns[dx + STRIDE];
             }
         }
     }
 
-    /// The three values in column `at`, counted from the left border.
+    /// The values in column `at`, counted from the left border.
     #[inline(always)]
-    fn column<S: Simd, const WHOLE: bool>(
+    fn column<S: Simd, const KERNEL: usize, const WHOLE: bool>(
         &self,
         simd: S,
-        lines: [&[f32]; 3],
+        lines: [&[f32]; KERNEL],
         at: usize,
         from: usize,
         count: usize,
-    ) -> [S::f32s; 3] {
-        let mut column = [simd.splat_f32s(0.0); 3];
+    ) -> [S::f32s; KERNEL] {
+        let mut column = [simd.splat_f32s(0.0); KERNEL];
         if at >= self.left && at - self.left < self.width {
             let at = (at - self.left) * self.bias.len() + from;
-            for dy in 0..3 {
+            for dy in 0..KERNEL {
                 column[dy] = load::<S, WHOLE>(simd, &lines[dy][at..at + count]);
             }
         }
@@ -154,31 +159,32 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_what_the_sums_say_on_every_kind_of_processor(
-            height in 3_usize..9, width in 3_usize..9, channels in 1_usize..40, stride in 1_usize..3,
-            before in 0_usize..2, after in 0_usize..2, relu in any::<bool>(),
+            height in 5_usize..11, width in 5_usize..11, channels in 1_usize..40, stride in 1_usize..3,
+            kernel in prop::sample::select(vec![3_usize, 5]), before in 0_usize..3, after in 0_usize..3,
+            limits in prop::sample::select(vec![[f32::NEG_INFINITY, f32::INFINITY], [0.0, f32::INFINITY], [0.0, 0.5]]),
         ) {
             let pixels = values(height * width * channels);
-            let (weights, bias) = (values(9 * channels), values(channels));
-            let down = (height + before + after - 3) / stride + 1;
-            let across = (width + before + after - 3) / stride + 1;
+            let (weights, bias) = (values(kernel * kernel * channels), values(channels));
+            let down = (height + before + after - kernel) / stride + 1;
+            let across = (width + before + after - kernel) / stride + 1;
             let mut expected = Vec::new();
             for (y, x, channel) in (0..down * across * channels)
                 .map(|at| (at / channels / across, at / channels % across, at % channels))
             {
                 let mut sum = bias[channel];
-                for (dy, dx) in (0..9).map(|tap| (tap / 3, tap % 3)) {
+                for (dy, dx) in (0..kernel * kernel).map(|tap| (tap / kernel, tap % kernel)) {
                     let (y, x) = (y * stride + dy, x * stride + dx);
                     if (before..height + before).contains(&y) && (before..width + before).contains(&x) {
                         let at = ((y - before) * width + x - before) * channels + channel;
-                        sum += pixels[at] * weights[(dy * 3 + dx) * channels + channel];
+                        sum += pixels[at] * weights[(dy * kernel + dx) * channels + channel];
                     }
                 }
-                expected.push(if relu { sum.max(0.0) } else { sum });
+                expected.push(sum.clamp(limits[0], limits[1]));
             }
             for arch in archs() {
                 let depthwise = Depthwise {
                     pixels: &pixels, height, width, top: before, left: before,
-                    weights: &weights, bias: &bias, stride, relu, across,
+                    kernel, weights: &weights, bias: &bias, stride, limits, across,
                 };
                 let mut out = vec![f32::NAN; expected.len()];
                 arch.dispatch(Fill(depthwise, &mut out));

@@ -1,8 +1,9 @@
-//! Finds faces: a network looks at the whole image finely and coarsely, and its scores are calibrated.
+//! Finds faces: a network looks at the whole image finely and coarsely, its scores are calibrated, and another one is asked
+//! where there is doubt.
 //!
-//! The network is CenterFace, trained further on drawn, chibi and non-human faces (`training/`). It runs on the image
+//! The first network is CenterFace, trained further on drawn, chibi and non-human faces (`training/`). It runs on the image
 //! letterboxed to 160² and to 96². Overlapping boxes are one face, and [`calibration`] computes its likelihood from both scores
-//! and the size. Uncertain faces are looked at again as close-ups.
+//! and the size. Of uncertain faces the [`verifier`] sees close-ups.
 //! Measured against E3p, three passes of photo-trained networks, in `models/README.md`.
 
 pub(super) mod calibration;
@@ -15,6 +16,7 @@ mod network;
 mod parity;
 mod tensor;
 mod turned;
+mod verifier;
 
 use std::sync::OnceLock;
 
@@ -23,27 +25,25 @@ use image::RgbImage;
 pub(super) use self::boxes::Rect;
 use self::boxes::{Candidate, Merged};
 use self::network::Network;
-use self::tensor::{Tensor, Values};
+use self::tensor::Tensor;
+use self::verifier::Verifier;
 use super::resize::{Quality, part_resized};
 
 static NETWORK: &[u8] = include_bytes!("../../../../models/artface_160.safetensors");
+static VERIFIER: &[u8] = include_bytes!("../../../../models/verifier_128.safetensors");
 
 /// Side of the square on which the network sees the whole image well enough for small faces, in pixels.
 const FINE: usize = 160;
 /// Side of the square on which it sees the image coarsely.
 const COARSE: usize = 96;
-/// Side of the square for a close-up.
-const CLOSE_UP: usize = 128;
 /// Boxes with a lower score are ignored.
 const LEAST: f32 = 0.05;
 /// Boxes smaller than this fraction of the longer side are ignored.
 const SPECK: f32 = 0.03;
-/// Range of likelihoods after the first pass in which a face is uncertain and gets a close-up pass.
+/// Range of likelihoods after the first pass in which a face is uncertain, and the verifier is asked.
 const DOUBT: std::ops::Range<f32> = 0.12..0.9;
-/// Maximum number of close-up passes per image, the most likely faces first.
-const MAX_CLOSER_LOOKS: usize = 3;
-/// Side of a close-up, in multiples of the face's longer side.
-const CLOSE: f32 = 2.4;
+/// Maximum number of areas per image that the verifier is asked about, the most likely faces first.
+const MAX_ASKED: usize = 3;
 /// Grey value around a letterboxed image.
 const MARGIN: u8 = 128;
 
@@ -54,8 +54,11 @@ pub(super) struct Found {
     pub(super) score: f32,
 }
 
-/// The network, ready to run; shared by all threads.
-pub(super) struct Detector(Network);
+/// Both networks, ready to run; shared by all threads.
+pub(super) struct Detector {
+    network: Network,
+    verifier: Verifier,
+}
 
 /// What the network says of a box, before it is calibrated: what `training/calibrate.py` fits the calibration on.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -66,22 +69,25 @@ pub struct Evidence {
     pub scores: [f32; 2],
     /// The box's longer side, in parts of the image's.
     pub size: f32,
-    /// The score on a close-up.
-    pub close: f32,
+    /// The verifier's log-odds on a close-up.
+    pub near: f32,
     /// Whether the same lies opposite, turned by 180°: a court card's second head.
     pub turned: bool,
 }
 
 impl Detector {
-    /// A detector with another network: one that is being trained.
-    pub(super) fn with(network: &[u8]) -> Self {
-        Self(Network::embedded(network))
+    /// A detector with other networks: such as are being trained.
+    pub(super) fn with(network: &[u8], verifier: &[u8]) -> Self {
+        Self {
+            network: Network::embedded(network),
+            verifier: Verifier::with(verifier),
+        }
     }
 
     /// The detector of this process.
     pub(super) fn shared() -> &'static Self {
         static DETECTOR: OnceLock<Detector> = OnceLock::new();
-        DETECTOR.get_or_init(|| Self::with(NETWORK))
+        DETECTOR.get_or_init(|| Self::with(NETWORK, VERIFIER))
     }
 
     /// What the network says of the image, box by box.
@@ -89,8 +95,13 @@ impl Detector {
         let (width, height) = (picture.width() as f32, picture.height() as f32);
         let merged = boxes::merge(self.at_first_sight(picture)).into_iter();
         let large = merged.filter(|merged| merged.area.longer_side() >= SPECK * width.max(height));
+        let large: Vec<_> = large.collect();
+        let areas: Vec<_> = large.iter().map(|merged| merged.area).collect();
+        let near = self.verifier.ask(picture, &areas);
         large
-            .map(|Merged { area, scores }| Evidence {
+            .into_iter()
+            .zip(near)
+            .map(|(Merged { area, scores }, near)| Evidence {
                 area: [
                     area.left / width,
                     area.top / height,
@@ -99,7 +110,7 @@ impl Detector {
                 ],
                 scores,
                 size: area.longer_side() / width.max(height),
-                close: self.closer(picture, area),
+                near,
                 turned: turned::head(picture, area).is_some(),
             })
             .collect()
@@ -119,8 +130,11 @@ impl Detector {
         let surest_first = |a: &Found, b: &Found| b.score.total_cmp(&a.score);
         found.sort_by(surest_first);
         let doubtful = found.iter_mut().filter(|f| DOUBT.contains(&f.score));
-        for face in doubtful.take(MAX_CLOSER_LOOKS) {
-            face.score = calibration::rescore(face.score, self.closer(picture, face.area));
+        let doubtful: Vec<_> = doubtful.take(MAX_ASKED).collect();
+        let areas: Vec<_> = doubtful.iter().map(|face| face.area).collect();
+        let near = self.verifier.ask(picture, &areas);
+        for (face, near) in doubtful.into_iter().zip(near) {
+            face.score = calibration::rescore(face.score, near);
         }
         found.sort_by(surest_first);
         if let Some(&first) = found.first()
@@ -139,19 +153,9 @@ impl Detector {
         [FINE, COARSE].map(|side| self.seen(Letterbox::whole(picture, side)))
     }
 
-    /// The score of a face on a close-up.
-    fn closer(&self, picture: &RgbImage, area: Rect) -> f32 {
-        let length = (area.longer_side() * CLOSE).max(16.0).floor();
-        let (x, y) = area.centre();
-        let corner = [x, y].map(|middle| (middle - length / 2.0).trunc());
-        let seen = self.seen(Letterbox::part(picture, corner, length, CLOSE_UP));
-        let same = seen.iter().filter(|s| s.area.is_same(area));
-        same.map(|s| s.score).fold(0.0, f32::max)
-    }
-
     /// What the network finds: values are 0–255; it answers with a heat map at a quarter of the size, with sizes as logarithms.
     fn seen(&self, Letterbox { pixels, place }: Letterbox) -> Vec<Candidate> {
-        let [heat, sizes, offsets] = self.0.run(&pixels, ["537", "538", "539"]);
+        let [heat, sizes, offsets] = self.network.run(&pixels, ["537", "538", "539"]);
         let mut found = Vec::new();
         for y in 0..heat.height {
             for x in 0..heat.width {
@@ -261,20 +265,15 @@ struct Span {
 fn laid(picture: &RgbImage, [x, y]: [Span; 2], side: usize) -> Tensor {
     let part = [x.from, y.from, x.length, y.length];
     let small = part_resized(picture, part, x.fit as u32, y.fit as u32, Quality::Quick);
-    let mut values = Values::stale(side * side * 3);
-    values.fill(f32::from(MARGIN));
+    let mut out = Tensor::stale(1, side, side, 3);
+    out.data.fill(f32::from(MARGIN));
     for (line, from) in small.as_raw().chunks_exact(x.fit * 3).enumerate() {
         let to = ((line + y.to) * side + x.to) * 3;
-        for (to, from) in values[to..to + from.len()].iter_mut().zip(from) {
+        for (to, from) in out.data[to..to + from.len()].iter_mut().zip(from) {
             *to = f32::from(*from);
         }
     }
-    Tensor {
-        height: side,
-        width: side,
-        channels: 3,
-        data: values,
-    }
+    out
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A minimal runner for convolutional networks: only what the face network needs.
+//! A minimal runner for convolutional networks: only what the face networks need.
 //!
 //! Activations are `[height, width, channels]` in f32; weights are fp16 from a `safetensors` file that
 //! `models/convert.py` made from ONNX, with the graph in its metadata. Dense convolutions are in
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::convolve::{self, Convolution, panels};
 use super::depthwise::{self, Depthwise};
-use super::layers::{depth_to_space, padded};
+use super::layers::{depth_to_space, mean, padded};
 use super::tensor::{Tensor, Values};
 
 /// The slot of the input image.
@@ -39,6 +39,8 @@ struct RawStep {
     pad: [usize; 4],
     #[serde(default)]
     relu: bool,
+    #[serde(default)]
+    relu6: bool,
     weights: Option<String>,
 }
 
@@ -57,6 +59,8 @@ enum Op {
     DepthToSpace,
     /// 1 / (1 + e⁻ˣ).
     Sigmoid,
+    /// The mean of all pixels, as one pixel.
+    Mean,
 }
 
 struct Step {
@@ -129,7 +133,7 @@ impl Network {
         }
     }
 
-    /// Runs the network on an image `[side, side, 3]`, and returns its outputs in the order of `names`. Any multiple of 32 is
+    /// Runs the network on images `[side, side, 3]`, and returns its outputs in the order of `names`. Any multiple of 32 is
     /// a side: that is by how much the network reduces it.
     pub(super) fn run<const N: usize>(&self, picture: &Tensor, names: [&str; N]) -> [Tensor; N] {
         let mut slots: Vec<Option<Tensor>> = self.steps.iter().map(|_| None).collect();
@@ -150,6 +154,17 @@ impl Network {
     }
 }
 
+impl RawStep {
+    /// The least and the most that the activation leaves.
+    fn limits(&self) -> [f32; 2] {
+        match (self.relu, self.relu6) {
+            (_, true) => [0.0, 6.0],
+            (true, _) => [0.0, f32::INFINITY],
+            _ => [f32::NEG_INFINITY, f32::INFINITY],
+        }
+    }
+}
+
 impl Step {
     fn run(&self, arch: pulp::Arch, x: &Tensor, other: Option<&Tensor>) -> Tensor {
         match self.raw.op {
@@ -158,13 +173,14 @@ impl Step {
             Op::Add => {
                 let other = other.expect("a sum has two terms");
                 let mut out = like(x);
-                let relu = self.raw.relu;
-                arch.dispatch(Add(&x.data, &other.data, &mut out.data, relu));
+                let [least, _] = self.raw.limits();
+                arch.dispatch(Add(&x.data, &other.data, &mut out.data, least));
                 out
             }
             Op::Relu => map(x, |v| v.max(0.0)),
             Op::Sigmoid => map(x, |v| 1.0 / (1.0 + (-v).exp())),
             Op::DepthToSpace => depth_to_space(x),
+            Op::Mean => mean(x),
         }
     }
 
@@ -185,18 +201,13 @@ impl Step {
     fn conv(&self, arch: pulp::Arch, x: &Tensor) -> Tensor {
         let (height, width) = self.size(x);
         let channels = self.bias.len();
-        let mut out = Tensor {
-            height,
-            width,
-            channels,
-            data: Values::stale(height * width * channels),
-        };
+        let mut out = Tensor::stale(x.count, height, width, channels);
         let padded = (self.raw.pad != [0; 4]).then(|| padded(x, self.raw.pad));
         let x = padded.as_ref().unwrap_or(x);
         let RawStep { kernel, stride, .. } = self.raw;
-        let mut corners = Vec::with_capacity(height * width);
-        for y in 0..height {
-            let line = y * stride * x.width * x.channels;
+        let mut corners = Vec::with_capacity(x.count * height * width);
+        for (image, y) in (0..x.count).flat_map(|image| (0..height).map(move |y| (image, y))) {
+            let line = (image * x.height + y * stride) * x.width * x.channels;
             corners.extend((0..width).map(|at| line + at * stride * x.channels));
         }
         let convolution = Convolution {
@@ -207,7 +218,7 @@ impl Step {
             line: kernel * x.channels,
             panels: &self.weights,
             bias: &self.bias,
-            relu: self.raw.relu,
+            limits: self.raw.limits(),
         };
         arch.dispatch(convolve::Fill(convolution, &mut out.data));
         out
@@ -219,44 +230,41 @@ impl Step {
             kernel,
             stride,
             pad: [top, left, ..],
-            relu,
             ..
         } = self.raw;
-        assert_eq!(kernel, 3, "depthwise filters are 3 × 3");
-        let mut out = Tensor {
-            height,
-            width,
-            channels: x.channels,
-            data: Values::stale(height * width * x.channels),
-        };
-        let depthwise = Depthwise {
-            pixels: &x.data,
-            height: x.height,
-            width: x.width,
-            top,
-            left,
-            weights: &self.weights,
-            bias: &self.bias,
-            stride,
-            relu,
-            across: width,
-        };
-        arch.dispatch(depthwise::Fill(depthwise, &mut out.data));
+        let mut out = Tensor::stale(x.count, height, width, x.channels);
+        let size = height * width * x.channels;
+        for (to, pixels) in out.data.chunks_exact_mut(size).zip(x.images()) {
+            let depthwise = Depthwise {
+                pixels,
+                height: x.height,
+                width: x.width,
+                top,
+                left,
+                kernel,
+                weights: &self.weights,
+                bias: &self.bias,
+                stride,
+                limits: self.raw.limits(),
+                across: width,
+            };
+            arch.dispatch(depthwise::Fill(depthwise, to));
+        }
         out
     }
 }
 
-/// The sum of two tensors, rectified if the last field is set. A type rather than a closure, because the compiler may
+/// The sum of two tensors, at least the last field. A type rather than a closure, because the compiler may
 /// choose not to inline a closure into the code for the current processor, which would lose its vector instructions.
-struct Add<'a>(&'a [f32], &'a [f32], &'a mut [f32], bool);
+struct Add<'a>(&'a [f32], &'a [f32], &'a mut [f32], f32);
 
 impl WithSimd for Add<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self(a, b, out, relu) = self;
-        add(a, b, out, relu);
+        let Self(a, b, out, least) = self;
+        add(a, b, out, least);
     }
 }
 
@@ -282,8 +290,7 @@ fn map(x: &Tensor, f: impl Fn(f32) -> f32) -> Tensor {
 }
 
 #[inline(always)]
-fn add(a: &[f32], b: &[f32], out: &mut [f32], relu: bool) {
-    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+fn add(a: &[f32], b: &[f32], out: &mut [f32], least: f32) {
     for ((to, a), b) in out.iter_mut().zip(a).zip(b) {
         *to = at_least(a + b, least);
     }

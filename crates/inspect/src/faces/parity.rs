@@ -1,7 +1,8 @@
-//! Compares the network with PyTorch on the same file, whose results `models/reference.py` recorded.
+//! Compares the networks with PyTorch on the same files, whose results `models/reference.py` recorded.
 
 use serde::Deserialize;
 
+use super::verifier::CLOSE;
 use super::*;
 
 #[derive(Deserialize)]
@@ -9,10 +10,14 @@ struct Expected {
     picture: String,
     fine: Vec<[f32; 5]>,
     coarse: Vec<[f32; 5]>,
+    /// The verifier's log-odds for an area in the middle whose close-up is the whole image.
+    middle: f32,
 }
 
 /// Tolerance of scores, for another order of sums and another decoder's rounding.
 const SCORE: f32 = 0.01;
+/// Tolerance of log-odds, for the same reasons, and for a close-up that begins at a whole pixel.
+const LOG_ODDS: f32 = 0.4;
 /// Tolerance of edges, as a fraction of the image's longer side.
 const EDGE: f32 = 0.004;
 /// A box whose score is this close to the minimum may be found by only one of the two.
@@ -46,7 +51,7 @@ fn compare(what: &str, found: &[Candidate], expected: &[[f32; 5]], least: f32, l
 }
 
 #[test]
-fn the_network_sees_what_the_reference_saw() {
+fn the_networks_see_what_the_reference_saw() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let reference = std::fs::read(root.join("models/reference.json")).expect("the reference");
     let reference: Vec<Expected> = serde_json::from_slice(&reference).expect("the reference");
@@ -59,6 +64,7 @@ fn the_network_sees_what_the_reference_saw() {
         picture: path,
         fine,
         coarse,
+        middle,
     } in reference
     {
         let mut picture = image::open(root.join(&path)).expect("a sample").to_rgba8();
@@ -75,5 +81,16 @@ fn the_network_sees_what_the_reference_saw() {
         for (what, (found, expected)) in ["fine", "coarse"].iter().zip(found.iter().zip([fine, coarse])) {
             compare(&format!("{path}, {what}"), found, &expected, LEAST, longer);
         }
+        let side = longer / CLOSE;
+        let area = Rect::around(
+            picture.width() as f32 / 2.0,
+            picture.height() as f32 / 2.0,
+            side,
+            side,
+        );
+        let [is] = Detector::shared().verifier.ask(&picture, &[area])[..] else {
+            panic!("one area, one answer");
+        };
+        assert!((is - middle).abs() < LOG_ODDS, "{path}: {is} for {middle}");
     }
 }

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-/// A tensor `[height, width, channels]`.
+/// Images `[height, width, channels]` of one size, one after another.
 #[derive(Debug)]
 pub(super) struct Tensor {
+    pub(super) count: usize,
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) channels: usize,
@@ -13,7 +14,23 @@ pub(super) struct Tensor {
 }
 
 impl Tensor {
-    /// The value at a pixel and channel.
+    /// Images that must be fully overwritten.
+    pub(super) fn stale(count: usize, height: usize, width: usize, channels: usize) -> Self {
+        Self {
+            count,
+            height,
+            width,
+            channels,
+            data: Values::stale(count * height * width * channels),
+        }
+    }
+
+    /// The values of an image.
+    pub(super) fn images(&self) -> impl Iterator<Item = &[f32]> {
+        self.data.chunks_exact(self.height * self.width * self.channels)
+    }
+
+    /// The value at a pixel and channel of the first image.
     pub(super) fn at(&self, y: usize, x: usize, channel: usize) -> f32 {
         self.data[(y * self.width + x) * self.channels + channel]
     }
