@@ -47,3 +47,30 @@ fn close_up(picture: &RgbImage, area: Rect) -> Letterbox {
     let corner = [x, y].map(|middle| (middle - length / 2.0).trunc());
     Letterbox::part(picture, corner, length, SIDE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Detector;
+    use super::*;
+
+    #[test]
+    fn several_areas_are_seen_as_each_of_them_alone() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../samples/cast/nadia_volkova.jpg"
+        );
+        let picture = image::open(path).expect("a sample").to_rgb8();
+        let verifier = &Detector::shared().verifier;
+        let areas = [200.0, 400.0, 600.0].map(|at| Rect::around(at, at, at / 2.0, at / 2.0));
+        let together = verifier.ask(&picture, &areas);
+        assert_ne!(together[0], together[1]);
+        for (area, together) in areas.into_iter().zip(together) {
+            let alone = verifier.ask(&picture, &[area])[0];
+            assert!(
+                (alone - together).abs() < 1e-3,
+                "{alone} alone, {together} with others"
+            );
+        }
+        assert!(verifier.ask(&picture, &[]).is_empty());
+    }
+}
