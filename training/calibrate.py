@@ -12,16 +12,16 @@ import collections
 import csv
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import folds
+from evidence import evidence
 from net import part
 
-*networks, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
+networks, rest = sys.argv[1:3], sys.argv[3:]
 folders = [path for path in rest if os.path.isdir(path)]
 thresholds = [path for path in rest if not os.path.isdir(path)] or [".08,.84,.25,.75"]
 NONE, SURE, SECOND, SEVERAL = map(float, thresholds[0].split(","))
@@ -52,14 +52,10 @@ rows = both()
 
 def look():
     """{id: [{"scores": on 160² and on 96², "size", "near": the verifier's log-odds, "turned", "face", "boxed"}]}"""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    run = "cargo run --release --quiet --locked -p castline-inspect --example evidence --".split()
-    files = [os.path.abspath(row["file"]) for row in rows.values()]
-    output = subprocess.run([*run, *map(os.path.abspath, networks), *files], cwd=root, check=True, capture_output=True)
     seen = {}
-    for row, line in zip(rows.values(), output.stdout.splitlines(), strict=True):
-        seen[row["id"]] = json.loads(line)
-        for candidate in seen[row["id"]]:
+    for row, found in zip(rows.values(), evidence(networks, [row["file"] for row in rows.values()]), strict=True):
+        seen[row["id"]] = found
+        for candidate in found:
             candidate["face"] = any(folds.same(candidate["area"], box) for box in row["boxes"])
             candidate["boxed"] = bool(row["boxes"])
     return seen

@@ -10,24 +10,21 @@ of the second corpus that are trained on; both without it), THREADS (1), BF16 (a
 has it). OUT is written every ten minutes: a run that was cut goes on from there.
 """
 
-import math
 import os
 import random
 import sys
-import time
 import warnings
 
 import cv2
-import numpy as np
 import torch
 
 from folds import rows
+from loop import fit
 from net import Net
 from pictures import Sources, sample
 
 warnings.simplefilter("ignore")
 cv2.setNumThreads(1)
-BATCH = 32
 
 
 class Pictures(torch.utils.data.IterableDataset):
@@ -51,10 +48,16 @@ def loss_of(outputs, heat, aim, mask):
     return focal + 0.3 * distance
 
 
+def loss_on(net, batch):
+    x, heat, aim, mask = batch
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(os.environ.get("BF16"))):
+        outputs = net(x.to(memory_format=torch.channels_last))
+    return loss_of(outputs, heat, aim, mask)
+
+
 def main():
     start_file, corpus, target, minutes, *extra = sys.argv[1:]
     torch.manual_seed(7)
-    torch.set_num_threads(int(os.environ.get("THREADS", 1)))
     half = os.environ.get("HALF")
     second = rows([path for path in extra if os.path.isdir(path)])
     second = [row for row in second if half in (None, str(row["half"]))]
@@ -70,42 +73,10 @@ def main():
         flush=True,
     )
     net = Net(start_file)
-    feed = iter(torch.utils.data.DataLoader(Pictures(sources), BATCH, num_workers=1, prefetch_factor=6))
-    rate = float(os.environ.get("LR", "8e-4"))
-    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], rate, weight_decay=1e-4)
-    shadow = {name: p.detach().clone() for name, p in net.named_parameters()}
-    trained, step, mean, waited = 0.0, 0, None, 0.0
-    saved = began = time.time()
-    while (done := trained / 60 / float(minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = (
-                rate * min(1, step / 40 + 0.05) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-            )
-        before = time.time()
-        x, heat, aim, mask = next(feed)
-        waited += time.time() - before
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(os.environ.get("BF16"))):
-            outputs = net(x.to(memory_format=torch.channels_last))
-        loss = loss_of(outputs, heat, aim, mask)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        step += 1
-        with torch.no_grad():
-            keep = min(0.995, step / (step + 10))
-            for name, p in net.named_parameters():
-                shadow[name].mul_(keep).add_(p, alpha=1 - keep)
-        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
-        # A step takes about a second: what is beyond was a pause (Ctrl-Z, a suspended machine), and is not counted.
-        began, before = time.time(), began
-        trained += min(began - before, 5)
-        if began - saved > 600:
-            saved = began
-            net.save(target, shadow)
-        if step % 50 == 0:
-            print(step, f"{mean:.3f} {trained:.0f}s, waited {waited:.0f}s", flush=True)
-    net.save(target, shadow)
+    fit(
+        net, Pictures(sources), loss_on, target, minutes,
+        batch=32, rate=8e-4, warm=(40, 0.05), decay=1e-4, clip=5.0, keep=0.995,
+    )
 
 
 if __name__ == "__main__":

@@ -11,12 +11,9 @@ Environment: LR (3e-4), SEED (11), HALF (0 or 1: the packages of the second corp
 
 import csv
 import json
-import math
 import os
 import random
-import subprocess
 import sys
-import time
 import warnings
 
 import cv2
@@ -28,12 +25,14 @@ from efficientnet_lite_pytorch import EfficientNet
 from safetensors.numpy import save_file
 
 import folds
+from evidence import evidence
+from loop import fit
 from net import part
 from pictures import SIDE as DRAWN, bent, lay, recoloured, rgba, spoilt
 
 warnings.simplefilter("ignore")
 cv2.setNumThreads(1)
-BATCH, SIDE = 32, 128
+SIDE = 128
 # Blocks before this one keep ImageNet's weights: half of the time is theirs.
 FROZEN = 5
 # The part of faces among the close-ups.
@@ -115,25 +114,19 @@ class Verifier(torch.nn.Module):
         save_file(tensors, path, metadata={"graph": json.dumps(graph, separators=(",", ":"))})
 
 
-def proposals(files):
-    """{file: areas that the first network proposes, in parts of width and height}"""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    run = "cargo run --release --quiet --locked -p castline-inspect --example evidence --".split()
-    networks = ["models/artface_160.safetensors", "models/verifier_128.safetensors"]
-    told = subprocess.run([*run, *networks, *files], cwd=root, check=True, capture_output=True).stdout.splitlines()
-    return {file: [c["area"] for c in json.loads(line)] for file, line in zip(files, told, strict=True)}
-
-
 class Pictures(torch.utils.data.IterableDataset):
     """Close-ups [3, SIDE, SIDE] of 0–255, and whether they show a face."""
 
     def __init__(self, labelled):
         self.faces, self.others = [], []
-        seen = proposals([file for file, *_ in labelled])
-        for file, boxes, often in labelled:
+        models = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models")
+        networks = [f"{models}/{name}.safetensors" for name in ("artface_160", "verifier_128")]
+        seen = evidence(networks, [file for file, *_ in labelled])
+        for (file, boxes, often), proposed in zip(labelled, seen, strict=True):
             picture = rgba(file, 320)
             self.faces += [(picture, box) for box in boxes] * often
-            areas = [area for area in seen[file][:6] if not any(folds.same(area, box) for box in boxes)]
+            areas = [one["area"] for one in proposed[:6]]
+            areas = [area for area in areas if not any(folds.same(area, box) for box in boxes)]
             if not boxes:
                 generator = random.Random(file)
                 side = generator.uniform(0.2, 0.8)
@@ -196,10 +189,15 @@ def labelled(corpus, second, extra):
     return found
 
 
+def loss_of(net, batch):
+    x, face = batch
+    told = net(x.float().contiguous(memory_format=torch.channels_last))
+    return F.binary_cross_entropy_with_logits(told, face.float() * 0.94 + 0.03)
+
+
 def main():
     corpus, target, minutes, *extra = sys.argv[1:]
     torch.manual_seed(7)
-    torch.set_num_threads(int(os.environ.get("THREADS", 1)))
     half = os.environ.get("HALF")
     second = folds.rows([path for path in extra if os.path.isdir(path)])
     second = [row for row in second if half in (None, str(row["half"]))]
@@ -207,39 +205,10 @@ def main():
     pictures = Pictures(labelled(corpus, second, extra))
     print(len(pictures.faces), "faces", len(pictures.others), "others", flush=True)
     net = Verifier().to(memory_format=torch.channels_last)
-    feed = iter(torch.utils.data.DataLoader(pictures, BATCH, num_workers=1, prefetch_factor=6))
-    rate = float(os.environ.get("LR", "3e-4"))
-    optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
-    shadow = {name: p.detach().clone() for name, p in net.named_parameters()}
-    trained, step, mean = 0.0, 0, None
-    saved = began = time.time()
-    while (done := trained / 60 / float(minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = (
-                rate * min(1, step / 60 + 0.02) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-            )
-        x, face = next(feed)
-        told = net(x.float().contiguous(memory_format=torch.channels_last))
-        loss = F.binary_cross_entropy_with_logits(told, face.float() * 0.94 + 0.03)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 3.0)
-        optimizer.step()
-        step += 1
-        with torch.no_grad():
-            keep = min(0.998, step / (step + 10))
-            for name, p in net.named_parameters():
-                shadow[name].mul_(keep).add_(p, alpha=1 - keep)
-        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
-        # As in train.py: what is beyond five seconds was a pause.
-        began, before = time.time(), began
-        trained += min(began - before, 5)
-        if began - saved > 600:
-            saved = began
-            net.save(target, shadow)
-        if step % 50 == 0:
-            print(step, f"{mean:.3f} {trained:.0f}s", flush=True)
-    net.save(target, shadow)
+    fit(
+        net, pictures, loss_of, target, minutes,
+        batch=32, rate=3e-4, warm=(60, 0.02), decay=1e-3, clip=3.0, keep=0.998,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-//! evidence ART.safetensors VERIFIER.safetensors IMAGE...: what the networks say of each image, as a line of JSON; for `training/calibrate.py`.
+//! evidence ART.safetensors VERIFIER.safetensors IMAGE...: what the networks say of each image, as a line of JSON; for
+//! `training/evidence.py`.
 
 use std::io::Write as _;
 

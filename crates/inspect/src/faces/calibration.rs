@@ -1,7 +1,7 @@
 //! Estimates how likely a proposed box is a face: logistic regression on the fine and the coarse score and the
 //! size, and where there is doubt on what the verifier says.
 //!
-//! Fitted by `training/calibrate.py` on labelled images that the network was not trained on.
+//! Fitted by `training/calibrate.py` on labelled images that neither network was trained on.
 
 /// Weights of: the fine and the coarse score, the larger and the smaller one, ln(size), size above one half.
 const WEIGHTS: [f32; 6] = [2.818, 2.636, 3.305, 2.149, 0.471, 1.983];
@@ -9,7 +9,7 @@ const BIAS: f32 = -2.469;
 /// Weights for an uncertain face once the verifier was asked: the log-odds before, the verifier's log-odds.
 const ASKED: [f32; 2] = [0.775, 0.717];
 const ASKED_BIAS: f32 = -0.327;
-/// The most that the verifier's log-odds count, either way: on art that it has never seen it is too sure.
+/// The most that the verifier's log-odds count, either way (`training/README.md`).
 const BELIEVED: f32 = 2.5;
 /// Fraction of the first face's size from which a second face counts fully: a much smaller one is an emblem, a
 /// staff's head, or a person in the background.
